@@ -1,0 +1,61 @@
+# Kuji's commands. `make help` lists them; README.md shows what they print.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help setup run up down status demo test lint proto lock bench chaos
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## install everything into .venv
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Kuji needs Python 3.11 or newer; set PYTHON=python3.x")'
+	@echo "Installing into .venv (a minute or two, once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP) ## start the whole stack in the foreground
+	@exec $(BIN)/python -m stack run
+
+up: $(STAMP) ## start the whole stack in the background
+	@$(BIN)/python -m stack up
+
+down: $(STAMP) ## stop what `make up` started; data stays
+	@$(BIN)/python -m stack down
+
+status: $(STAMP) ## what runs, and how it is
+	@$(BIN)/python -m stack status
+
+demo: $(STAMP) ## play a small campaign and check the books
+	@$(BIN)/python -m ops.demo
+
+test: $(STAMP) lint ## lint, types and all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+lint: $(STAMP) ## ruff, mypy, import contracts, protos
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PYTHONPATH=. $(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m protos check
+
+chaos: $(STAMP) ## the oversell storm at full size
+	@KUJI_STORM_DRAWS=20000 $(BIN)/python -m pytest tests/chaos
+
+bench: $(STAMP) ## measure: ratios in one run, durability on
+	@$(BIN)/python -m tests.bench
+
+proto: $(STAMP) ## build the stubs and Envoy's descriptor from protos/
+	@$(BIN)/python -m protos build
+
+lock: $(STAMP) ## refresh requirements.lock
+	@$(BIN)/uv pip compile --upgrade --universal --generate-hashes --no-emit-index-url \
+	  --no-header --extra dev --python-version 3.11 -o requirements.lock pyproject.toml

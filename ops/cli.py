@@ -1,0 +1,36 @@
+"""The `kuji` command: a registry of command modules."""
+
+import sys
+
+import typer
+
+from ops.commands import export_ledger, keys, rebuild, reconcile, verify
+from ops.errors import OperatorError
+from ops.terminal import complain
+
+app = typer.Typer(
+    name="kuji",
+    help="Operate a Kuji stack: the one in KUJI_HOME, or the stores that KUJI_POSTGRES_DSN and "
+    "KUJI_REDIS_URL name.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("reconcile")(reconcile.reconcile)
+app.command("rebuild")(rebuild.rebuild)
+app.command("verify")(verify.verify)
+app.command("export-ledger")(export_ledger.export_ledger)
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Run the command line; what an operator has to put right is one sentence and exit code 2."""
+    try:
+        app()
+    except OperatorError as error:
+        complain(str(error))
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""kuji reconcile: audit the books."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.table import Table
+
+from ops.connections import OpsSettings, open_stores
+from ops.errors import OperatorError
+from ops.terminal import counted, out, progress
+from services.draw.books.collector import Auditor
+from services.draw.books.findings import Finding
+
+
+class Audit(NamedTuple):
+    """How many pools were audited, and what was found."""
+
+    pools: int
+    findings: Sequence[Finding]
+
+
+def reconcile(
+    pool: Annotated[int | None, typer.Option(help="Audit this pool alone.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """
+    Audit the books: units = left + won + in flight for every prize, no gap in any ledger, and
+    Redis and Postgres agree. Draws may run meanwhile.
+
+    Exit code 0: balanced; 1: not; 2: the audit could not be made.
+    """
+    audit = asyncio.run(_audit(OpsSettings(), pool))
+    _print_json(audit) if as_json else _print(audit)
+    raise typer.Exit(1 if audit.findings else 0)
+
+
+async def _audit(settings: OpsSettings, pool_id: int | None) -> Audit:
+    async with open_stores(settings) as stores:
+        auditor = Auditor(stores.postgres, stores.redis)
+        if pool_id is None:
+            return await _audit_all(auditor)
+        findings = await auditor.audit_pool(pool_id)
+    if findings is None:
+        raise OperatorError(f"There is no pool {pool_id}")
+    return Audit(1, findings)
+
+
+async def _audit_all(auditor: Auditor) -> Audit:
+    pool_ids = await auditor.pool_ids()
+    findings: list[Finding] = []
+    with progress() as bars:
+        for pool_id in bars.track(pool_ids, task_id=bars.add_task("auditing", note="")):
+            findings += await auditor.audit_pool(pool_id) or []
+    return Audit(len(pool_ids), [*findings, *await auditor.audit_winner_list()])
+
+
+def _print_json(audit: Audit) -> None:
+    answer = {
+        "balanced": not audit.findings,
+        "pools": audit.pools,
+        "findings": [asdict(finding) for finding in audit.findings],
+    }
+    out.print_json(json.dumps(answer))
+
+
+def _print(audit: Audit) -> None:
+    pools = counted(audit.pools, "pool")
+    if not audit.findings:
+        out.print(f"[green]✓[/] the books balance ({pools})")
+        return
+    out.print(findings_table(audit.findings))
+    out.print(f"[red]✗[/] {counted(len(audit.findings), 'finding')} in {pools}")
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """Which pool, which prize, what, by how much."""
+    table = Table("pool", "prize", "finding", "off by")
+    table.columns[3].justify = "right"
+    for finding in findings:
+        table.add_row(
+            _cell(finding.pool_id, "all"),
+            _cell(finding.prize_id, ""),
+            finding.detail,
+            f"{finding.off_by:+d}" if finding.off_by else "",
+        )
+    return table
+
+
+def _cell(number: int | None, absent: str) -> str:
+    return absent if number is None else str(number)

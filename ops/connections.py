@@ -1,0 +1,156 @@
+"""Where the stores and the edge are: from the environment, else from a running stack."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ops.errors import OperatorError
+from services.common.postgres import open_pool
+from stack.home import Home
+
+_CONNECT_TIMEOUT_S = 5.0
+_REPLY_TIMEOUT_S = 30.0
+_STATEMENT_TIMEOUT_S = 600.0  # an audit scans whole ledgers
+
+
+class OpsSettings(BaseSettings):
+    """
+    What the commands are told.
+
+    Args:
+        home: Folder of the stack that they work on.
+        redis_url: Its Redis, where that is not in endpoints.json.
+        postgres_dsn: Its database, likewise.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="KUJI_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    home: Path = Path(".run")
+    redis_url: str | None = None
+    postgres_dsn: str | None = None
+
+
+class Login(BaseModel):
+    """An administrator's credentials."""
+
+    username: str
+    password: str
+
+
+class Endpoints(BaseModel):
+    """endpoints.json: where the parts of a running stack are."""
+
+    edge: str
+    grpc: dict[str, str]
+    redis: str
+    postgres: str
+    admin: Login
+
+
+class Stores(NamedTuple):
+    """Open connections to both stores."""
+
+    postgres: asyncpg.Pool
+    redis: Redis
+
+
+def read_endpoints(home: Path) -> Endpoints:
+    """
+    The endpoints of the stack in *home*.
+
+    Raises:
+        OperatorError: No stack runs there.
+    """
+    file = Home(home).endpoints_file
+    try:
+        return Endpoints.model_validate(json.loads(file.read_text("utf-8")))
+    except FileNotFoundError:
+        raise OperatorError(
+            f"No stack runs in {file.parent}: start one with `make up`, "
+            "or set KUJI_POSTGRES_DSN and KUJI_REDIS_URL"
+        ) from None
+    except (ValueError, ValidationError) as error:
+        raise OperatorError(f"{file} is not a stack's endpoints: {error}") from error
+
+
+def store_addresses(settings: OpsSettings) -> tuple[str, str]:
+    """Postgres's DSN and Redis's URL; OperatorError where neither source names them."""
+    if settings.postgres_dsn and settings.redis_url:
+        return settings.postgres_dsn, settings.redis_url
+    endpoints = read_endpoints(settings.home)
+    return settings.postgres_dsn or endpoints.postgres, settings.redis_url or endpoints.redis
+
+
+def postgres_address(settings: OpsSettings) -> str:
+    """Postgres's DSN; OperatorError where neither source names it."""
+    return settings.postgres_dsn or read_endpoints(settings.home).postgres
+
+
+@asynccontextmanager
+async def open_stores(settings: OpsSettings) -> AsyncIterator[Stores]:
+    """
+    Both stores, closed on leaving.
+
+    Raises:
+        OperatorError: It is not known where they are, or one fails, now or inside.
+    """
+    dsn, url = store_addresses(settings)
+    async with open_database(dsn) as postgres, open_redis(url) as redis:
+        yield Stores(postgres, redis)
+
+
+@asynccontextmanager
+async def open_database(dsn: str) -> AsyncIterator[asyncpg.Pool]:
+    """
+    The database, closed on leaving.
+
+    Raises:
+        OperatorError: It does not answer, now or inside.
+    """
+    async with await open_pool(dsn, timeout_s=_STATEMENT_TIMEOUT_S) as pool:
+        try:
+            await _check_answers(pool)
+            yield pool
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise OperatorError(f"Postgres refuses: {_reason(error)}") from error
+
+
+async def _check_answers(pool: asyncpg.Pool) -> None:
+    try:
+        await pool.fetchval("SELECT 1", timeout=_CONNECT_TIMEOUT_S)
+    except (OSError, TimeoutError) as error:
+        raise OperatorError(f"Postgres does not answer: {_reason(error)}") from error
+
+
+@asynccontextmanager
+async def open_redis(url: str) -> AsyncIterator[Redis]:
+    """
+    Redis, closed on leaving.
+
+    Raises:
+        OperatorError: It does not answer, now or inside.
+    """
+    redis = Redis.from_url(
+        url, socket_connect_timeout=_CONNECT_TIMEOUT_S, socket_timeout=_REPLY_TIMEOUT_S
+    )
+    try:
+        await redis.ping()
+        yield redis
+    except RedisError as error:
+        raise OperatorError(f"Redis does not answer: {_reason(error)}") from error
+    finally:
+        await redis.aclose()
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

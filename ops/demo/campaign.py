@@ -1,0 +1,44 @@
+"""The administrator's part: an activity with its prizes, opened for draws."""
+
+from dataclasses import dataclass
+
+from ops.connections import Login
+from ops.demo.edge import Edge
+from ops.demo.patience import patiently
+from ops.demo.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """An open activity, and the pool that it draws from."""
+
+    activity_id: int
+    pool_id: int
+    name: str
+
+
+async def log_in(edge: Edge, admin: Login) -> str:
+    """An administrator's access token."""
+    body = admin.model_dump()
+    session = await patiently(lambda: edge.call("POST", "/admin/api/login", body=body))
+    token: str = session["access_token"]
+    return token
+
+
+async def open_campaign(edge: Edge, token: str, plan: Plan, name: str) -> Campaign:
+    """A new activity with the plan's prizes. It opens once all of them are in it."""
+    activity = await edge.call(
+        "POST", "/admin/api/activities", token, {"name": name, "status": "paused"}
+    )
+    activity_id = int(activity["activity_id"])
+    for prize in plan.prizes:
+        body = {
+            "activity_id": activity_id,
+            "name": prize.name,
+            "total_count": prize.units,
+            "probability": prize.probability,
+        }
+        await edge.call("POST", "/admin/api/prizes", token, body)
+    opened = {"status": "ongoing"}
+    await edge.call("PUT", f"/admin/api/activities/{activity_id}", token, opened)
+    return Campaign(activity_id, int(activity["pool_id"]), name)

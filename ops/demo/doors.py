@@ -1,0 +1,128 @@
+"""Two ways to one draw: JSON through Envoy, and the gRPC stubs."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple, Protocol
+
+import grpc
+from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
+
+from ops.demo.edge import Edge
+from ops.demo.patience import patiently
+
+_RPC_TIMEOUT_S = 10.0
+_RECONNECT = [
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+class Outcome(NamedTuple):
+    """What a draw gave. *prize_id* 0, *prize_code* empty: a miss."""
+
+    draw_id: str
+    prize_id: int
+    prize_code: str
+    replayed: bool
+
+
+class Ack(NamedTuple):
+    """
+    An acknowledged draw.
+
+    Args:
+        user_id: Who drew.
+        request_id: The draw's name, the same in every attempt.
+        outcome: What it gave.
+        over_grpc: Which way it came.
+        attempts: Until it was answered.
+        seconds: From the first attempt to the answer.
+    """
+
+    user_id: int
+    request_id: str
+    outcome: Outcome
+    over_grpc: bool
+    attempts: int
+    seconds: float
+
+
+class Door(Protocol):
+    """A way to the draw."""
+
+    async def draw(self, user_id: int, token: str, request_id: str) -> Ack:
+        """Draw once, repeating the request id until its outcome is known."""
+
+
+class Doors(NamedTuple):
+    """Both ways."""
+
+    json: Door
+    grpc: Door
+
+
+async def _acknowledged(
+    user_id: int, request_id: str, over_grpc: bool, call: Callable[[], Awaitable[Outcome]]
+) -> Ack:
+    attempts, started = 0, time.perf_counter()
+
+    async def attempt() -> Outcome:
+        nonlocal attempts
+        attempts += 1
+        return await call()
+
+    outcome = await patiently(attempt)
+    seconds = time.perf_counter() - started
+    return Ack(user_id, request_id, outcome, over_grpc, attempts, seconds)
+
+
+class JsonDoor:
+    """POST /api/lottery/draw."""
+
+    def __init__(self, edge: Edge, activity_id: int) -> None:
+        self._edge = edge
+        self._activity_id = activity_id
+
+    async def draw(self, user_id: int, token: str, request_id: str) -> Ack:
+        """See Door."""
+        body = {"activity_id": self._activity_id, "request_id": request_id}
+
+        async def call() -> Outcome:
+            data = await self._edge.call("POST", "/api/lottery/draw", token, body)
+            prize = data["prize"] or {"prize_id": 0, "prize_code": ""}
+            return Outcome(
+                data["draw_id"], int(prize["prize_id"]), prize["prize_code"], data["replayed"]
+            )
+
+        return await _acknowledged(user_id, request_id, False, call)
+
+
+class GrpcDoor:
+    """DrawService.Draw, from the committed stubs."""
+
+    def __init__(self, channel: grpc.aio.Channel, activity_id: int) -> None:
+        self._stub = draw_pb2_grpc.DrawServiceStub(channel)
+        self._activity_id = activity_id
+
+    async def draw(self, user_id: int, token: str, request_id: str) -> Ack:
+        """See Door."""
+        request = draw_pb2.DrawRequest(activity_id=self._activity_id, request_id=request_id)
+        metadata = [("authorization", f"Bearer {token}")]
+
+        async def call() -> Outcome:
+            response = await self._stub.Draw(request, metadata=metadata, timeout=_RPC_TIMEOUT_S)
+            result: draw_pb2.DrawResult = response.result
+            return Outcome(
+                result.draw_id, result.prize.prize_id, result.prize.prize_code, result.replayed
+            )
+
+        return await _acknowledged(user_id, request_id, True, call)
+
+
+@asynccontextmanager
+async def open_doors(edge: Edge, draw_address: str, activity_id: int) -> AsyncIterator[Doors]:
+    """Both ways to an activity's draw; closed on leaving."""
+    async with grpc.aio.insecure_channel(draw_address, options=_RECONNECT) as channel:
+        yield Doors(JsonDoor(edge, activity_id), GrpcDoor(channel, activity_id))

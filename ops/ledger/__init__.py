@@ -1,0 +1,1 @@
+"""A pool's ledger as a file that anyone can check, and its way out of Postgres."""

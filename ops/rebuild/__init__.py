@@ -1,0 +1,1 @@
+"""Restores pools in Redis from Postgres, after Redis came back empty or behind."""

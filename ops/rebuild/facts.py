@@ -1,0 +1,132 @@
+"""What a pool is made of, read from Postgres."""
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import msgpack
+from google.protobuf import json_format
+from kuji.draw.v1 import pool_pb2
+
+from services.common.postgres import Connection, load_queries
+from services.draw.fairness import request_digest
+
+DAY_MS = 86_400_000
+_FETCH_ROWS = 2_000
+_queries: Any = load_queries(__file__)
+
+
+class Recorded(NamedTuple):
+    """
+    How far a pool is recorded.
+
+    Args:
+        seq: Newest draw in Postgres, or the last place of a gap noted after it.
+        version: Newest configuration that an operator's change has published; it may be newer
+            than the newest recorded one.
+    """
+
+    seq: int
+    version: int
+
+
+class Standing(NamedTuple):
+    """
+    What remains of a pool.
+
+    Args:
+        version: Newest configuration that is recorded; 0: none.
+        config: That configuration, as recorded; None: none.
+        left: Prize id → units left; unlimited prizes are not in it.
+        units: Prize id → units in all; −1: unlimited.
+        link: The ledger's newest link; "": none yet.
+        last_ms: When the newest draw was made, Unix ms; 0: none yet.
+    """
+
+    version: int
+    config: pool_pb2.PoolConfig | None
+    left: dict[int, int]
+    units: dict[int, int]
+    link: str
+    last_ms: int
+
+
+async def lock(connection: Connection, pool_id: int) -> Recorded:
+    """How far the pool is recorded; its row stays locked to the end of the transaction."""
+    pool = await _queries.lock_pool(connection, pool_id=pool_id)
+    return Recorded(pool["recorded_seq"], pool["version"])
+
+
+async def standing(connection: Connection, pool_id: int) -> Standing:
+    """What remains of a pool whose row is locked."""
+    wins = _queries.wins_by_prize(connection, pool_id=pool_id)
+    won = {row["prize_id"]: row["wins"] async for row in wins}
+    newest = await _queries.newest_config(connection, pool_id=pool_id)
+    draw = await _queries.newest_draw(connection, pool_id=pool_id)
+    units = {prize_id: n for prize_id, n, _ in json.loads(newest["units"])} if newest else {}
+    return Standing(
+        version=newest["version"] if newest else 0,
+        config=json_format.Parse(newest["config"], pool_pb2.PoolConfig()) if newest else None,
+        left={prize_id: n - won.get(prize_id, 0) for prize_id, n in units.items() if n >= 0},
+        units=units,
+        link=await _queries.newest_link(connection, pool_id=pool_id) or "",
+        last_ms=draw["drawn_ms"] if draw else 0,
+    )
+
+
+async def packed_users(
+    connection: Connection, pool_id: int
+) -> AsyncIterator[list[tuple[str, bytes]]]:
+    """Fields of the users hash, some at a time: see lua/include/users.lua."""
+    wins_of: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    async for row in _queries.user_wins(connection, pool_id=pool_id):
+        wins_of[row["user_id"]][str(row["prize_id"])] = row["wins"]
+    async for rows in _chunks(connection, _queries.users.sql, pool_id):
+        yield [_packed_user(row, wins_of.get(row["user_id"], {})) for row in rows]
+
+
+def _packed_user(row: Any, wins: dict[str, int]) -> tuple[str, bytes]:  # noqa: ANN401
+    counts = [row["last_ms"], row["draws"], row["day"], row["day_draws"]]
+    return str(row["user_id"]), msgpack.packb([*counts, sum(wins.values()), wins])
+
+
+async def packed_requests(
+    connection: Connection, pool_id: int, now_ms: int
+) -> AsyncIterator[list[tuple[int, bytes, bytes]]]:
+    """The request ids of today and yesterday (UTC), some at a time: day, digest, what it drew."""
+    since_ms = (now_ms // DAY_MS - 1) * DAY_MS
+    async for rows in _chunks(connection, _queries.requests.sql, pool_id, since_ms):
+        yield [
+            (
+                row["day"],
+                request_digest(row["user_id"], row["request_id"]),
+                msgpack.packb([row["first_seq"], row["places"], row["draws"]]),
+            )
+            for row in rows
+        ]
+
+
+async def _chunks(connection: Connection, query: str, *arguments: int) -> AsyncIterator[list[Any]]:
+    # Not aiosql's cursors: they open a savepoint, which is in the way of a rebuild that fails.
+    cursor = await connection.cursor(query, *arguments)
+    while rows := await cursor.fetch(_FETCH_ROWS):
+        yield rows
+
+
+async def active_blocks(connection: Connection) -> dict[int, int]:
+    """User id → Unix ms until which the user is blocked, 0: for good."""
+    return {row["user_id"]: row["until_ms"] async for row in _queries.active_blocks(connection)}
+
+
+async def pool_ids(connection: Connection) -> list[int]:
+    """Every pool."""
+    return [row["id"] async for row in _queries.pool_ids(connection)]
+
+
+async def note_gap(connection: Connection, pool_id: int, first_seq: int, last_seq: int) -> None:
+    """Note that these places are never used; recording goes on after them."""
+    await _queries.add_gap(
+        connection, pool_id=pool_id, first_seq=first_seq, last_seq=last_seq, reason="rebuild"
+    )
+    await _queries.skip_to(connection, pool_id=pool_id, seq=last_seq)

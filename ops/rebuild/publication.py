@@ -1,0 +1,78 @@
+"""The last step of a rebuild: what remains of a pool, and its configuration, in one transaction."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgpack
+from kuji.draw.v1 import pool_pb2
+from redis.asyncio import Redis
+
+from ops.rebuild.facts import DAY_MS, Standing
+from services.draw.configuration import config_of, document_of
+from services.draw.redis_store import key, pack_config
+from services.draw.scripts import load_script
+from services.draw.store import ConfigureCode, Status
+
+_CONFIGURE_KEYS = ("config", "state", "stock", "document", "ledger")  # see lua/configure.lua
+
+
+async def publish(
+    redis: Redis,
+    pool_id: int,
+    seq: int,
+    standing: Standing,
+    version: int,
+    message: pool_pb2.PoolConfig,
+) -> ConfigureCode:
+    """
+    Set what remains of a pool, and publish *message* over it.
+
+    Args:
+        redis: Has nothing of the pool that is drawn from.
+        pool_id: The pool.
+        seq: The next draw comes after it.
+        standing: What remains.
+        version: Of *message*, newer than that of *standing*.
+        message: The configuration.
+
+    Returns:
+        What the configure script says. Unless CONFIGURED, the pool is there, and closed.
+    """
+    keys = [key(pool_id, name) for name in _CONFIGURE_KEYS]
+    packed, document = pack_config(version, config_of(message)), document_of(message)
+    state = await _state(redis, seq, standing)
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.hset(key(pool_id, "state"), mapping=state)
+        if standing.left:
+            pipe.hset(key(pool_id, "stock"), mapping={str(k): n for k, n in standing.left.items()})
+        pipe.set(key(pool_id, "recorded"), seq)
+        if standing.config is not None:
+            pipe.set(key(pool_id, "config"), _closed(standing, standing.config))
+        arguments: list[Any] = [standing.version, version, packed, document]
+        pipe.eval(load_script("configure"), len(keys), *keys, *arguments)
+        *_, reply = await pipe.execute()
+    return ConfigureCode(msgpack.unpackb(reply)[0])
+
+
+async def now_ms(redis: Redis) -> int:
+    """Unix milliseconds by Redis's clock, as the scripts have it."""
+    seconds, microseconds = await redis.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+async def _state(redis: Redis, seq: int, standing: Standing) -> dict[Any, Any]:
+    return {
+        "seq": seq,
+        "version": standing.version,
+        "req_day": await now_ms(redis) // DAY_MS,
+        "last_ms": standing.last_ms,
+        "chain": standing.link,
+    }
+
+
+def _closed(standing: Standing, message: pool_pb2.PoolConfig) -> bytes:
+    """The recorded configuration, not drawing: the next one opens the pool, if it is to be open."""
+    config = config_of(message)
+    status = Status.ENDED if config.status is Status.ENDED else Status.PAUSED
+    prizes = tuple(replace(prize, units=standing.units[prize.prize_id]) for prize in config.prizes)
+    return pack_config(standing.version, replace(config, status=status, prizes=prizes))

@@ -1,0 +1,99 @@
+-- What a pool in Redis is made of, as Postgres has it.
+
+-- name: pool_ids()
+SELECT id FROM pools ORDER BY id;
+
+-- name: lock_pool(pool_id)^
+-- Held to the end of the transaction: neither the recorder nor an operator's change comes between.
+SELECT version, recorded_seq
+FROM pools
+WHERE id = :pool_id
+FOR UPDATE;
+
+-- name: newest_config(pool_id)^
+SELECT version, config::text AS config, units::text AS units
+FROM pool_versions
+WHERE pool_id = :pool_id
+ORDER BY version DESC
+LIMIT 1;
+
+-- name: newest_draw(pool_id)^
+SELECT seq, (extract(epoch FROM created_at) * 1000)::bigint AS drawn_ms
+FROM lottery_records
+WHERE pool_id = :pool_id
+ORDER BY seq DESC
+LIMIT 1;
+
+-- name: wins_by_prize(pool_id)
+SELECT prize_id, count(*) AS wins FROM winners WHERE pool_id = :pool_id GROUP BY prize_id;
+
+-- name: newest_link(pool_id)$
+-- Of the newest entry: at the same seq, a configuration comes after the draws.
+SELECT encode(link, 'hex')
+FROM (
+    (SELECT after_seq AS seq, 1 AS place, link
+     FROM pool_versions
+     WHERE pool_id = :pool_id
+     ORDER BY version DESC
+     LIMIT 1)
+    UNION ALL
+    (SELECT last_seq, 0, links[cardinality(links)]
+     FROM ledger_links
+     WHERE pool_id = :pool_id
+     ORDER BY last_seq DESC
+     LIMIT 1)
+) AS newest
+ORDER BY seq DESC, place DESC
+LIMIT 1;
+
+-- name: users(pool_id)
+-- What the limits know of each user; a last prize is no draw of its own. A draw counts for the
+-- day that it was in the time zone of its own configuration.
+WITH zones AS (
+    SELECT version,
+           coalesce((config #>> '{limits,day_offset_minutes}')::bigint, 0) * 60000 AS offset_ms
+    FROM pool_versions
+    WHERE pool_id = :pool_id
+), draws AS (
+    SELECT user_id, draw_index < draw_count AS counts, offset_ms,
+           (extract(epoch FROM created_at) * 1000)::bigint AS drawn_ms
+    FROM lottery_records
+    JOIN zones USING (version)
+    WHERE pool_id = :pool_id
+), days AS (
+    SELECT user_id, (drawn_ms + offset_ms) / 86400000 AS day, max(drawn_ms) AS last_ms,
+           count(*) FILTER (WHERE counts) AS draws
+    FROM draws
+    GROUP BY user_id, (drawn_ms + offset_ms) / 86400000
+)
+SELECT user_id, max(last_ms) AS last_ms, sum(draws)::bigint AS draws, max(day) AS day,
+       (array_agg(draws ORDER BY day DESC))[1] AS day_draws
+FROM days
+GROUP BY user_id;
+
+-- name: user_wins(pool_id)
+SELECT user_id, prize_id, count(*) AS wins
+FROM winners
+WHERE pool_id = :pool_id
+GROUP BY user_id, prize_id;
+
+-- name: requests(pool_id, since_ms)
+-- Request ids that a late retry may still ask for, each with the day (UTC) that knows it.
+SELECT user_id, request_id, min(seq) AS first_seq, count(*) AS places,
+       max(draw_count) AS draws,
+       floor(extract(epoch FROM created_at) / 86400)::bigint AS day
+FROM lottery_records
+WHERE pool_id = :pool_id AND created_at >= to_timestamp(:since_ms::bigint / 1000.0)
+GROUP BY user_id, request_id, created_at;
+
+-- name: add_gap(pool_id, first_seq, last_seq, reason)!
+INSERT INTO ledger_gaps (pool_id, first_seq, last_seq, reason)
+VALUES (:pool_id, :first_seq, :last_seq, :reason);
+
+-- name: skip_to(pool_id, seq)!
+UPDATE pools SET recorded_seq = :seq WHERE id = :pool_id;
+
+-- name: active_blocks()
+SELECT user_id, coalesce((extract(epoch FROM until) * 1000)::bigint, 0) AS until_ms
+FROM blocks
+WHERE lifted_at IS NULL AND (until IS NULL OR until > now());

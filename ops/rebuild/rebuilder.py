@@ -1,0 +1,162 @@
+"""
+One pool back into Redis, from Postgres.
+
+First a gap is noted, then the pool is loaded. Until the last step it has no configuration in
+Redis, so that draws are refused, not wrong; and the last step is one transaction of Redis.
+A rebuild that dies on the way leaves the pool as lost as it was, and the next one repeats it.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+from kuji.draw.v1 import pool_pb2
+from redis.asyncio import Redis
+
+from ops.rebuild import facts
+from ops.rebuild.facts import Recorded, Standing
+from ops.rebuild.publication import now_ms, publish
+from services.admin.pool_config import pool_config
+from services.admin.store import Rows
+from services.common.ledger import ledger_key
+from services.common.postgres import Connection
+from services.draw.redis_store import RedisStore, key
+from services.draw.store import ConfigureCode
+
+# Draws that can have been answered and not recorded when Redis was lost: the service's bound on
+# the backlog, and one batch. The next seq lies past them, so that no draw id is used twice.
+GAP_DRAWS = 2_001_000
+_KEYS = (
+    "config",
+    "state",
+    "stock",
+    "users",
+    "req:0",
+    "req:1",
+    "blocked",
+    "ledger",
+    "document",
+    "recorded",
+)
+
+OnProgress = Callable[[int], None]
+
+
+class Outcome(StrEnum):
+    """What became of a pool."""
+
+    HEALTHY = "healthy"
+    REBUILT = "rebuilt"
+
+
+class RebuildError(Exception):
+    """The pool could not be brought back."""
+
+
+class Rebuilder:
+    """Brings pools back; those that Redis has, at least as far as Postgres, it leaves alone."""
+
+    def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
+        self._postgres = postgres
+        self._redis = redis
+        self._store = RedisStore(redis, max_backlog=GAP_DRAWS)
+
+    async def pool_ids(self) -> list[int]:
+        """Every pool."""
+        async with self._postgres.acquire() as connection:
+            return await facts.pool_ids(connection)
+
+    async def rebuild(self, pool_id: int, on_progress: OnProgress) -> Outcome:
+        """
+        Bring a pool back if it is lost or behind.
+
+        Args:
+            on_progress: Called with the number of users and request ids loaded since the last call.
+
+        Raises:
+            RebuildError: Redis has draws that are not recorded yet, or refuses what Postgres has.
+        """
+        async with self._postgres.acquire() as connection:
+            if not await self._note_gap(connection, pool_id):
+                return Outcome.HEALTHY
+            return await self._restore(connection, pool_id, on_progress)
+
+    async def _note_gap(self, connection: Connection, pool_id: int) -> bool:
+        """Whether the pool is lost; then the gap is committed before anything can be drawn."""
+        async with connection.transaction():
+            recorded = await facts.lock(connection, pool_id)
+            if await self._is_healthy(pool_id, recorded):
+                return False
+            await self._check_nothing_is_lost(pool_id, recorded)
+            seq = recorded.seq
+            await facts.note_gap(connection, pool_id, seq + 1, seq + GAP_DRAWS)
+        return True
+
+    async def _restore(
+        self, connection: Connection, pool_id: int, on_progress: OnProgress
+    ) -> Outcome:
+        async with connection.transaction():
+            recorded = await facts.lock(connection, pool_id)
+            if await self._is_healthy(pool_id, recorded):  # another rebuild was faster
+                return Outcome.HEALTHY
+            # All at once: without its state, nothing is drawn from a pool and nothing published.
+            await self._redis.unlink(*[key(pool_id, name) for name in _KEYS])
+            await self._load(connection, pool_id, on_progress)
+            await self._open(connection, pool_id, recorded)
+        return Outcome.REBUILT
+
+    async def _is_healthy(self, pool_id: int, recorded: Recorded) -> bool:
+        if not await self._redis.exists(key(pool_id, "state")):
+            return False
+        live = await self._store.inspect(pool_id)
+        return live is not None and live.seq >= recorded.seq and live.version >= recorded.version
+
+    async def _check_nothing_is_lost(self, pool_id: int, recorded: Recorded) -> None:
+        newest: Any = await self._redis.xrevrange(ledger_key(pool_id), count=1)
+        seq = int(newest[0][0].partition(b"-")[0]) if newest else 0
+        if seq > recorded.seq:
+            raise RebuildError(
+                f"Pool {pool_id}: Redis has the draws {recorded.seq + 1} to {seq}, which are not "
+                "recorded yet; let the recorder finish first"
+            )
+
+    async def _load(self, connection: Connection, pool_id: int, on_progress: OnProgress) -> None:
+        async for users in facts.packed_users(connection, pool_id):
+            await self._hset(pool_id, "users", dict(users))
+            on_progress(len(users))
+        async for requests in facts.packed_requests(connection, pool_id, await now_ms(self._redis)):
+            for half in (0, 1):
+                fields = {digest: drew for day, digest, drew in requests if day % 2 == half}
+                await self._hset(pool_id, f"req:{half}", fields)
+            on_progress(len(requests))
+        await Rows(connection).keep_blocks()
+        await self._store.set_blocks(pool_id, await facts.active_blocks(connection))
+
+    async def _open(self, connection: Connection, pool_id: int, recorded: Recorded) -> None:
+        """Set what remains, and publish what the operator wants, as a configuration of its own."""
+        standing = await facts.standing(connection, pool_id)
+        message = await _wanted(connection, pool_id, recorded, standing)
+        version = await Rows(connection).next_version()
+        code = await publish(self._redis, pool_id, recorded.seq, standing, version, message)
+        if code is not ConfigureCode.CONFIGURED:
+            await self._redis.unlink(*[key(pool_id, name) for name in _KEYS])
+            raise RebuildError(f"Pool {pool_id}: {code.name.lower()}")
+        await Rows(connection).set_pool_version(pool_id, version)
+
+    async def _hset(self, pool_id: int, name: str, fields: Mapping[Any, Any]) -> None:
+        if fields:
+            await self._redis.hset(key(pool_id, name), mapping=dict(fields))
+
+
+async def _wanted(
+    connection: Connection, pool_id: int, recorded: Recorded, standing: Standing
+) -> pool_pb2.PoolConfig:
+    """The newest configuration: as it is recorded; if it is not, as the administration has it."""
+    if standing.config is not None and standing.version >= recorded.version:
+        return standing.config
+    rows = Rows(connection)
+    activity = await rows.activity_of_pool(pool_id)
+    prizes = await rows.prizes_of_pools([pool_id])
+    return pool_config(activity, prizes, datetime.now(UTC))

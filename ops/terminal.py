@@ -1,0 +1,31 @@
+"""What the commands write to: results on stdout, progress and complaints on stderr."""
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import TimeElapsedColumn as Elapsed
+
+out = Console(highlight=False)
+err = Console(highlight=False, stderr=True)
+
+
+def progress() -> Progress:
+    """Bars for work of known size, on stderr; a task's *note* is shown at its end."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<12}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        Elapsed(),
+        TextColumn("{task.fields[note]}"),
+        console=err,
+    )
+
+
+def complain(sentence: str) -> None:
+    """Say why a command did not do its work."""
+    err.print(f"kuji: {sentence}", style="red", markup=False, soft_wrap=True)
+
+
+def counted(number: int, thing: str) -> str:
+    """For example "1 pool", "2 pools"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,105 @@
+"""Users who may not draw: blocked and unblocked in every activity at once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.admin.audit import AuditRecord
+from services.admin.editor import bounded
+from services.admin.models import Block
+from services.admin.publisher import PoolPublisher
+from services.admin.store import Rows, Store
+from services.common.context import Caller, RequestContext
+from services.common.errors import InvalidArgumentError, NotFoundError
+from services.common.paging import Page
+from services.common.timestamps import ms_of
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDraft:
+    """A block as asked for. until: first instant at which it no longer holds; None: for good."""
+
+    user_id: int
+    reason: str
+    until: datetime | None
+
+
+class Blocks:
+    """
+    What an operator does with blocks.
+
+    The live store is told inside the transaction: where that fails, Postgres keeps what held
+    before, and a repetition settles the activities that were reached.
+    """
+
+    def __init__(self, store: Store, publisher: PoolPublisher) -> None:
+        self._store = store
+        self._publisher = publisher
+
+    async def create(self, ctx: RequestContext, draft: BlockDraft) -> Block:
+        """
+        The user's block, in the place of one that holds already.
+
+        Raises:
+            InvalidArgumentError: It would have run out.
+            NotFoundError: No such user.
+            UnavailableError: It may hold in some activities.
+        """
+        caller = ctx.require_caller()
+        async with bounded(ctx), self._store.writing() as rows:
+            await rows.lock_blocks()
+            await _check(rows, draft)
+            block_id = await rows.put_block(
+                draft.user_id, draft.reason, draft.until, caller.user_id
+            )
+            block = await _existing(rows, block_id)
+            await rows.add_audit(_record(caller, "block.create", block))
+            await self._publish(rows, block, blocked=True)
+            return block
+
+    async def lift(self, ctx: RequestContext, block_id: int) -> Block:
+        """
+        The block, which no longer holds. Idempotent.
+
+        Raises:
+            NotFoundError: No such block.
+            UnavailableError: It may be lifted in some activities.
+        """
+        caller = ctx.require_caller()
+        async with bounded(ctx), self._store.writing() as rows:
+            await rows.lock_blocks()
+            was_lifted_now = await rows.lift_block(block_id)
+            block = await _existing(rows, block_id)
+            # The user may have a later block by now, which has to stay.
+            if was_lifted_now:
+                await rows.add_audit(_record(caller, "block.delete", block))
+                await self._publish(rows, block, blocked=False)
+            return block
+
+    async def list(self, user_id: int, page: Page) -> list[Block]:
+        """One page of those that hold, newest first, and one more; user 0: of all."""
+        return await self._store.blocks(user_id, page)
+
+    async def _publish(self, rows: Rows, block: Block, blocked: bool) -> None:
+        until_ms = 0 if block.until is None else ms_of(block.until)
+        await self._publisher.set_block(
+            await rows.blockable_pools(), block.user_id, blocked, until_ms
+        )
+
+
+async def _check(rows: Rows, draft: BlockDraft) -> None:
+    if draft.until is not None and draft.until <= await rows.now():
+        raise InvalidArgumentError("until", "until has to lie ahead.")
+    if not await rows.user_exists(draft.user_id):
+        raise NotFoundError("There is no such user.")
+
+
+async def _existing(rows: Rows, block_id: int) -> Block:
+    block = await rows.block(block_id)
+    if block is None:
+        raise NotFoundError("There is no such block.")
+    return block
+
+
+def _record(caller: Caller, action: str, block: Block) -> AuditRecord:
+    detail = {"user_id": block.user_id, "reason": block.reason, "until": block.until}
+    return AuditRecord(caller, action, f"block:{block.block_id}", detail)

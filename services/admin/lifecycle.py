@@ -1,0 +1,123 @@
+"""The rules of an activity's life: which change is allowed when."""
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.admin.models import ActivityTerms, Phase, Wish
+from services.common.errors import InvalidArgumentError
+
+_FIRST_PHASES = (Phase.PLANNED, Phase.ONGOING, Phase.PAUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityDraft:
+    """A new activity as asked for. start_time None: now. phase: planned, ongoing or paused."""
+
+    name: str
+    description: str
+    start_time: datetime | None
+    end_time: datetime | None
+    phase: Phase
+    cooldown_seconds: int
+    max_draws_per_user: int
+    max_draws_per_day: int
+    max_wins_per_user: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityChange:
+    """A change as asked for; None leaves a field as it is."""
+
+    name: str | None = None
+    description: str | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    phase: Phase | None = None
+    cooldown_seconds: int | None = None
+    max_draws_per_user: int | None = None
+    max_draws_per_day: int | None = None
+    max_wins_per_user: int | None = None
+    time_zone: str | None = None
+
+
+def drafted(draft: ActivityDraft, now: datetime) -> ActivityTerms:
+    """The terms of a new activity; InvalidArgumentError naming the field that does not fit."""
+    terms = ActivityTerms(
+        name=draft.name,
+        description=draft.description,
+        start_time=draft.start_time or now,
+        end_time=draft.end_time,
+        wish=Wish.OPEN,
+        cooldown_seconds=draft.cooldown_seconds,
+        max_draws_per_user=draft.max_draws_per_user,
+        max_draws_per_day=draft.max_draws_per_day,
+        max_wins_per_user=draft.max_wins_per_user,
+        time_zone=draft.time_zone,
+    )
+    _check_span(terms, "end_time")
+    if draft.phase not in _FIRST_PHASES:
+        raise InvalidArgumentError("status", "A new activity is planned, ongoing or paused.")
+    return terms if draft.phase is Phase.PLANNED else _moved_to(draft.phase, terms, now)
+
+
+def has_ended_for_good(terms: ActivityTerms, now: datetime, grace: timedelta) -> bool:
+    """Whether nothing opens it again: ended by its operator, or by time *grace* ago or more."""
+    if terms.wish is Wish.ENDED:
+        return True
+    return terms.end_time is not None and now >= terms.end_time + grace
+
+
+def changed(
+    terms: ActivityTerms, change: ActivityChange, now: datetime, grace: timedelta
+) -> ActivityTerms:
+    """
+    *terms* after *change*.
+
+    Args:
+        terms: As stored.
+        change: As asked for.
+        now: The moment of the change.
+        grace: How long after its end an activity can still be extended.
+
+    Raises:
+        InvalidArgumentError: Names the field that may not change so.
+    """
+    moves_end = change.end_time not in (None, terms.end_time)
+    if moves_end and has_ended_for_good(terms, now, grace):
+        raise InvalidArgumentError("end_time", "The activity has ended for good; its end is fixed.")
+    moves_start = change.start_time not in (None, terms.start_time)
+    if moves_start and not _has_yet_to_begin(terms, now):
+        raise InvalidArgumentError("start_time", "The activity has begun; its start is fixed.")
+    result = replace(terms, **_given(change))
+    _check_span(result, "start_time" if change.end_time is None else "end_time")
+    return result if change.phase is None else _moved_to(change.phase, result, now)
+
+
+def _given(change: ActivityChange) -> dict[str, Any]:
+    values = {field.name: getattr(change, field.name) for field in fields(change)}
+    return {key: value for key, value in values.items() if value is not None and key != "phase"}
+
+
+def _has_yet_to_begin(terms: ActivityTerms, now: datetime) -> bool:
+    return terms.wish is not Wish.ENDED and now < terms.start_time
+
+
+def _check_span(terms: ActivityTerms, field: str) -> None:
+    if terms.end_time is not None and terms.end_time <= terms.start_time:
+        raise InvalidArgumentError(field, "end_time has to lie after start_time.")
+
+
+def _moved_to(phase: Phase, terms: ActivityTerms, now: datetime) -> ActivityTerms:
+    if phase is Phase.ENDED:
+        return replace(terms, wish=Wish.ENDED)
+    if terms.phase(now) is Phase.ENDED:
+        raise InvalidArgumentError("status", f"The activity has ended; it cannot be {phase}.")
+    if phase is Phase.PAUSED:
+        return replace(terms, wish=Wish.PAUSED)
+    if phase is Phase.ONGOING:
+        return replace(terms, wish=Wish.OPEN, start_time=min(now, terms.start_time))
+    if not _has_yet_to_begin(terms, now):
+        raise InvalidArgumentError("status", "The activity has begun; it cannot be planned.")
+    return replace(terms, wish=Wish.OPEN)

@@ -1,0 +1,183 @@
+"""Activities and prizes as the administration knows them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+MAX_LIVE_PRIZES = 256
+PPB = 1_000_000_000  # a probability of 1, in parts per billion
+
+
+class Wish(StrEnum):
+    """What the operator wants of an activity; time decides the rest."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class Phase(StrEnum):
+    """What an activity is at a moment."""
+
+    PLANNED = "planned"
+    ONGOING = "ongoing"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityTerms:
+    """
+    What an operator sets of an activity. Limits: 0 means none.
+
+    Args:
+        name: 1…100 characters.
+        description: At most 2000 characters.
+        start_time: First instant that draws; aware, whole milliseconds.
+        end_time: First instant that no longer draws, after start_time; None: no end.
+        wish: Whether it may draw at all.
+        cooldown_seconds: Least time between two draws of one user.
+        max_draws_per_user: Draws of one user in all.
+        max_draws_per_day: Draws of one user in a day.
+        max_wins_per_user: Wins of one user.
+        time_zone: IANA zone whose midnight begins a day.
+    """
+
+    name: str
+    description: str
+    start_time: datetime
+    end_time: datetime | None
+    wish: Wish
+    cooldown_seconds: int
+    max_draws_per_user: int
+    max_draws_per_day: int
+    max_wins_per_user: int
+    time_zone: str
+
+    def phase(self, now: datetime) -> Phase:
+        """The phase at *now*: the same rule as the SQL function activity_status."""
+        if self.wish is Wish.ENDED or (self.end_time is not None and now >= self.end_time):
+            return Phase.ENDED
+        if self.wish is Wish.PAUSED:
+            return Phase.PAUSED
+        return Phase.PLANNED if now < self.start_time else Phase.ONGOING
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity as stored, and its phase when it was read."""
+
+    activity_id: int
+    pool_id: int
+    seed_commitment: str
+    phase: Phase
+    created_at: datetime
+    updated_at: datetime
+    terms: ActivityTerms
+
+
+@dataclass(frozen=True, slots=True)
+class PrizeTerms:
+    """
+    What an operator sets of a prize.
+
+    Args:
+        name: 1…100 characters.
+        description: At most 2000 characters.
+        image_url: At most 2000 characters.
+        total_count: Units in all, won ones included.
+        probability_ppb: Chance of one draw in parts per billion, 0…10^9.
+        is_enabled: Whether it can be won.
+        max_wins_per_user: Wins of it per user; 0: no limit.
+    """
+
+    name: str
+    description: str
+    image_url: str
+    total_count: int
+    probability_ppb: int
+    is_enabled: bool
+    max_wins_per_user: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prize:
+    """A prize as stored; won_count as far as it is recorded."""
+
+    prize_id: int
+    activity_id: int
+    won_count: int
+    is_deleted: bool
+    created_at: datetime
+    updated_at: datetime
+    terms: PrizeTerms
+
+    @property
+    def remaining_count(self) -> int:
+        """Units not won, as recorded."""
+        return self.terms.total_count - self.won_count
+
+
+Terms = ActivityTerms | PrizeTerms
+Detail = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of the audit log; detail is JSON."""
+
+    audit_id: int
+    username: str
+    action: str
+    subject: str
+    detail: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A user who may not draw before *until* (None: for good), as stored when it was read."""
+
+    block_id: int
+    user_id: int
+    username: str
+    reason: str
+    until: datetime | None
+    created_at: datetime
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """A pool's time zone, and the offset from UTC that its newest configuration has, minutes."""
+
+    pool_id: int
+    time_zone: str
+    minutes: int
+
+
+class Record(NamedTuple):
+    """A recorded draw; prize_id None: a miss. Its odds were odds_weight / odds_total."""
+
+    pool_id: int
+    seq: int
+    activity_id: int
+    user_id: int
+    username: str
+    prize_id: int | None
+    prize_name: str
+    request_id: str
+    odds_weight: int
+    odds_total: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSpan:
+    """The draws *after*…*last* of a pool, the first excluded; won_only: without the misses."""
+
+    pool_id: int
+    after: int
+    last: int
+    won_only: bool

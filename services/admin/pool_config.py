@@ -1,0 +1,67 @@
+"""The translation of an activity into what the draw engine needs of it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from kuji.draw.v1 import pool_pb2
+
+from services.admin.models import Activity, ActivityTerms, Prize, Wish
+from services.common.timestamps import ms_of
+
+_STATUS_OF_WISH = {
+    Wish.OPEN: pool_pb2.POOL_STATUS_OPEN,
+    Wish.PAUSED: pool_pb2.POOL_STATUS_PAUSED,
+    Wish.ENDED: pool_pb2.POOL_STATUS_ENDED,
+}
+
+
+def pool_config(activity: Activity, prizes: Iterable[Prize], now: datetime) -> pool_pb2.PoolConfig:
+    """
+    The whole configuration of an activity's pool.
+
+    Args:
+        activity: As it shall be.
+        prizes: All that it ever had, the deleted included, by id.
+        now: The moment whose offset from UTC the activity's time zone gives.
+    """
+    terms = activity.terms
+    return pool_pb2.PoolConfig(
+        mode=pool_pb2.POOL_MODE_ODDS,
+        status=_STATUS_OF_WISH[terms.wish],
+        start_ms=ms_of(terms.start_time),
+        end_ms=0 if terms.end_time is None else ms_of(terms.end_time),
+        limits=_limits(terms, now),
+        prizes=[_pool_prize(prize) for prize in prizes],
+        activity_id=activity.activity_id,
+    )
+
+
+def _limits(terms: ActivityTerms, now: datetime) -> pool_pb2.UserLimits:
+    return pool_pb2.UserLimits(
+        cooldown_ms=terms.cooldown_seconds * 1000,
+        draws_per_user=terms.max_draws_per_user,
+        draws_per_day=terms.max_draws_per_day,
+        wins_per_user=terms.max_wins_per_user,
+        day_offset_minutes=offset_minutes(terms.time_zone, now),
+    )
+
+
+def offset_minutes(time_zone: str, now: datetime) -> int:
+    """The offset of *time_zone* from UTC at *now*, minutes east."""
+    offset = now.astimezone(ZoneInfo(time_zone)).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds()) // 60
+
+
+def _pool_prize(prize: Prize) -> pool_pb2.PoolPrize:
+    terms = prize.terms
+    return pool_pb2.PoolPrize(
+        prize_id=prize.prize_id,
+        name=terms.name,
+        image_url=terms.image_url,
+        units=terms.total_count,
+        weight=terms.probability_ppb,
+        enabled=terms.is_enabled,
+        wins_per_user=terms.max_wins_per_user,
+        retired=prize.is_deleted,
+    )

@@ -1,0 +1,99 @@
+"""What operators may write: each function returns the value to keep or names the field."""
+
+import math
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from zoneinfo import available_timezones
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.admin.models import PPB
+from services.common.errors import InvalidArgumentError
+
+MAX_NAME = 100
+MAX_TEXT = 2000
+MAX_UNITS = 1_000_000_000
+MAX_COUNT = 1_000_000
+MAX_COOLDOWN_S = 31_536_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+_SURROGATES = "Cs"
+_CONTROLS = "Cc"
+
+Check = Callable[[str, int], int]
+
+
+def text(field: str, value: str) -> str:
+    """*value*, at most 2000 characters that Postgres can store."""
+    if len(value) > MAX_TEXT:
+        raise InvalidArgumentError(field, f"{field} has at most {MAX_TEXT} characters.")
+    if "\0" in value or any(unicodedata.category(char) == _SURROGATES for char in value):
+        raise InvalidArgumentError(field, f"{field} holds characters that are not text.")
+    return value
+
+
+def name(field: str, value: str) -> str:
+    """*value* without the blanks around it: 1…100 characters, none of them a control character."""
+    trimmed = value.strip()
+    if not 1 <= len(trimmed) <= MAX_NAME:
+        raise InvalidArgumentError(field, f"{field} has 1 to {MAX_NAME} characters.")
+    if any(unicodedata.category(char) in (_CONTROLS, _SURROGATES) for char in trimmed):
+        raise InvalidArgumentError(field, f"{field} may not hold control characters.")
+    return trimmed
+
+
+def whole(maximum: int) -> Check:
+    """A check for whole numbers 0…*maximum*."""
+
+    def check(field: str, value: int) -> int:
+        if not 0 <= value <= maximum:
+            raise InvalidArgumentError(field, f"{field} is 0 to {maximum}.")
+        return value
+
+    return check
+
+
+units = whole(MAX_UNITS)
+count = whole(MAX_COUNT)
+cooldown = whole(MAX_COOLDOWN_S)
+
+
+def identity(field: str, value: int) -> int:
+    """*value*, which names something."""
+    if value < 1:
+        raise InvalidArgumentError(field, f"{field} is missing.")
+    return value
+
+
+def probability_ppb(field: str, value: float) -> int:
+    """*value*, 0…1 with at most nine decimals, as parts per billion, exactly."""
+    if not math.isfinite(value) or not 0 <= value <= 1:
+        raise InvalidArgumentError(field, f"{field} is 0 to 1.")
+    # repr gives the shortest decimal that means this double: what the operator typed.
+    ppb = Decimal(repr(value)) * PPB
+    if ppb != int(ppb):
+        raise InvalidArgumentError(field, f"{field} has at most nine decimals.")
+    return int(ppb)
+
+
+def moment(field: str, value: Timestamp) -> datetime:
+    """*value* as an aware datetime, cut to whole milliseconds: finer the draw's clock is not."""
+    if not (0 <= value.seconds <= _LAST_SECOND and 0 <= value.nanos < 1_000_000_000):
+        raise InvalidArgumentError(field, f"{field} lies outside of 1970 to 9999.")
+    return _EPOCH + timedelta(seconds=value.seconds, milliseconds=value.nanos // 1_000_000)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def time_zone(field: str, value: str) -> str:
+    """*value*, the name of an IANA time zone; UTC where it is empty."""
+    if value and value not in _zones():
+        raise InvalidArgumentError(field, f"{field} is not the name of an IANA time zone.")
+    return value or "UTC"

@@ -1,0 +1,24 @@
+"""The auth process: python -m services.auth."""
+
+import asyncio
+
+from services.auth.assembly import open_auth, repeat
+from services.auth.settings import AuthSettings
+from services.common.process import run_process
+from services.common.server import serve_until_stopped
+
+
+async def run(settings: AuthSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with open_auth(settings) as auth, asyncio.TaskGroup() as tasks:
+        upkeep = [
+            tasks.create_task(repeat(auth.ring.load, settings.key_reload_s)),
+            tasks.create_task(repeat(auth.delete_expired, settings.cleanup_s)),
+        ]
+        await serve_until_stopped([auth.bound], auth.verifier, settings)
+        for task in upkeep:
+            task.cancel()
+
+
+if __name__ == "__main__":
+    run_process("auth", AuthSettings, run)

@@ -1,0 +1,107 @@
+"""The auth service, put together from its settings."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+import structlog
+from kuji.auth.v1 import auth_pb2
+
+from services.auth.access_tokens import AccessTokens, ServiceDoor
+from services.auth.accounts import Accounts
+from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError
+from services.auth.passwords import Argon2Cost, Passwords
+from services.auth.servicer import AuthServicer
+from services.auth.sessions import Sessions
+from services.auth.settings import AuthSettings
+from services.auth.store import KeyStore, RefreshTokenStore, UserStore
+from services.common.postgres import open_pool
+from services.common.server import Bound
+from services.common.tokens import Jwks, TokenVerifier
+
+_UPKEEP_TIMEOUT_S = 60.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """The parts of a running auth service."""
+
+    bound: Bound
+    verifier: TokenVerifier
+    ring: KeyRing
+    sessions: Sessions
+
+    async def delete_expired(self) -> None:
+        """Delete the refresh tokens and signing keys that have expired."""
+        await self.sessions.delete_expired()
+        await self.ring.delete_expired()
+
+
+@asynccontextmanager
+async def open_auth(settings: AuthSettings) -> AsyncIterator[Auth]:
+    """
+    The service, with its keys loaded and its administrator ensured; closed on leaving.
+
+    Raises:
+        KeyUnreadableError: The stored keys were encrypted with another secret.
+        OSError, asyncpg.PostgresError: The database is not there.
+    """
+    passwords = Passwords(
+        Argon2Cost(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes),
+        settings.hash_threads,
+        settings.hash_queue,
+    )
+    try:
+        async with await open_pool(settings.postgres_dsn) as pool:
+            try:
+                auth = await _assemble(settings, pool, passwords)
+            except OSError as error:
+                raise ConnectionError(
+                    f"the Postgres of KUJI_POSTGRES_DSN does not answer: {error}"
+                ) from error
+            yield auth
+    finally:
+        passwords.close()
+
+
+async def _assemble(settings: AuthSettings, pool: asyncpg.Pool, passwords: Passwords) -> Auth:
+    cipher = KeyCipher(settings.token_key_secret.get_secret_value())
+    ring = KeyRing(KeyStore(pool), cipher, timedelta(seconds=settings.key_grace_s))
+    await ring.load()
+    accounts = Accounts(UserStore(pool), passwords)
+    await accounts.ensure_admin(settings.admin_username, settings.admin_password.get_secret_value())
+    tokens = AccessTokens(ring)
+    sessions = Sessions(
+        RefreshTokenStore(pool), tokens, settings.access_token_ttl_s, settings.refresh_token_ttl_s
+    )
+    door = ServiceDoor(
+        settings.service_secret.get_secret_value(), tokens, settings.service_token_ttl_s
+    )
+    service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
+    bound = Bound(AuthServicer(accounts, sessions, door, ring), service)
+    return Auth(bound, TokenVerifier(_fetcher_of(ring)), ring, sessions)
+
+
+def _fetcher_of(ring: KeyRing) -> Callable[[], Awaitable[Jwks]]:
+    async def fetch() -> Jwks:
+        return ring.jwks()
+
+    return fetch
+
+
+async def repeat(work: Callable[[], Awaitable[None]], every_s: float) -> None:
+    """Do *work* every so often until cancelled; where it fails, log it and try next time."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            async with asyncio.timeout(_UPKEEP_TIMEOUT_S):
+                await work()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("upkeep failed", error=repr(error))
+        except KeyUnreadableError as error:
+            log.error("a new signing key cannot be read", error=str(error))

@@ -1,0 +1,95 @@
+"""Passwords: Argon2id, computed in threads of its own and never on the event loop."""
+
+import asyncio
+import secrets
+import threading
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from services.common.errors import OverloadedError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Argon2Cost(NamedTuple):
+    """What one hash costs: KiB of memory, passes over it, parallel lanes."""
+
+    memory_kib: int
+    passes: int
+    lanes: int
+
+
+class Verdict(NamedTuple):
+    """
+    Outcome of a check.
+
+    Args:
+        matches: Whether the password is the one.
+        new_hash: To be stored instead, where it matches but was hashed at another cost.
+    """
+
+    matches: bool
+    new_hash: str | None
+
+
+class Passwords:
+    """
+    Hashes and checks passwords.
+
+    Args:
+        cost: Of every new hash.
+        threads: Hashes computed at once.
+        queue: Hashes accepted at once, running or waiting.
+    """
+
+    def __init__(self, cost: Argon2Cost, threads: int, queue: int) -> None:
+        self._argon2 = PasswordHasher(
+            time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes
+        )
+        self._nobody = self._argon2.hash(secrets.token_bytes(16))
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._places = threading.BoundedSemaphore(queue)
+
+    async def hash(self, password: str) -> str:
+        """The encoded hash of *password*; OverloadedError when too many are waiting."""
+        return await self._run(self._argon2.hash, _bytes_of(password))
+
+    async def check(self, password: str, stored: str | None) -> Verdict:
+        """
+        Compare *password* with the hash *stored*; OverloadedError when too many are waiting.
+
+        Without a stored hash (no such user) nothing matches, after the same work.
+        """
+        return await self._run(self._check, _bytes_of(password), stored)
+
+    def close(self) -> None:
+        """Drop what waits, and wait for what runs: a few hundredths of a second."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _check(self, password: bytes, stored: str | None) -> Verdict:
+        try:
+            self._argon2.verify(stored or self._nobody, password)
+        except VerifyMismatchError:
+            return Verdict(False, None)
+        if stored is None or not self._argon2.check_needs_rehash(stored):
+            return Verdict(stored is not None, None)
+        return Verdict(True, self._argon2.hash(password))
+
+    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if not self._places.acquire(blocking=False):
+            raise OverloadedError
+        job = self._threads.submit(work, *args, **kwargs)
+        # When the job is over, not when its caller is gone: a hash that runs cannot be stopped.
+        job.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(job)
+
+
+def _bytes_of(password: str) -> bytes:
+    # NFC: the same password typed on another keyboard may come as other code points.
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

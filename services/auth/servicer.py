@@ -1,0 +1,104 @@
+"""AuthService, between its messages and the domain."""
+
+import json
+
+from google.api import httpbody_pb2
+from kuji.auth.v1 import auth_pb2
+
+from services.auth.access_tokens import ServiceDoor
+from services.auth.accounts import Accounts
+from services.auth.keys import KeyRing
+from services.auth.sessions import Session, Sessions
+from services.auth.store import Profile
+from services.common.context import RequestContext
+from services.common.timestamps import timestamp_of
+
+
+class AuthServicer:
+    """The RPCs of kuji.auth.v1.AuthService."""
+
+    def __init__(
+        self, accounts: Accounts, sessions: Sessions, door: ServiceDoor, ring: KeyRing
+    ) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self._door = door
+        self._ring = ring
+
+    async def Register(
+        self, request: auth_pb2.RegisterRequest, _ctx: RequestContext
+    ) -> auth_pb2.RegisterResponse:
+        """Create a user and log it in."""
+        user = await self._accounts.register(request.username, request.password, request.email)
+        return auth_pb2.RegisterResponse(session=_message_of(await self._sessions.open(user)))
+
+    async def Login(
+        self, request: auth_pb2.LoginRequest, _ctx: RequestContext
+    ) -> auth_pb2.LoginResponse:
+        """Log a user in."""
+        user = await self._accounts.authenticate(request.username, request.password)
+        return auth_pb2.LoginResponse(session=_message_of(await self._sessions.open(user)))
+
+    async def AdminLogin(
+        self, request: auth_pb2.AdminLoginRequest, _ctx: RequestContext
+    ) -> auth_pb2.AdminLoginResponse:
+        """Log an administrator in."""
+        user = await self._accounts.authenticate_admin(request.username, request.password)
+        return auth_pb2.AdminLoginResponse(session=_message_of(await self._sessions.open(user)))
+
+    async def Refresh(
+        self, request: auth_pb2.RefreshRequest, _ctx: RequestContext
+    ) -> auth_pb2.RefreshResponse:
+        """Trade a refresh token for the next session."""
+        session = await self._sessions.refresh(request.refresh_token)
+        return auth_pb2.RefreshResponse(session=_message_of(session))
+
+    async def Logout(
+        self, request: auth_pb2.LogoutRequest, ctx: RequestContext
+    ) -> auth_pb2.LogoutResponse:
+        """End the caller's login."""
+        await self._sessions.close(request.refresh_token, ctx.require_caller().user_id)
+        return auth_pb2.LogoutResponse()
+
+    async def GetProfile(
+        self, _request: auth_pb2.GetProfileRequest, ctx: RequestContext
+    ) -> auth_pb2.GetProfileResponse:
+        """What the caller sees of itself."""
+        profile = await self._accounts.profile(ctx.require_caller())
+        return auth_pb2.GetProfileResponse(profile=_profile_message_of(profile))
+
+    async def GetJwks(
+        self, _request: auth_pb2.GetJwksRequest, _ctx: RequestContext
+    ) -> httpbody_pb2.HttpBody:
+        """The keys that verify access tokens."""
+        return httpbody_pb2.HttpBody(
+            content_type="application/json", data=json.dumps(self._ring.jwks()).encode()
+        )
+
+    async def IssueServiceToken(
+        self, request: auth_pb2.IssueServiceTokenRequest, _ctx: RequestContext
+    ) -> auth_pb2.IssueServiceTokenResponse:
+        """A token for a service that knows the secret."""
+        token = self._door.token_for(request.service, request.secret)
+        return auth_pb2.IssueServiceTokenResponse(access_token=token, expires_in=self._door.ttl_s)
+
+
+def _message_of(session: Session) -> auth_pb2.Session:
+    return auth_pb2.Session(
+        user_id=session.user.user_id,
+        username=session.user.username,
+        access_token=session.access_token,
+        refresh_token=session.refresh_token,
+        expires_in=session.expires_in_s,
+    )
+
+
+def _profile_message_of(profile: Profile) -> auth_pb2.Profile:
+    drawn_at = profile.last_lottery_at
+    return auth_pb2.Profile(
+        user_id=profile.user_id,
+        username=profile.username,
+        email=profile.email,
+        last_lottery_at=timestamp_of(drawn_at) if drawn_at else None,
+        created_at=timestamp_of(profile.created_at),
+    )

@@ -1,0 +1,108 @@
+"""Sessions: an access token for minutes, and a refresh token that buys the next one."""
+
+import hashlib
+import secrets
+import uuid
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import Counter
+
+from services.auth.access_tokens import AccessTokens
+from services.auth.store import RefreshTokenStore, User
+from services.common.context import Caller
+from services.common.errors import UnauthenticatedError
+
+REUSED = Counter("kuji_auth_refresh_tokens_reused", "Logins revoked since a spent token came back")
+_TOKEN_BYTES = 32
+_CLEANUP_BATCH = 1000
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """
+    A logged-in user's tokens.
+
+    Args:
+        user: Who.
+        access_token: JWT.
+        refresh_token: 32 random bytes, URL-safe base64; to be spent once.
+        expires_in_s: Life of the access token.
+    """
+
+    user: User
+    access_token: str
+    refresh_token: str
+    expires_in_s: int
+
+
+class Sessions:
+    """
+    Opens, refreshes and closes sessions.
+
+    Args:
+        access_ttl_s: Life of an access token.
+        refresh_ttl_s: Life of a refresh token.
+    """
+
+    def __init__(
+        self,
+        store: RefreshTokenStore,
+        tokens: AccessTokens,
+        access_ttl_s: int,
+        refresh_ttl_s: float,
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._access_ttl_s = access_ttl_s
+        self._refresh_ttl_s = refresh_ttl_s
+
+    async def open(self, user: User) -> Session:
+        """The first session of a login."""
+        refresh_token = secrets.token_urlsafe(_TOKEN_BYTES)
+        await self._store.add(
+            _sha256(refresh_token), uuid.uuid4(), user.user_id, self._refresh_ttl_s
+        )
+        return self._session(user, refresh_token)
+
+    async def refresh(self, refresh_token: str) -> Session:
+        """
+        The next session of a login; *refresh_token* is spent by it.
+
+        Raises:
+            UnauthenticatedError: Unknown, expired, revoked or spent. A spent one revokes the
+                whole login: one of its two users is a thief.
+        """
+        next_token = secrets.token_urlsafe(_TOKEN_BYTES)
+        token_hash = _sha256(refresh_token)
+        user = await self._store.rotate(token_hash, _sha256(next_token), self._refresh_ttl_s)
+        if user is None:
+            await self._revoke_if_spent(token_hash)
+            raise UnauthenticatedError("The refresh token is not valid (any more). Log in again.")
+        return self._session(user, next_token)
+
+    async def close(self, refresh_token: str, user_id: int) -> None:
+        """End the user's login that *refresh_token* belongs to; a token unknown is no error."""
+        await self._store.revoke_family(_sha256(refresh_token), user_id)
+
+    async def delete_expired(self) -> None:
+        """Delete expired refresh tokens, in batches."""
+        while await self._store.delete_expired(_CLEANUP_BATCH) == _CLEANUP_BATCH:
+            pass
+
+    async def _revoke_if_spent(self, token_hash: bytes) -> None:
+        revoked = await self._store.revoke_family_of_spent(token_hash)
+        if revoked:
+            REUSED.inc()
+            log.warning("spent refresh token came back", revoked=revoked)
+
+    def _session(self, user: User, refresh_token: str) -> Session:
+        caller = Caller(user.user_id, user.username, user.role)
+        access_token = self._tokens.issue(caller, self._access_ttl_s)
+        return Session(user, access_token, refresh_token, self._access_ttl_s)
+
+
+def _sha256(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

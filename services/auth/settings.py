@@ -1,0 +1,62 @@
+"""What the auth process is told."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretBytes, SecretStr
+
+from services.auth.credentials import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, USERNAME_PATTERN
+from services.common.settings import ServiceSettings
+
+
+def _key_of_hex(text: object) -> bytes:
+    try:
+        key = bytes.fromhex(str(text))
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ValueError("it must be 64 hex digits")
+    return key
+
+
+class AuthSettings(ServiceSettings):
+    """
+    Settings of the auth service.
+
+    Args:
+        postgres_dsn: The database of users and keys.
+        token_key_secret: 32 bytes, given as 64 hex digits; encrypts signing keys at rest.
+        service_secret: What a service presents to get a token.
+        admin_username: The administrator that is ensured at start.
+        admin_password: Its password; changing it logs the administrator out everywhere.
+        access_token_ttl_s: Life of a user's access token.
+        service_token_ttl_s: Life of a service's access token.
+        refresh_token_ttl_s: Life of a refresh token; each refresh starts a new one.
+        key_grace_s: How long a new key is published before it signs. Longer than anybody
+            caches the key set: Envoy's cache_duration, five minutes, is the longest.
+        key_reload_s: How often keys are read again; shorter than key_grace_s.
+        cleanup_s: How often expired tokens and keys are deleted.
+        argon2_memory_kib: Memory of one hash. The defaults are OWASP's for Argon2id.
+        argon2_passes: Passes over that memory.
+        argon2_lanes: Parallel lanes of one hash.
+        hash_threads: Hashes computed at once.
+        hash_queue: Hashes accepted at once, running or waiting; beyond it OVERLOADED.
+    """
+
+    postgres_dsn: str
+    token_key_secret: Annotated[SecretBytes, BeforeValidator(_key_of_hex)]
+    service_secret: Annotated[SecretStr, Field(min_length=16)]
+    admin_username: Annotated[str, Field(pattern=f"^{USERNAME_PATTERN}$")] = "admin"
+    admin_password: Annotated[
+        SecretStr, Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)
+    ]
+    access_token_ttl_s: Annotated[int, Field(gt=0)] = 900
+    service_token_ttl_s: Annotated[int, Field(gt=0)] = 900
+    refresh_token_ttl_s: Annotated[int, Field(gt=0)] = 30 * 24 * 3600
+    key_grace_s: Annotated[int, Field(ge=0)] = 600
+    key_reload_s: Annotated[float, Field(gt=0)] = 30.0
+    cleanup_s: Annotated[float, Field(gt=0)] = 600.0
+    argon2_memory_kib: Annotated[int, Field(ge=8)] = 19 * 1024
+    argon2_passes: Annotated[int, Field(ge=1)] = 2
+    argon2_lanes: Annotated[int, Field(ge=1)] = 1
+    hash_threads: Annotated[int, Field(ge=1)] = 2
+    hash_queue: Annotated[int, Field(ge=1)] = 512

@@ -1,0 +1,50 @@
+"""What a servicer knows of a call, whatever transport brought it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.common.errors import UnauthenticatedError
+
+
+class Role(StrEnum):
+    """What a caller may do."""
+
+    USER = "user"
+    ADMIN = "admin"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """
+    Who calls, as its verified access token says.
+
+    Args:
+        user_id: The user; 0 for a service.
+        username: As registered; a service's name for a service.
+        role: What it may do.
+    """
+
+    user_id: int
+    username: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """
+    One call.
+
+    Args:
+        caller: None where no token came with a public call.
+        remaining_s: Seconds until the caller stops waiting; always finite.
+    """
+
+    caller: Caller | None
+    remaining_s: float
+
+    def require_caller(self) -> Caller:
+        """The caller; UnauthenticatedError without one."""
+        if self.caller is None:
+            raise UnauthenticatedError
+        return self.caller

@@ -1,0 +1,18 @@
+"""Metrics that every service has; a service's own live beside its code."""
+
+from prometheus_client import Counter, Histogram, start_http_server
+
+CALLS = Counter("kuji_rpc_calls", "Calls answered", ["method", "reason"])
+LATENCY_S = Histogram(
+    "kuji_rpc_duration_seconds",
+    "Time from receipt to answer",
+    ["method"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+
+def serve_metrics(listen: str) -> None:
+    """Serve Prometheus metrics on *listen* (host:port); nothing when it is empty."""
+    if listen:
+        host, _, port = listen.rpartition(":")
+        start_http_server(int(port), host)

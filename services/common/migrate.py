@@ -1,0 +1,92 @@
+"""Migrations: the .sql files beside this one, forward only, safe to run from many processes."""
+
+import asyncio
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+
+FOLDER = Path(__file__).with_name("migrations")
+_LOCK = 0x4B554A49  # "KUJI": one migrator at a time
+
+_CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
+"""
+
+
+class ChangedMigrationError(Exception):
+    """A file that was already applied has other content now."""
+
+
+class _Migration(NamedTuple):
+    name: str
+    sql: str
+    sha256: str
+
+
+def _read(folder: Path) -> list[_Migration]:
+    texts = {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.sql"))}
+    return [
+        _Migration(name, sql, hashlib.sha256(sql.encode()).hexdigest())
+        for name, sql in texts.items()
+    ]
+
+
+async def migrate(connection: asyncpg.Connection, folder: Path = FOLDER) -> list[str]:
+    """
+    Apply what is missing, each file in a transaction of its own, in the order of names.
+
+    Returns:
+        Names of the files applied by this call.
+
+    Raises:
+        ChangedMigrationError: An applied file has changed since.
+    """
+    migrations = _read(folder)
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    try:
+        await connection.execute(_CREATE_TABLE)
+        rows = await connection.fetch("SELECT name, sha256 FROM schema_migrations")
+        applied = {row["name"]: row["sha256"] for row in rows}
+        return [
+            migration.name
+            for migration in migrations
+            if await _apply(connection, migration, applied.get(migration.name))
+        ]
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def _apply(
+    connection: asyncpg.Connection, migration: _Migration, applied_sha256: str | None
+) -> bool:
+    name, sql, sha256 = migration
+    if applied_sha256 == sha256:
+        return False
+    if applied_sha256 is not None:
+        raise ChangedMigrationError(f"{name} was changed after it had been applied")
+    async with connection.transaction():
+        await connection.execute(sql)
+        await connection.execute(
+            "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", name, sha256
+        )
+    return True
+
+
+async def _main() -> None:
+    connection = await asyncpg.connect(os.environ["KUJI_POSTGRES_DSN"])
+    try:
+        for name in await migrate(connection):
+            print(f"applied {name}")  # noqa: T201
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    if "KUJI_POSTGRES_DSN" not in os.environ:
+        sys.exit("kuji: KUJI_POSTGRES_DSN is not set")
+    asyncio.run(_main())

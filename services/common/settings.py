@@ -1,0 +1,43 @@
+"""Settings: frozen, read once from KUJI_… variables; a missing one stops the process by name."""
+
+import sys
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """
+    What every process is told.
+
+    Args:
+        listen: host:port of the gRPC server.
+        metrics_listen: host:port of the Prometheus endpoint; empty: none.
+        log_level: debug, info, warning or error.
+        default_timeout_s: Bound of a call whose caller gives none.
+        drain_s: Bound on finishing accepted calls after SIGTERM.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="KUJI_", frozen=True, extra="ignore")
+
+    listen: str
+    metrics_listen: str = ""
+    log_level: str = "info"
+    default_timeout_s: float = 10.0
+    drain_s: float = 5.0
+
+
+SettingsType = TypeVar("SettingsType", bound=BaseSettings)
+
+
+def read_settings(kind: type[SettingsType]) -> SettingsType:
+    """The settings of *kind*; exits with code 2 and one sentence a variable when some are unfit."""
+    try:
+        return kind()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "KUJI_" + "_".join(str(part) for part in problem["loc"]).upper()
+            what = "is not set" if problem["type"] == "missing" else f"is unfit: {problem['msg']}"
+            print(f"kuji: {name} {what}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)

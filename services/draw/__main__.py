@@ -1,0 +1,16 @@
+"""The draw process: python -m services.draw."""
+
+from services.common.process import run_process
+from services.common.server import serve_until_stopped
+from services.draw.assembly import open_draw
+from services.draw.settings import DrawSettings
+
+
+async def run(settings: DrawSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with open_draw(settings) as draw:
+        await serve_until_stopped(draw.bounds, draw.verifier, settings)
+
+
+if __name__ == "__main__":
+    run_process("draw", DrawSettings, run)

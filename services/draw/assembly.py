@@ -1,0 +1,100 @@
+"""The draw service, put together from its settings."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import ModuleType
+
+import grpc
+from kuji.draw.v1 import draw_pb2, pool_pb2
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from services.common.postgres import open_pool
+from services.common.server import Bound
+from services.common.tokens import TokenVerifier, fetch_jwks_from
+from services.draw.batcher import Batcher
+from services.draw.books.collector import Auditor
+from services.draw.books.watch import BooksWatch
+from services.draw.drawer import Drawer
+from services.draw.guard import MemoryGuard
+from services.draw.past import PastDraws
+from services.draw.pools import Pools
+from services.draw.proof import Prover
+from services.draw.redis_store import RedisStore
+from services.draw.seeds import SeedCipher
+from services.draw.servicer import DrawServicer, PoolServicer
+from services.draw.settings import DrawSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The parts of a running draw service."""
+
+    bounds: Sequence[Bound]
+    verifier: TokenVerifier
+
+
+def open_redis(url: str, timeout_s: float) -> Redis:
+    """
+    A client whose calls take at most *timeout_s*, a broken connection included.
+
+    A call on a broken connection is sent once more: that is safe, since a request id draws once.
+    """
+    return Redis(
+        connection_pool=BlockingConnectionPool.from_url(
+            url,
+            max_connections=32,
+            timeout=timeout_s,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
+    )
+
+
+@asynccontextmanager
+async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
+    """
+    The service with its connections and watches, which run meanwhile.
+
+    On leaving, what was accepted is answered before the connections close.
+    """
+    async with (
+        open_redis(settings.redis_url, settings.redis_timeout_s) as redis,
+        await open_pool(settings.postgres_dsn) as postgres,
+        grpc.aio.insecure_channel(settings.auth_address) as auth,
+        asyncio.TaskGroup() as watching,
+    ):
+        guard = MemoryGuard(redis, settings.max_store_bytes)
+        prover = Prover(postgres, _cipher(settings))
+        books = BooksWatch(Auditor(postgres, redis))
+        watches = [
+            watching.create_task(guard.look_while_running(settings.watch_every_s)),
+            watching.create_task(prover.reveal_while_running(settings.watch_every_s)),
+            watching.create_task(books.look_while_running(settings.audit_every_s)),
+        ]
+        store = RedisStore(redis, settings.max_backlog_draws)
+        batcher = Batcher(store, settings.max_batch_draws, settings.max_pending_draws)
+        pools = Pools(postgres, redis, _cipher(settings), store)
+        past = PastDraws(postgres, redis)
+        drawer = Drawer(pools, batcher, past, guard, settings.max_batch_draws)
+        bounds = [
+            _bound(DrawServicer(drawer, pools, store, prover), draw_pb2, "DrawService"),
+            _bound(PoolServicer(pools, store), pool_pb2, "PoolService"),
+        ]
+        yield Draw(bounds, TokenVerifier(fetch_jwks_from(auth)))
+        for watch in watches:
+            watch.cancel()
+        await batcher.close()
+
+
+def _cipher(settings: DrawSettings) -> SeedCipher:
+    return SeedCipher(settings.seed_key.get_secret_value())
+
+
+def _bound(servicer: object, module: ModuleType, name: str) -> Bound:
+    return Bound(servicer, module.DESCRIPTOR.services_by_name[name])

@@ -1,0 +1,131 @@
+"""
+Batching without a timer: while one script call of a pool is in flight, its draws gather.
+
+An idle pool draws at once; a busy one draws in ever larger batches that share one fsync.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import Histogram
+
+from services.common.errors import OverloadedError
+from services.draw.store import Answer, Drawing, Intent, PoolStore
+
+BATCH_DRAWS = Histogram(
+    "kuji_draw_batch_draws",
+    "Draws in one script call",
+    buckets=(1, 2, 5, 10, 25, 50, 100, 200, 400),
+)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    intents: Sequence[Intent]
+    draws: int
+    done: asyncio.Future[Drawing]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One pool's queue, and the task that empties it while there is something in it."""
+
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    pending_draws: int = 0
+    task: asyncio.Task[None] | None = None
+
+
+class Batcher:
+    """
+    Gathers intents per pool and hands them to a store.
+
+    Args:
+        store: Where the pools are.
+        max_batch_draws: Draws in one call of the store.
+        max_pending_draws: Draws of a pool that may wait here; beyond it OverloadedError.
+    """
+
+    def __init__(self, store: PoolStore, max_batch_draws: int, max_pending_draws: int) -> None:
+        self._store = store
+        self._max_batch_draws = max_batch_draws
+        self._max_pending_draws = max_pending_draws
+        self._lanes: dict[int, _Lane] = {}
+
+    async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
+        """
+        The answers to *intents*, in order; they run in one atomic step.
+
+        The caller bounds the wait. Cancelled before its batch was sent, nothing is drawn; after
+        that, the outcome is unknown.
+
+        Args:
+            intents: At most max_batch_draws draws in all.
+
+        Raises:
+            OverloadedError: Too many wait already; nothing was done.
+        """
+        return await self._enqueue(pool_id, intents).done
+
+    async def close(self) -> None:
+        """Return when everything accepted is answered."""
+        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        await asyncio.gather(*tasks)
+
+    def _enqueue(self, pool_id: int, intents: Sequence[Intent]) -> _Waiting:
+        lane = self._lanes.setdefault(pool_id, _Lane())
+        draws = sum(intent.draws for intent in intents)
+        if lane.pending_draws + draws > self._max_pending_draws:
+            raise OverloadedError
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(intents, draws, loop.create_future())
+        lane.waiting.append(waiting)
+        lane.pending_draws += draws
+        if lane.task is None:
+            lane.task = loop.create_task(self._empty(pool_id, lane))
+        return waiting
+
+    async def _empty(self, pool_id: int, lane: _Lane) -> None:
+        while batch := self._next_batch(lane):
+            await self._run(pool_id, batch)
+        # Nothing awaits between the last look and here: no draw can slip in between.
+        lane.task = None
+        self._lanes.pop(pool_id, None)
+
+    def _next_batch(self, lane: _Lane) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        draws = 0
+        while lane.waiting and draws + lane.waiting[0].draws <= self._max_batch_draws:
+            waiting = lane.waiting.popleft()
+            lane.pending_draws -= waiting.draws
+            if not waiting.done.done():  # else its caller has gone, and nothing was sent
+                batch.append(waiting)
+                draws += waiting.draws
+        return batch
+
+    async def _run(self, pool_id: int, batch: list[_Waiting]) -> None:
+        intents = [intent for waiting in batch for intent in waiting.intents]
+        BATCH_DRAWS.observe(sum(waiting.draws for waiting in batch))
+        try:
+            drawing = await self._store.draw(pool_id, intents)
+        except Exception as error:  # noqa: BLE001  # each caller gets it, and maps it
+            _fail(batch, error)
+            return
+        _distribute(batch, drawing)
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.done.done():
+            waiting.done.set_exception(error)
+
+
+def _distribute(batch: Sequence[_Waiting], drawing: Drawing) -> None:
+    now_ms, version, _, chain = drawing
+    at = 0
+    for waiting in batch:
+        answers: list[Answer] = drawing.answers[at : at + len(waiting.intents)]
+        at += len(waiting.intents)
+        if not waiting.done.done():
+            waiting.done.set_result(Drawing(now_ms, version, answers, chain))

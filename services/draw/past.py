@@ -1,0 +1,110 @@
+"""Draws that were made before: from Postgres once they are recorded, else from the ledger."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+import structlog
+from redis.asyncio import Redis
+
+from services.common.errors import UnavailableError
+from services.common.ledger import DrawEntry, decode_entry, ledger_key
+from services.common.postgres import load_queries
+from services.common.prize_code import prize_code
+from services.common.timestamps import ms_of
+
+log = structlog.get_logger()
+_queries: Any = load_queries(__file__)
+
+
+class PastDraw(NamedTuple):
+    """A draw as the ledger or Postgres has it; prize_id 0: a miss; prize_name "": not known."""
+
+    seq: int
+    version: int
+    drawn_ms: int
+    prize_id: int
+    prize_name: str
+    prize_code: str
+    ticket: int
+    weight: int
+    total: int
+    link: str
+
+
+class PastDraws:
+    """Reads draws by their place in the ledger."""
+
+    def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
+        self._postgres = postgres
+        self._redis = redis
+
+    async def read(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
+        """
+        The *count* draws from *first_seq* on; they were made by one script call.
+
+        Raises:
+            UnavailableError: They are on their way between the two; ask again.
+        """
+        draws = await self._recorded(pool_id, first_seq, count)
+        if len(draws) < count:
+            draws = await self._from_ledger(pool_id, first_seq, count)
+        if len(draws) < count:
+            raise UnavailableError("This draw was made, and its result is not readable yet.")
+        return draws
+
+    async def _recorded(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
+        try:
+            return await self._from_postgres(pool_id, first_seq, count)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("recorded draws unreadable, the ledger may have them", error=repr(error))
+            return ()
+
+    async def _from_ledger(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
+        # A configuration noted at the same seq has a higher sub-id, so it comes after.
+        entries: list[tuple[bytes, dict[bytes, bytes]]]
+        entries = await self._redis.xrange(ledger_key(pool_id), f"{first_seq}-0", "+", count=1)  # type: ignore[assignment]  # responses are bytes
+        for stream_id, fields in entries:
+            entry = decode_entry(stream_id, fields)
+            if isinstance(entry, DrawEntry) and entry.first_seq <= first_seq:
+                return _of_entry(pool_id, entry, first_seq, count)
+        return ()
+
+    async def _from_postgres(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
+        rows = _queries.recorded_draws(
+            self._postgres, pool_id=pool_id, first_seq=first_seq, last_seq=first_seq + count - 1
+        )
+        return [
+            PastDraw(
+                row["seq"],
+                row["version"],
+                ms_of(row["created_at"]),
+                row["prize_id"] or 0,
+                row["prize_name"] or "",
+                row["prize_code"] or "",
+                row["ticket"],
+                row["odds_weight"],
+                row["odds_total"],
+                row["link"] or "",
+            )
+            async for row in rows
+        ]
+
+
+def _of_entry(pool_id: int, entry: DrawEntry, first_seq: int, count: int) -> Sequence[PastDraw]:
+    at = first_seq - entry.first_seq
+    return [
+        PastDraw(
+            first_seq + k,
+            entry.version,
+            entry.drawn_ms,
+            draw.prize_id,
+            "",
+            prize_code(pool_id, first_seq + k, draw.tag) if draw.prize_id else "",
+            draw.ticket,
+            draw.weight,
+            draw.total,
+            entry.link,
+        )
+        for k, draw in enumerate(entry.draws[at : at + count])
+    ]

@@ -1,0 +1,138 @@
+"""Which pool an activity draws from, and what a process has to know of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import asyncpg
+from cachetools import TTLCache
+from redis.asyncio import Redis
+
+from services.common.errors import ActivityNotFoundError
+from services.common.postgres import load_queries
+from services.common.timestamps import ms_of
+from services.draw import fairness
+from services.draw.redis_store import key
+from services.draw.seeds import SeedCipher
+
+_UNKNOWN_LIVE_S = 1.0
+_ONGOING_LIVE_S = 0.25
+_queries: Any = load_queries(__file__)
+
+
+class PrizeFace(NamedTuple):
+    """What a winner sees of a prize."""
+
+    name: str
+    image_url: str
+
+
+@dataclass(slots=True)
+class Pool:
+    """
+    A pool as a draw process knows it. Only faces ever change.
+
+    Args:
+        faces: Prize id → its face, as of faces_version.
+    """
+
+    pool_id: int
+    activity_id: int
+    roller: fairness.Roller
+    commitment: bytes
+    faces: Mapping[int, PrizeFace] = field(default_factory=dict)
+    faces_version: int = 0
+
+
+class SeqKeeper(Protocol):
+    """What is told which draws are known to have been made; a store does not go back behind."""
+
+    def note_seq(self, pool_id: int, seq: int) -> None:
+        """Remember that draw *seq* was made."""
+
+
+class Pools:
+    """Finds pools, makes new ones, and remembers what does not change."""
+
+    def __init__(
+        self, postgres: asyncpg.Pool, redis: Redis, cipher: SeedCipher, keeper: SeqKeeper
+    ) -> None:
+        self._postgres = postgres
+        self._redis = redis
+        self._cipher = cipher
+        self._keeper = keeper
+        self._of_activity: dict[int, Pool] = {}
+        self._unknown: TTLCache[int, bool] = TTLCache(10_000, _UNKNOWN_LIVE_S)
+        self._ongoing: TTLCache[str, list[int]] = TTLCache(1, _ONGOING_LIVE_S)
+
+    async def create(self) -> tuple[int, bytes]:
+        """A fresh pool id and the commitment to its seed."""
+        seed = fairness.new_seed()
+        async with self._postgres.acquire() as connection:
+            pool_id: int = await _queries.next_pool_id(connection)
+            await _queries.insert_seed(
+                connection,
+                pool_id=pool_id,
+                commitment=fairness.commitment(seed),
+                encrypted_seed=self._cipher.encrypt(pool_id, seed),
+            )
+        return pool_id, fairness.commitment(seed)
+
+    async def of_activity(self, activity_id: int) -> Pool:
+        """
+        The pool of an activity; 0: of the only one that is ongoing.
+
+        Raises:
+            ActivityNotFoundError: There is none, or for 0 not exactly one.
+        """
+        activity_id = activity_id or await self._only_ongoing()
+        pool = self._of_activity.get(activity_id)
+        if pool is not None:
+            return pool
+        if activity_id in self._unknown:
+            raise ActivityNotFoundError
+        return await self._load(activity_id)
+
+    async def blocks(self) -> dict[int, int]:
+        """User id → Unix ms until which the user is blocked, 0: for good."""
+        rows = _queries.active_blocks(self._postgres)
+        return {row["user_id"]: ms_of(row["until"]) if row["until"] else 0 async for row in rows}
+
+    async def faces(self, pool: Pool, version: int) -> Mapping[int, PrizeFace]:
+        """The faces of *pool*'s prizes, as of *version* or newer."""
+        if pool.faces_version < version:
+            document = await self._redis.get(key(pool.pool_id, "document"))
+            pool.faces = _faces_of(document or b"{}")
+            pool.faces_version = version
+        return pool.faces
+
+    async def _load(self, activity_id: int) -> Pool:
+        row = await _queries.pool_of_activity(self._postgres, activity_id=activity_id)
+        if row is None:
+            self._unknown[activity_id] = True
+            raise ActivityNotFoundError
+        seed = self._cipher.decrypt(row["pool_id"], row["encrypted_seed"])
+        roller = fairness.Roller(seed, row["pool_id"])
+        pool = Pool(row["pool_id"], row["activity_id"], roller, row["commitment"])
+        self._keeper.note_seq(pool.pool_id, row["recorded_seq"])
+        return self._of_activity.setdefault(activity_id, pool)
+
+    async def _only_ongoing(self) -> int:
+        ids = self._ongoing.get("ids")
+        if ids is None:
+            rows = _queries.ongoing_activities(self._postgres)
+            ids = self._ongoing["ids"] = [row["id"] async for row in rows]
+        if len(ids) != 1:
+            raise ActivityNotFoundError(
+                "Name the activity_id: there is not exactly one ongoing activity."
+            )
+        return ids[0]
+
+
+def _faces_of(document: bytes | str) -> dict[int, PrizeFace]:
+    prizes = json.loads(document).get("prizes", [])
+    return {
+        int(prize["prize_id"]): PrizeFace(prize.get("name", ""), prize.get("image_url", ""))
+        for prize in prizes
+    }

@@ -1,0 +1,45 @@
+"""What the draw service is told."""
+
+import re
+
+from pydantic import Field, SecretStr, field_validator
+
+from services.common.settings import ServiceSettings
+
+
+class DrawSettings(ServiceSettings):
+    """
+    See ServiceSettings; besides:
+
+    Args:
+        postgres_dsn: Where pools, seeds and recorded draws are.
+        redis_url: Where stock and ledger are.
+        auth_address: host:port of the auth service, for its public keys.
+        seed_key: 64 hexadecimal digits; encrypts the pools' seeds at rest.
+        redis_timeout_s: Bound of one script call; past it the outcome is unknown.
+        max_batch_draws: Draws in one script call.
+        max_pending_draws: Draws of a pool that may wait in this process.
+        max_backlog_draws: Draws of a pool that may wait for the recorder.
+        max_store_bytes: Store memory that draws may fill; 0: nine tenths of its maxmemory.
+        audit_every_s: How often the stock of the pools is audited, for the metrics.
+        watch_every_s: How often store memory and ended pools are looked at.
+    """
+
+    postgres_dsn: str
+    redis_url: str
+    auth_address: str
+    seed_key: SecretStr
+    redis_timeout_s: float = 2.0
+    max_batch_draws: int = Field(default=400, ge=100, le=1000)
+    max_pending_draws: int = Field(default=20_000, ge=1000)
+    max_backlog_draws: int = Field(default=2_000_000, ge=1)
+    max_store_bytes: int = Field(default=0, ge=0)
+    watch_every_s: float = Field(default=1.0, gt=0)
+    audit_every_s: float = Field(default=15.0, gt=0)
+
+    @field_validator("seed_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch("[0-9a-fA-F]{64}", value.get_secret_value()):
+            raise ValueError("64 hexadecimal digits are needed")
+        return value

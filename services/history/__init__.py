@@ -1,0 +1,1 @@
+"""The history service: what happened, read from Postgres and the ledger; and the recorder."""

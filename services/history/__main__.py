@@ -1,0 +1,18 @@
+"""The history process: python -m services.history."""
+
+from services.common.process import run_process
+from services.common.server import serve_until_stopped
+from services.history.assembly import open_history
+from services.history.settings import HistorySettings
+
+
+async def run(settings: HistorySettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with open_history(settings) as history:
+        # Streams do not end by themselves, and would hold up the draining.
+        on_stopping = history.feed.close
+        await serve_until_stopped([history.bound], history.verifier, settings, on_stopping)
+
+
+if __name__ == "__main__":
+    run_process("history", HistorySettings, run)

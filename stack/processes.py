@@ -1,0 +1,145 @@
+"""Child processes: they log to a file, die with their parent, and stop within a bound."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_TETHER = Path(__file__).with_name("tether.py")
+_POLL_S = 0.03
+_LARGE_LOG_BYTES = 64 << 20
+
+Probe = Callable[[], Awaitable[bool]]
+
+
+class StackError(Exception):
+    """Why the stack does not run; the message is one clear sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """
+    What to run.
+
+    Args:
+        name: As the operator knows it.
+        command: Program and arguments.
+        log: File that gets stdout and stderr, appended.
+        environment: The whole environment; None: this process's own.
+        stop_signal: Asks it to end.
+        death_signal: Sent to it when its parent dies in whatever way (Linux).
+        user: Id of the user to run as; None: this process's own.
+        folder: Working directory.
+    """
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    environment: Mapping[str, str] | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL
+    user: int | None = None
+    folder: Path = ROOT
+
+
+class Child:
+    """A running *program*. Start it in the main thread: that thread's death ends the child."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._log_start = 0
+        self._process = self._spawn()
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        program = self.program
+        user = "-" if program.user is None else str(program.user)
+        terms = [str(int(program.death_signal)), str(os.getpid()), user]
+        _make_room(program.log)
+        with program.log.open("ab") as log:
+            self._log_start = log.tell()
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_TETHER), *terms, *program.command],
+                cwd=program.folder,
+                env=program.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # the terminal's Ctrl-C reaches the supervisor alone
+            )
+
+    def log_end(self) -> str:
+        """The log's name and what the process last said, as the tail of a sentence."""
+        with self.program.log.open("rb") as log:
+            log.seek(self._log_start)
+            lines = log.read().decode(errors="replace").strip().splitlines()[-5:]
+        return "\n".join([f"; see {self.program.log}", *(f"  {line}" for line in lines)])
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """How it ended (negative: by that signal); None while it runs."""
+        return self._process.poll()
+
+    async def wait(self) -> int:
+        """How it ended, once it has."""
+        while (code := self.exit_code()) is None:  # noqa: ASYNC110  # nothing tells us
+            await asyncio.sleep(_POLL_S)
+        return code
+
+    async def wait_until_ready(self, probe: Probe, timeout_s: float = 60.0) -> None:
+        """
+        Return once *probe* succeeds.
+
+        Raises:
+            StackError: The process ended, or is not ready within *timeout_s*.
+        """
+        name, deadline = self.program.name, time.monotonic() + timeout_s
+        while not await probe():
+            code = self.exit_code()
+            if code is not None:
+                raise StackError(f"{name} ended at start with code {code}{self.log_end()}")
+            if time.monotonic() > deadline:
+                raise StackError(f"{name} is not ready after {timeout_s:.0f} s{self.log_end()}")
+            await asyncio.sleep(_POLL_S)
+
+    def restart(self) -> None:
+        """Start it again, after it has ended."""
+        self._process = self._spawn()
+
+    def ask_to_stop(self) -> None:
+        """Send its stop signal."""
+        if self.exit_code() is None:
+            self._process.send_signal(self.program.stop_signal)
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait for its end; kill it once *timeout_s* has passed."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _make_room(log: Path) -> None:
+    """Make the folder of *log*, and put a large one aside."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > _LARGE_LOG_BYTES:
+        log.replace(log.with_suffix(".old.log"))
+
+
+def stop(children: Sequence[Child], timeout_s: float) -> None:
+    """End *children* together, within *timeout_s* and a little."""
+    deadline = time.monotonic() + timeout_s
+    for child in children:
+        child.ask_to_stop()
+    for child in children:
+        child.finish(max(0.0, deadline - time.monotonic()))

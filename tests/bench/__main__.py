@@ -1,0 +1,85 @@
+"""python -m tests.bench: measure, and print each figure beside its goal."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stack.processes import StackError
+from tests.bench import growth, machine, memory, sustained, unary
+from tests.bench.figures import Figure, Step
+from tests.bench.pools import BooksError
+from tests.bench.report import Conditions, print_table, to_json
+from tests.bench.scale import FULL, SHORT, Scale
+from tests.bench.servers import Bench, NotDurableError, open_bench
+
+Measure = Callable[[Bench, Scale, Step], Awaitable[list[Figure]]]
+MEASURES: dict[str, Measure] = {
+    "M1": unary.measure,
+    "M3": sustained.measure,
+    "M9": memory.measure,
+    "M10": growth.measure,
+}
+# A table in a file need not be as narrow as a terminal.
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+_err = Console(highlight=False, stderr=True)
+
+
+def _steps(ids: list[str], scale: Scale) -> int:
+    windows = {"M1": 2, "M3": 2, "M10": 6}
+    return sum(windows[id_] * scale.rounds if id_ in windows else 1 for id_ in ids)
+
+
+async def _measure(ids: list[str], scale: Scale) -> list[Figure]:
+    figures: list[Figure] = []
+    columns = TextColumn("{task.description:<16}"), BarColumn(30), MofNCompleteColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=_err) as bar:
+        task = bar.add_task("starting", total=_steps(ids, scale))
+
+        def step(label: str) -> None:
+            bar.update(task, advance=1, description=label)
+
+        async with open_bench() as bench:
+            for id_ in ids:
+                figures += await MEASURES[id_](bench, scale, step)
+    return figures
+
+
+def _chosen(only: str) -> list[str]:
+    ids = [id_.strip() for id_ in only.split(",") if id_.strip()] or list(MEASURES)
+    unknown = set(ids) - set(MEASURES)
+    if unknown:
+        raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}")
+    return ids
+
+
+def bench(
+    short: Annotated[bool, typer.Option(help="See that it works; judge nothing.")] = False,
+    only: Annotated[str, typer.Option(help="Some of M1,M3,M9,M10.")] = "",
+    json: Annotated[bool, typer.Option(help="Print JSON instead of the table.")] = False,
+) -> None:
+    """
+    Measure the draw path on this machine, with durability on.
+
+    Exit code 0: measured, whatever the verdicts; 1: a draw failed, or the rows in Postgres are
+    not the answers that were given, or a server did not start.
+    """
+    ids = _chosen(only)
+    conditions = Conditions(machine.cores(), machine.cpu_model(), machine.load(), short)
+    try:
+        figures = asyncio.run(_measure(ids, SHORT if short else FULL))
+    except (BooksError, NotDurableError, StackError) as error:
+        _err.print(f"✗ {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+    if json:
+        print(to_json(conditions, figures))
+    else:
+        print_table(_out, conditions, figures)
+
+
+if __name__ == "__main__":
+    typer.run(bench)

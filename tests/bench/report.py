@@ -1,0 +1,71 @@
+"""The table, and the same as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.figures import Figure
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """
+    What the figures hold for.
+
+    Args:
+        cores: Cores that the run could use.
+        cpu: The processor.
+        load_before: Load average of the minute before.
+        short: Whether it was the short form, whose figures mean nothing.
+    """
+
+    cores: int
+    cpu: str
+    load_before: float
+    short: bool
+
+    def __str__(self) -> str:
+        busy = "" if self.load_before < 0.5 else " (not quiet)"
+        return (
+            f"{self.cores} cores, {self.cpu}; load before {self.load_before:.2f}{busy}; "
+            "appendfsync always, Postgres fsync and synchronous_commit on"
+        )
+
+
+def print_table(console: Console, conditions: Conditions, figures: Sequence[Figure]) -> None:
+    """The figures with goal and verdict, and under them what else was seen."""
+    table = Table("id", "figure", "measured", "against", "ratio", "goal", "verdict")
+    for figure in figures:
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+        table.add_row(
+            figure.id,
+            figure.what,
+            figure.measured,
+            figure.against,
+            ratio,
+            figure.goal,
+            _verdict(figure, conditions.short),
+        )
+    console.print(table)
+    for figure in figures:
+        for note in figure.notes:
+            console.print(f"{figure.id}  {note}", markup=False, soft_wrap=True)
+    console.print(str(conditions), markup=False, soft_wrap=True)
+
+
+def _verdict(figure: Figure, short: bool) -> str:
+    if short:
+        return "not judged"
+    return "[green]met[/]" if figure.met else "[red]missed[/]"
+
+
+def to_json(conditions: Conditions, figures: Sequence[Figure]) -> str:
+    """The same for programs."""
+    document = {
+        "conditions": asdict(conditions),
+        "figures": [asdict(figure) for figure in figures],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2)

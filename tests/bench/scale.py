@@ -1,0 +1,51 @@
+"""How much a run measures: the full one, and the short one that only sees whether it works."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """
+    Sizes of a run.
+
+    Args:
+        rounds: How often A and B alternate; each figure is a median over them.
+        users: Rows of the users table, and users of the large pools.
+        few_users: Users of the small pool.
+        unary_s: Length of one window of unary calls.
+        sustained_s: Length of one window of batches.
+        bare_draws: Draws of one window of the bare script.
+        growth_draws: Draws of one window of the growth figures.
+        history_rows: Rows of the long history.
+    """
+
+    rounds: int
+    users: int
+    few_users: int
+    unary_s: float
+    sustained_s: float
+    bare_draws: int
+    growth_draws: int
+    history_rows: int
+
+
+FULL = Scale(
+    rounds=5,
+    users=1_000_000,
+    few_users=1_000,
+    unary_s=6.0,
+    sustained_s=30.0,
+    bare_draws=400_000,
+    growth_draws=80_000,
+    history_rows=5_000_000,
+)
+SHORT = Scale(
+    rounds=1,
+    users=5_000,
+    few_users=500,
+    unary_s=0.5,
+    sustained_s=0.5,
+    bare_draws=2_000,
+    growth_draws=1_000,
+    history_rows=10_000,
+)

@@ -1,0 +1,219 @@
+"""The real servers under measurement: Valkey, Postgres, auth, and sites of draw and recorder."""
+
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
+from redis.asyncio import Redis
+
+from services.common.migrate import migrate
+from services.common.postgres import load_queries
+from stack import servers
+from stack.ports import free_port
+from stack.processes import Child, Program, stop
+from tests.bench.load import Generator, open_generator
+
+queries = load_queries(__file__)
+_RECORDER = "services.history.recorder"
+_SERVICE_SECRET = "the measurements' service secret"
+_SECRETS = {
+    "KUJI_TOKEN_KEY_SECRET": "5e" * 32,
+    "KUJI_SEED_KEY": "5d" * 32,
+    "KUJI_SERVICE_SECRET": _SERVICE_SECRET,
+    "KUJI_ADMIN_PASSWORD": "battery staple",
+    "KUJI_SERVICE_TOKEN_TTL_S": "86400",
+}
+_STOP_TIMEOUT_S = 10.0
+
+
+class NotDurableError(Exception):
+    """A server does not keep what it acknowledges; nothing would be worth measuring."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """
+    A process that serves gRPC.
+
+    Args:
+        module: What it runs.
+        environment: What it is told beside its address and the secrets.
+        address: host:port.
+    """
+
+    module: str
+    environment: Mapping[str, str]
+    address: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+
+
+@dataclass(frozen=True)
+class Site:
+    """
+    A draw process and a recorder with a database and a Redis of their own.
+
+    Args:
+        draw: The draw process.
+        recorder: The recorder.
+        address: host:port of the draw process.
+        redis_url: Its Redis.
+        redis: A client of it.
+        postgres: Its database.
+    """
+
+    draw: Child
+    recorder: Child
+    address: str
+    redis_url: str
+    redis: Redis
+    postgres: asyncpg.Pool
+
+
+class Bench:
+    """What all measurements share."""
+
+    def __init__(self, folder: Path, redis_server: str, postgres_server: str) -> None:
+        self._folder = folder
+        self._sites = 0
+        self.valkey: Child
+        self.postgres: Child
+        self.redis_server = redis_server
+        self.postgres_server = postgres_server
+        self.auth_address = ""
+        self.generator: Generator
+        self.token = ""
+
+    @asynccontextmanager
+    async def running(self, *services: Service) -> AsyncIterator[list[Child]]:
+        """*services*, started together; gone at the end."""
+        children = [Child(self._program(service)) for service in services]
+        try:
+            for service, child in zip(services, children, strict=True):
+                await child.wait_until_ready(partial(_serves, service.address))
+            yield children
+        finally:
+            stop(children, _STOP_TIMEOUT_S)
+
+    def _program(self, service: Service) -> Program:
+        port = service.address.rpartition(":")[2]
+        return Program(
+            service.module,
+            [sys.executable, "-m", service.module],
+            self._folder / f"{service.module}-{port}.log",
+            {**_inherited(), **_SECRETS, "KUJI_LISTEN": service.address, **service.environment},
+        )
+
+    @asynccontextmanager
+    async def site(self, users: int) -> AsyncIterator[Site]:
+        """A fresh site with users 1 … *users*; gone at the end."""
+        number = self._sites = self._sites + 1
+        dsn = await self.new_database(f"site_{number}")
+        redis_url = f"{self.redis_server}/{number}"
+        environment = {
+            "KUJI_POSTGRES_DSN": dsn,
+            "KUJI_REDIS_URL": redis_url,
+            "KUJI_AUTH_ADDRESS": self.auth_address,
+        }
+        services = [Service(name, environment) for name in ("services.draw", _RECORDER)]
+        async with (
+            asyncpg.create_pool(dsn, min_size=0, max_size=4) as postgres,
+            Redis.from_url(redis_url) as redis,
+            self.running(*services) as (draw, recorder),
+        ):
+            await queries.insert_users(postgres, users=users)
+            await queries.vacuum(postgres)
+            yield Site(draw, recorder, services[0].address, redis_url, redis, postgres)
+            await redis.flushdb()
+
+    async def new_database(self, name: str) -> str:
+        """The DSN of a fresh database with the schema."""
+        connection = await asyncpg.connect(f"{self.postgres_server}/postgres")
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+        dsn = f"{self.postgres_server}/{name}"
+        connection = await asyncpg.connect(dsn)
+        await migrate(connection)
+        await connection.close()
+        return dsn
+
+
+def _inherited() -> Mapping[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("KUJI_")}
+
+
+async def _serves(address: str) -> bool:
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=1
+            )
+        except grpc.aio.AioRpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@asynccontextmanager
+async def open_bench() -> AsyncIterator[Bench]:
+    """
+    Start what is shared; all of it is gone at the end.
+
+    Raises:
+        NotDurableError: A server does not keep what it acknowledges.
+        StackError: A server does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="kuji-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # noqa: ASYNC240  # once; Postgres may run as another user
+        redis_port, postgres_port = free_port(), free_port()
+        bench = Bench(
+            folder,
+            f"redis://127.0.0.1:{redis_port}",
+            f"postgresql://postgres@127.0.0.1:{postgres_port}",
+        )
+        bench.valkey = Child(servers.valkey(folder / "valkey", redis_port, folder / "valkey.log"))
+        bench.postgres = Child(
+            servers.postgres(folder / "postgres", postgres_port, folder / "postgres.log")
+        )
+        try:
+            await _wait_until_durable(bench)
+            async with _with_auth(bench):
+                yield bench
+        finally:
+            stop([bench.valkey, bench.postgres], _STOP_TIMEOUT_S)
+
+
+async def _wait_until_durable(bench: Bench) -> None:
+    redis_url, dsn = f"{bench.redis_server}/0", f"{bench.postgres_server}/postgres"
+    await bench.valkey.wait_until_ready(lambda: servers.valkey_answers(redis_url))
+    await bench.postgres.wait_until_ready(lambda: servers.postgres_answers(dsn))
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        told = await redis.config_get("append*")
+    connection = await asyncpg.connect(dsn)
+    settings = {**await queries.durability(connection)}
+    await connection.close()
+    if (told["appendonly"], told["appendfsync"]) != ("yes", "always"):
+        raise NotDurableError(f"Valkey runs with {told}")
+    if set(settings.values()) != {"on"}:
+        raise NotDurableError(f"Postgres runs with {settings}")
+
+
+@asynccontextmanager
+async def _with_auth(bench: Bench) -> AsyncIterator[None]:
+    dsn = await bench.new_database("auth")
+    auth = Service("services.auth", {"KUJI_POSTGRES_DSN": dsn})
+    async with open_generator() as generator, bench.running(auth):
+        bench.auth_address, bench.generator = auth.address, generator
+        async with grpc.aio.insecure_channel(bench.auth_address) as channel:
+            answer = await auth_pb2_grpc.AuthServiceStub(channel).IssueServiceToken(
+                auth_pb2.IssueServiceTokenRequest(service="bench", secret=_SERVICE_SECRET)
+            )
+        bench.token = answer.access_token
+        yield

@@ -1,0 +1,109 @@
+"""Real servers for the tests: one Valkey and one Postgres a test process, a database a test."""
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from services.common.logs import configure_logs
+from services.common.migrate import migrate
+from stack import servers
+from stack.ports import free_port
+from stack.processes import Child, Probe, Program, stop
+
+# A test's database is thrown away with its server, so no fsync need be paid for; the durability
+# tests start a server of their own.
+_THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_TEMPLATE = "migrated_template"
+_numbers = itertools.count(1)
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    # A loop of its own, so that pytest-asyncio's stays the current one.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(work())
+
+
+def _running(program: Program, probe: Probe) -> Iterator[None]:
+    child = Child(program)
+    try:
+        _run(lambda: child.wait_until_ready(probe))
+        yield
+    finally:
+        stop([child], timeout_s=10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    # The default prints tracebacks with every local, which takes seconds for a large batch.
+    configure_logs("test", "warning")
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Valkey that answers after the fsync; shared by the session's tests."""
+    folder, port = tmp_path_factory.mktemp("valkey"), free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    for _ in _running(
+        servers.valkey(folder / "data", port, folder / "log"), lambda: servers.valkey_answers(url)
+    ):
+        yield url
+
+
+@pytest.fixture(name="redis")
+async def _redis(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
+    """A client of an empty Valkey; answers are bytes."""
+    client = redis.asyncio.Redis.from_url(redis_url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The DSN, without a database, of a real Postgres with a migrated template database."""
+    port = free_port()
+    server = f"postgresql://postgres@127.0.0.1:{port}"
+
+    async def prepare() -> None:
+        await _execute(f"{server}/postgres", f"CREATE DATABASE {_TEMPLATE}")
+        connection = await asyncpg.connect(f"{server}/{_TEMPLATE}")
+        await migrate(connection)
+        await connection.close()
+
+    # Not below pytest's folders: they are closed to the user that Postgres runs as under root.
+    with tempfile.TemporaryDirectory(prefix="kuji-postgres-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        program = servers.postgres(folder / "data", port, folder / "log", _THROWAWAY)
+        for _ in _running(program, lambda: servers.postgres_answers(f"{server}/postgres")):
+            _run(prepare)
+            yield server
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.fixture
+async def postgres_dsn(postgres_server: str) -> AsyncIterator[str]:
+    """The DSN of a migrated database that this test alone uses."""
+    name = f"test_{next(_numbers)}"
+    await _execute(f"{postgres_server}/postgres", f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield f"{postgres_server}/{name}"
+    await _execute(f"{postgres_server}/postgres", f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def postgres(postgres_dsn: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of connections to this test's database."""
+    async with asyncpg.create_pool(postgres_dsn, min_size=0, max_size=8) as pool:
+        yield pool

@@ -1,0 +1,185 @@
+"""A real Envoy before scripted services: what the edge does, whatever the services answer."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.api import httpbody_pb2
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+from jwt.algorithms import OKPAlgorithm
+from kuji.admin.v1 import admin_pb2
+from kuji.auth.v1 import auth_pb2
+from kuji.draw.v1 import draw_pb2
+from kuji.history.v1 import history_pb2
+
+from services.common.context import RequestContext
+from services.common.server import Bound, build_server
+from services.common.settings import ServiceSettings
+from services.common.tokens import TokenVerifier
+from stack import edge as edges
+from stack.edge import Edge
+from stack.ports import free_port
+from stack.processes import Child, stop
+
+SERVICES = {
+    "auth": auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
+    "draw": draw_pb2.DESCRIPTOR.services_by_name["DrawService"],
+    "admin": admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
+    "history": history_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+}
+Behaviour = Callable[[Any, RequestContext], Awaitable[Message]]
+_KID = "test"
+
+
+class Script:
+    """Answers each RPC as told: a message, a list of messages for a stream, or an error."""
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        self._answers: dict[str, Message | list[Message] | Exception] = {}
+        self._behaviours: dict[str, Behaviour] = {}
+        self.requests: list[tuple[str, Any, RequestContext]] = []
+
+    def answer(self, method: str, answer: Message | list[Message] | Exception) -> None:
+        """From now on, *method* gives *answer*."""
+        self._answers[method] = answer
+
+    def behave(self, method: str, behaviour: Behaviour) -> None:
+        """From now on, *method* does what *behaviour* does."""
+        self._behaviours[method] = behaviour
+
+    def forget(self) -> None:
+        """Forget all answers and requests."""
+        self._answers.clear()
+        self._behaviours.clear()
+        self.requests.clear()
+
+    def token(self, role: str = "user", key: Ed25519PrivateKey | None = None, **claims: Any) -> str:
+        """An access token of user 7 that lives for a minute, unless *claims* say otherwise."""
+        now = int(time.time())
+        content = {
+            "iss": "kuji",
+            "aud": "kuji",
+            "sub": "7",
+            "name": "alice",
+            "role": role,
+            "iat": now,
+            "exp": now + 60,
+        }
+        return jwt.encode(
+            content | claims, key or self._key, algorithm="EdDSA", headers={"kid": _KID}
+        )
+
+    async def jwks(self) -> dict[str, Any]:
+        """The key set that verifies the tokens."""
+        key = json.loads(OKPAlgorithm.to_jwk(self._key.public_key()))
+        return {"keys": [key | {"kid": _KID, "alg": "EdDSA", "use": "sig"}]}
+
+    def _next(self, method: str) -> Any:
+        answer = self._answers[method]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def __getattr__(self, method: str) -> Any:
+        return self._stream(method) if method.startswith("Stream") else self._unary(method)
+
+    def _unary(self, method: str) -> Any:
+        async def call(request: Message, ctx: RequestContext) -> Any:
+            self.requests.append((method, request, ctx))
+            if method == "GetJwks":
+                data = json.dumps(await self.jwks()).encode()
+                return httpbody_pb2.HttpBody(content_type="application/json", data=data)
+            if behaviour := self._behaviours.get(method):
+                return await behaviour(request, ctx)
+            return self._next(method)
+
+        return call
+
+    def _stream(self, method: str) -> Any:
+        async def call(request: Message, ctx: RequestContext) -> AsyncIterator[Message]:
+            self.requests.append((method, request, ctx))
+            for message in self._next(method):
+                yield message
+
+        return call
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One scripted process: its server and the health that it shows."""
+
+    service: str
+    server: grpc.aio.Server
+    health: Any
+    address: str
+
+    async def set_healthy(self, up: bool) -> None:
+        """Show itself as healthy or not."""
+        status = health_pb2.HealthCheckResponse
+        await self.health.set("", status.SERVING if up else status.NOT_SERVING)
+
+
+class Rig:
+    """The edge, its script, what is behind it, and a client of it."""
+
+    def __init__(
+        self, edge: Edge, script: Script, upstreams: list[Upstream], http: httpx.AsyncClient
+    ) -> None:
+        self.edge = edge
+        self.script = script
+        self.upstreams = upstreams
+        self.http = http
+
+    async def call(self, method: str, path: str, role: str | None = None, **options: Any) -> Any:
+        """The response to *method* *path*, with a token of *role*."""
+        headers = {"authorization": f"Bearer {self.script.token(role)}"} if role else {}
+        return await self.http.request(method, path, headers=headers, **options)
+
+    async def wait_for_health(self, status: int) -> None:
+        """Return once /healthz answers *status*."""
+        async with asyncio.timeout(10):
+            while (await self.http.get("/healthz")).status_code != status:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+async def _start_upstream(script: Script, service: str) -> Upstream:
+    settings = ServiceSettings(listen="127.0.0.1:0")
+    bounds = [Bound(script, SERVICES[service])]
+    server, port, healthy = build_server(bounds, TokenVerifier(script.jwks), settings)
+    upstream = Upstream(service, server, healthy, f"127.0.0.1:{port}")
+    await server.start()
+    await upstream.set_healthy(True)
+    return upstream
+
+
+@asynccontextmanager
+async def running_rig(folder: Path, draw_processes: int = 1) -> AsyncIterator[Rig]:
+    """A healthy rig with its files in *folder*."""
+    script = Script()
+    services = [*SERVICES, *["draw"] * (draw_processes - 1)]
+    upstreams = [await _start_upstream(script, service) for service in services]
+    addresses = {
+        name: [upstream.address for upstream in upstreams if upstream.service == name]
+        for name in SERVICES
+    }
+    edge = Edge("127.0.0.1", free_port(), free_port(), free_port(), addresses)
+    child = Child(edges.envoy(edge, folder, folder / "envoy.log"))
+    try:
+        await child.wait_until_ready(lambda: edges.is_serving(edge))
+        async with httpx.AsyncClient(base_url=edge.url, timeout=20) as http:
+            yield Rig(edge, script, upstreams, http)
+    finally:
+        stop([child], timeout_s=10)
+        for upstream in upstreams:
+            await upstream.server.stop(0)

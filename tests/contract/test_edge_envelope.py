@@ -1,0 +1,242 @@
+"""The envelope around what services answer: its shape, unwrapping, nulls, and errors."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.api import annotations_pb2, httpbody_pb2
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from kuji.common.v1.error_reason_pb2 import ErrorReason
+from kuji.draw.v1 import draw_pb2
+from kuji.history.v1 import history_pb2
+
+from services.common import errors
+from services.common.errors import KujiError
+from services.common.status import STATUS_OF_REASON
+from tests.contract.edge_rig import Rig
+from tests.contract.test_edge_access import ROUTES, Route
+
+PROTOS = Path(__file__).resolve().parents[2] / "protos" / "kuji"
+UNARY = [
+    route
+    for route in ROUTES
+    if not route.rpc.server_streaming and route.rpc.output_type.name != "HttpBody"
+]
+
+
+def _nullable_fields() -> set[str]:
+    """Full names of the fields whose comment says "(null)"."""
+    found = set()
+    for file in PROTOS.rglob("*.proto"):
+        package = message = comment = ""
+        for line in file.read_text().splitlines():
+            if match := re.match(r"package (.+);", line):
+                package = match[1]
+            elif match := re.match(r"message (\w+)", line):
+                message = match[1]
+            elif match := re.match(r"  //(.*)", line):
+                comment += match[1]
+            else:
+                field = re.match(r"  (?:\w+ )*[\w.]+ (\w+) = \d+;", line)
+                if field and "(null)" in comment:
+                    found.add(f"{package}.{message}.{field[1]}")
+                comment = ""
+    return found
+
+
+NULLABLE = _nullable_fields()
+
+
+def _is_list(field: Any) -> bool:
+    return bool(field.is_repeated)
+
+
+def _filled(message: Message) -> Message:
+    """*message* with one element in each list and every message set but the nullable ones."""
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type is None or field.full_name in NULLABLE:
+            continue
+        if _is_list(field):
+            _filled(getattr(message, field.name).add())
+        else:
+            getattr(message, field.name).SetInParent()
+            _filled(getattr(message, field.name))
+    return message
+
+
+def _expected(message: Message) -> Any:
+    if message.DESCRIPTOR.full_name.startswith("google."):
+        return json_format.MessageToDict(message)
+    shown: dict[str, Any] = {}
+    for field in message.DESCRIPTOR.fields:
+        value = getattr(message, field.name)
+        if _is_list(field):
+            shown[field.name] = [_expected(element) for element in value]
+        elif field.has_presence and not message.HasField(field.name):
+            if field.full_name in NULLABLE:
+                shown[field.name] = None
+        elif field.message_type is not None:
+            shown[field.name] = _expected(value)
+        else:
+            is_int64 = field.type in (FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64)
+            shown[field.name] = str(value) if is_int64 else value
+    return shown
+
+
+def _response_body(rpc: MethodDescriptor) -> str:
+    return str(rpc.GetOptions().Extensions[annotations_pb2.http].response_body)
+
+
+@pytest.mark.parametrize("route", UNARY, ids=str)
+async def test_data_is_the_response_body_of_the_proto(rig: Rig, route: Route) -> None:
+    """Each answer is what its proto says: the named field unwrapped, absent fields null."""
+    answer = _filled(message_factory.GetMessageClass(route.rpc.output_type)())
+    rig.script.answer(route.rpc.name, answer)
+    # A query of its own, so that no other test's answer is in the edge's cache.
+    paged = "page" in route.rpc.input_type.fields_by_name
+    path = f"{route.path}?page=10" if paged else route.path
+    response = await rig.call(route.verb, path, "admin")
+    body = _response_body(route.rpc)
+    data = _expected(getattr(answer, body) if body else answer)
+    assert {"status": 1, "msg": "ok", "data": data} == response.json()
+
+
+def test_nullable_fields_are_found_in_the_protos() -> None:
+    """The tests around this one see the fields that the protos promise as null."""
+    assert {"kuji.draw.v1.DrawResult.prize", "kuji.auth.v1.Profile.last_lottery_at"} <= NULLABLE
+
+
+async def test_data_keeps_texts_that_look_like_json(rig: Rig) -> None:
+    """Quotes, braces and backslashes in a name do not confuse the envelope."""
+    name = 'a "b" \\ }{][ ,:\n 赏 \\"'
+    prize = draw_pb2.Prize(prize_id=1, name=name)
+    result = draw_pb2.DrawResult(draw_id='"},{"', won=True, prize=prize)
+    rig.script.answer("Draw", draw_pb2.DrawResponse(result=result))
+    data = (await rig.call("POST", "/api/lottery/draw", "user", json={})).json()["data"]
+    assert (name, '"},{"', None) == (data["prize"]["name"], data["draw_id"], data["next_draw_at"])
+
+
+async def test_nulls_reach_every_element_of_a_list(rig: Rig) -> None:
+    """An absent field is null in each element, and a present one is kept."""
+    activities = [history_pb2.Activity(activity_id=n) for n in range(3)]
+    activities[1].end_time.FromSeconds(60)
+    rig.script.answer("ListActivities", history_pb2.ListActivitiesResponse(activities=activities))
+    data = (await rig.call("GET", "/api/lottery/activities")).json()["data"]
+    ends = [activity["end_time"] for activity in data["activities"]]
+    assert [None, "1970-01-01T00:01:00Z", None] == ends
+
+
+async def test_empty_list_stays_an_empty_list(rig: Rig) -> None:
+    """No element, no trouble."""
+    rig.script.answer("ListActivities", history_pb2.ListActivitiesResponse())
+    response = await rig.call("GET", "/api/lottery/activities")
+    assert {"activities": []} == response.json()["data"]
+
+
+def _http_codes() -> dict[str, int]:
+    text = (PROTOS / "common" / "v1" / "error_reason.proto").read_text()
+    entries = re.findall(r"// [A-Z_]+, (\d{3})\.(?:.*\n)*?  ERROR_REASON_(\w+) =", text)
+    return {name: int(code) for code, name in entries}
+
+
+HTTP_CODES = _http_codes()
+
+
+def test_errors_page_shows_every_reason_as_it_is() -> None:
+    """docs/errors.md, the table of statuses and the protos say the same."""
+    page = (PROTOS.parents[1] / "docs" / "errors.md").read_text()
+    rows = re.findall(r"(?m)^\| ([A-Z_]+) \| (\d+)[^|]* \| ([A-Z_]+) \|", page)
+    reasons = {
+        ErrorReason.Name(r).removeprefix("ERROR_REASON_"): s for r, s in STATUS_OF_REASON.items()
+    }
+    expected = {(name, HTTP_CODES[name], status.name) for name, status in reasons.items()}
+    assert expected == {(name, int(code), status) for name, code, status in rows}
+
+
+def _example(kind: type[KujiError]) -> KujiError:
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    values: dict[Any, Any] = {int: 5, str: 'say "no" {'}
+    wanted = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]
+    return kind(*[values[p.annotation] for p in wanted])
+
+
+ERRORS = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, KujiError)
+    # Made by Envoy alone, see test_edge_refusals.
+    if kind not in (KujiError, errors.PayloadTooLargeError)
+]
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+async def test_error_has_its_code_reason_and_metadata(rig: Rig, kind: type[KujiError]) -> None:
+    """Every domain error reaches the browser as error_reason.proto says."""
+    error = _example(kind)
+    rig.script.answer("Draw", error)
+    response = await rig.call("POST", "/api/lottery/draw", "user", json={})
+    expected = {
+        "status": 0,
+        "msg": error.message,
+        "reason": error.reason_name,
+        "data": None,
+        **({"metadata": error.metadata} if error.metadata else {}),
+    }
+    assert (HTTP_CODES[error.reason_name], expected) == (response.status_code, response.json())
+
+
+async def test_unexpected_error_leaves_without_detail(rig: Rig) -> None:
+    """A defect shows a trace id and nothing of itself."""
+    rig.script.answer("Draw", ValueError("secret detail"))
+    response = await rig.call("POST", "/api/lottery/draw", "user", json={})
+    assert (500, "INTERNAL") == (response.status_code, response.json()["reason"])
+    assert "secret" not in response.text
+    assert {"trace_id"} == response.json()["metadata"].keys()
+
+
+async def test_stream_is_server_sent_events_without_an_envelope(rig: Rig) -> None:
+    """Each winner is one event that holds the winner alone."""
+    winners: list[Message] = [
+        history_pb2.Winner(draw_id=f"1-{n}", prize_name='"}\\n') for n in range(3)
+    ]
+    rig.script.answer("StreamWinners", winners)
+    response = await rig.call("GET", "/api/lottery/global-history/stream")
+    events = [json.loads(event) for event in re.findall(r"data: (.*)\n\n", response.text)]
+    assert "text/event-stream" == response.headers["content-type"]
+    assert [_expected(winner) for winner in winners] == events
+
+
+async def test_stream_refused_at_once_is_in_the_envelope(rig: Rig) -> None:
+    """A stream that does not begin says why, like every other call."""
+    rig.script.answer("StreamWinners", errors.ActivityNotFoundError())
+    response = await rig.call("GET", "/api/lottery/global-history/stream")
+    assert (404, "ACTIVITY_NOT_FOUND") == (response.status_code, response.json()["reason"])
+
+
+async def test_csv_passes_as_it_is(rig: Rig) -> None:
+    """An export is a stream of lines, not JSON."""
+    lines = [b"draw_id,won\n", b"1-1,true\n1-2,false\n"]
+    rig.script.answer(
+        "StreamRecords",
+        [httpbody_pb2.HttpBody(content_type="text/csv", data=line) for line in lines],
+    )
+    response = await rig.call("GET", "/admin/api/records.csv?activity_id=1", "admin")
+    assert ("text/csv", b"".join(lines)) == (response.headers["content-type"], response.content)
+
+
+async def test_csv_refused_at_once_is_in_the_envelope(rig: Rig) -> None:
+    """An export that does not begin says why, like every other call."""
+    rig.script.answer("StreamRecords", errors.ActivityNotFoundError())
+    response = await rig.call("GET", "/admin/api/records.csv?activity_id=1", "admin")
+    assert (404, "ACTIVITY_NOT_FOUND") == (response.status_code, response.json()["reason"])
+
+
+async def test_keys_are_outside_the_envelope(rig: Rig) -> None:
+    """The key set is what RFC 7517 says, for any verifier."""
+    response = await rig.call("GET", "/.well-known/jwks.json")
+    assert await rig.script.jwks() == response.json()

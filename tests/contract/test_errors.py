@@ -1,0 +1,214 @@
+"""Every error of the house: one reason, one status, and the same on the wire."""
+
+import asyncio
+import inspect
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
+from kuji.common.v1.error_reason_pb2 import ErrorReason
+from kuji.history.v1 import history_pb2, history_pb2_grpc
+
+from services.common import errors
+from services.common.errors import KujiError
+from services.common.server import Bound, build_server
+from services.common.settings import ServiceSettings
+from services.common.status import STATUS_OF_REASON, error_info_of
+from services.common.tokens import Jwks, TokenVerifier
+from stack.processes import ROOT
+
+PREFIX = "ERROR_REASON_"
+PROTO = ROOT / "protos/kuji/common/v1/error_reason.proto"
+SAMPLES: dict[str, Any] = {"int": 41_000, "str": "sample"}
+
+
+def _subclasses(kind: type[KujiError]) -> Iterator[type[KujiError]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _sample(kind: type[KujiError]) -> KujiError:
+    parameters = inspect.signature(kind).parameters.values()
+    values = {
+        parameter.name: SAMPLES[parameter.annotation.__name__]
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.kind != parameter.VAR_KEYWORD
+    }
+    return kind(**values)
+
+
+CLASSES = [kind for kind in _subclasses(KujiError) if kind.__module__ == errors.__name__]
+REASONS = [value for value in ErrorReason.values() if value]
+
+
+class Failing:
+    """A servicer whose RPCs raise what the test sets."""
+
+    def __init__(self) -> None:
+        self.error: Exception = KujiError()
+
+    async def GetJwks(self, *_: Any) -> None:  # noqa: N802
+        """Raise it."""
+        raise self.error
+
+    async def StreamWinners(self, *_: Any) -> AsyncIterator[None]:  # noqa: N802
+        """Raise it, from a stream."""
+        raise self.error
+        yield
+
+    async def Login(self, *_: Any) -> None:  # noqa: N802
+        """Never answer."""
+        await asyncio.Event().wait()
+
+    def __getattr__(self, name: str) -> Any:
+        return self.GetJwks
+
+
+async def _no_keys() -> Jwks:
+    return {"keys": []}
+
+
+@pytest.fixture(scope="module")
+def failing() -> Failing:
+    """What the served RPCs raise."""
+    return Failing()
+
+
+@pytest.fixture(scope="module")
+async def channel(failing: Failing) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a server whose RPCs fail."""
+    bounds = [
+        Bound(failing, auth_pb2.DESCRIPTOR.services_by_name["AuthService"]),
+        Bound(failing, history_pb2.DESCRIPTOR.services_by_name["HistoryService"]),
+    ]
+    settings = ServiceSettings(listen="127.0.0.1:0", default_timeout_s=0.01)
+    server, port, _ = build_server(bounds, TokenVerifier(_no_keys), settings)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    await server.stop(0)
+
+
+async def _failure(channel: grpc.aio.Channel) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await auth_pb2_grpc.AuthServiceStub(channel).GetJwks(auth_pb2.GetJwksRequest())
+    return caught.value
+
+
+def test_reasons_have_one_class_each() -> None:
+    """Every reason but UNSPECIFIED is raised by exactly one class, and no class lacks a reason."""
+    assert sorted(kind.reason for kind in CLASSES) == sorted(REASONS)
+
+
+def test_reasons_have_a_status_each() -> None:
+    """The one table knows every reason and no other."""
+    assert set(STATUS_OF_REASON) == set(REASONS)
+
+
+def test_reasons_have_the_status_that_their_proto_promises() -> None:
+    """What error_reason.proto says above each entry is what the table does."""
+    entry = re.compile(r"  // ([A-Z_]+), \d{3}\.(?:.*\n  //)*.*\n  ERROR_REASON_([A-Z_]+) = ")
+    promised = {name: status for status, name in entry.findall(PROTO.read_text())}
+    actual = {
+        ErrorReason.Name(reason).removeprefix(PREFIX): status.name
+        for reason, status in STATUS_OF_REASON.items()
+    }
+    assert actual == promised
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+async def test_error_reaches_the_client_whole(
+    kind: type[KujiError], failing: Failing, channel: grpc.aio.Channel
+) -> None:
+    """Status, sentence, reason, domain and metadata arrive as they were raised."""
+    failing.error = expected = _sample(kind)
+    failure = await _failure(channel)
+    info = error_info_of(failure)
+    assert info is not None
+    assert failure.code() == STATUS_OF_REASON[kind.reason]
+    assert failure.details() == expected.message
+    assert (info.reason, info.domain) == (expected.reason_name, "kuji")
+    assert dict(info.metadata) == expected.metadata
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_error_has_a_sentence(kind: type[KujiError]) -> None:
+    """People get a sentence: a capital letter first, a full stop last."""
+    message = _sample(kind).message
+    if message != SAMPLES["str"]:
+        assert message[0].isupper()
+        assert message.endswith(".")
+
+
+async def test_error_reaches_the_client_whole_when_a_stream_raises_it(
+    failing: Failing, channel: grpc.aio.Channel
+) -> None:
+    """Streams fail the way single answers do."""
+    failing.error = errors.CooldownError(retry_after_ms=41_000)
+    stub = history_pb2_grpc.HistoryServiceStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await anext(aiter(stub.StreamWinners(history_pb2.StreamWinnersRequest())))
+    info = error_info_of(caught.value)
+    assert info is not None
+    assert (info.reason, dict(info.metadata)) == ("COOLDOWN", {"retry_after_ms": "41000"})
+
+
+@pytest.mark.parametrize("error", [RuntimeError("secret detail"), KeyError("secret detail")])
+async def test_defect_leaves_without_detail(
+    error: Exception, failing: Failing, channel: grpc.aio.Channel
+) -> None:
+    """An unexpected error is INTERNAL with a trace id, and nothing of what it says."""
+    failing.error = error
+    failure = await _failure(channel)
+    info = error_info_of(failure)
+    assert info is not None
+    assert (failure.code(), info.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert list(info.metadata) == ["trace_id"]
+    assert "secret" not in str(failure.details())
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionRefusedError("port 5432"), "UNAVAILABLE"),
+        (TimeoutError(), "UNAVAILABLE"),
+        (asyncpg.ConnectionDoesNotExistError("gone"), "UNAVAILABLE"),
+        (asyncpg.InterfaceError("connection is closed"), "UNAVAILABLE"),
+        (asyncpg.exceptions._base.DataError("an unfit argument"), "INTERNAL"),
+        (asyncpg.UndefinedColumnError("no such column"), "INTERNAL"),
+        (asyncpg.CharacterNotInRepertoireError("0x00"), "INVALID_ARGUMENT"),
+    ],
+)
+async def test_outage_is_told_from_a_defect(
+    error: Exception, reason: str, failing: Failing, channel: grpc.aio.Channel
+) -> None:
+    """A part that is away makes the outcome unknown; a wrong statement is our defect."""
+    failing.error = error
+    info = error_info_of(await _failure(channel))
+    assert info is not None
+    assert info.reason == reason
+
+
+async def test_malformed_message_is_the_callers_fault(channel: grpc.aio.Channel) -> None:
+    """Bytes that are no message get INVALID_ARGUMENT with a reason, not a bare UNKNOWN."""
+    call = channel.unary_unary("/kuji.auth.v1.AuthService/Register", bytes, bytes)
+    invalid_utf8 = b"\x0a\x02\xff\xfe"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(invalid_utf8)
+    info = error_info_of(caught.value)
+    assert info is not None
+    assert (info.reason, dict(info.metadata)) == ("INVALID_ARGUMENT", {"field": "body"})
+
+
+async def test_call_without_a_deadline_ends_at_the_default(channel: grpc.aio.Channel) -> None:
+    """A caller that would wait for ever is answered when default_timeout_s has passed."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await auth_pb2_grpc.AuthServiceStub(channel).Login(auth_pb2.LoginRequest())
+    info = error_info_of(caught.value)
+    assert info is not None
+    assert info.reason == "UNAVAILABLE"

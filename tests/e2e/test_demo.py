@@ -1,0 +1,214 @@
+"""The demo against a whole stack of its own, through Envoy and over gRPC."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ops.connections import Endpoints, read_endpoints
+from ops.demo.doors import Ack
+from ops.demo.plan import Plan, parse_prizes
+from ops.demo.session import Demo, Played, open_demo
+from ops.demo.verdict import Check
+from ops.terminal import progress
+from stack.home import Home
+from stack.ports import free_port
+from stack.processes import ROOT
+
+_TIMEOUT_S = 180
+
+
+class Ran(NamedTuple):
+    """How a command ended."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+async def _run(module: str, *arguments: str, home: Path, port: int) -> Ran:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, "KUJI_HOME": str(home), "KUJI_EDGE_PORT": str(port), "COLUMNS": "100"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Not below pytest's folders: they are closed to the user that Postgres runs as under root."""
+    with tempfile.TemporaryDirectory(prefix="kuji-demo-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+async def home(folder: Path) -> AsyncIterator[Path]:
+    """The home of a running stack that this module's tests may hurt."""
+    home, port = folder / "home", free_port()
+    up = await _run("stack", "up", home=home, port=port)
+    try:
+        assert up.code == 0, up.out + up.err
+        yield home
+    finally:
+        down = await _run("stack", "down", home=home, port=port)
+        assert down.code == 0, down.out + down.err
+
+
+@pytest.fixture
+def endpoints(home: Path) -> Endpoints:
+    """Where that stack is."""
+    return read_endpoints(home)
+
+
+def _kill(home: Path, part: str) -> None:
+    pids: dict[str, int] = json.loads(Home(home).pids_file.read_text())
+    os.kill(pids[part], signal.SIGKILL)
+
+
+def _at_draws(actions: dict[int, Callable[[], None]]) -> Callable[[Ack], None]:
+    """Does each action at the acknowledgement of so many draws."""
+    acks = 0
+
+    def on_draw(_: Ack) -> None:
+        nonlocal acks
+        acks += 1
+        if acks in actions:
+            actions[acks]()
+
+    return on_draw
+
+
+def _problems(checks: list[Check]) -> list[str]:
+    return [problem for check in checks for problem in check.problems]
+
+
+async def test_demo_ends_well_when_draw_service_and_recorder_are_killed(
+    home: Path, endpoints: Endpoints
+) -> None:
+    """Nothing acknowledged is lost and nothing is drawn twice, whoever dies in the middle."""
+    plan = Plan(users=30, draws=900, prizes=parse_prizes("5:0.05,10:0.10,500:0.40"), seed=1)
+    kills = {
+        200: lambda: _kill(home, "draw"),
+        400: lambda: _kill(home, "recorder"),
+        600: lambda: _kill(home, "draw"),
+    }
+    async with open_demo(plan, endpoints, progress()) as demo:
+        played = await demo.play(_at_draws(kills))
+        seen, checks = await demo.judge(played)
+    assert [] == _problems(checks)
+    assert (plan.draws, plan.draws) == (len(played.game.acks), len(seen.records))
+    assert {True, False} == {ack.over_grpc for ack in played.game.acks}
+    assert any(ack.attempts > 1 for ack in played.game.acks), "nobody noticed the kills"
+
+
+async def test_demo_fails_its_verdict_when_a_record_is_deleted(endpoints: Endpoints) -> None:
+    """The verdict looks at Postgres itself, row by row; what is restored passes again."""
+    plan = Plan(users=5, draws=40, prizes=parse_prizes("10:1.0"), seed=1)
+    async with open_demo(plan, endpoints, progress()) as demo:
+        played = await demo.play()
+        assert [] == _problems((await demo.judge(played))[1])
+        broken = await _judge_without_a_win(demo, played)
+        assert [] == _problems((await demo.judge(played))[1])
+    assert broken[0].problems, "the audit did not see it"
+    assert broken[2].problems, "the comparison with the answers did not see it"
+
+
+async def _judge_without_a_win(demo: Demo, played: Played) -> list[Check]:
+    postgres, pool_id = demo.stores.postgres, played.campaign.pool_id
+    row = await postgres.fetchrow(
+        "DELETE FROM lottery_records WHERE pool_id = $1 AND seq = 3 RETURNING *", pool_id
+    )
+    assert row["prize_id"] is not None
+    try:
+        return (await demo.judge(played))[1]
+    finally:
+        columns = [name for name in row.keys() if name != "id"]  # noqa: SIM118  # a Record
+        values = [tuple(row[name] for name in columns)]
+        await postgres.copy_records_to_table("lottery_records", records=values, columns=columns)
+
+
+async def test_demo_command_gives_4_units_to_4_winners_when_many_draw_at_once(home: Path) -> None:
+    """One prize of 4 units at probability 1, a hundred users at once: exactly four win."""
+    ran = await _run(
+        "ops.demo",
+        *("--prizes", "4:1.0", "--users", "100", "--draws", "100"),
+        home=home,
+        port=free_port(),
+    )
+    assert ran.code == 0, ran.out + ran.err
+    assert re.search(r"Prize A +100\.00% +4 +4 +0\s", ran.out)
+    assert "The books balance." in ran.out
+    assert Home(home).owner() is not None, "it stopped a stack that was not its own"
+
+
+async def test_demo_command_starts_and_stops_a_stack_when_none_runs(folder: Path) -> None:
+    """On a fresh machine one command is enough, and it leaves nothing running."""
+    home = folder / "fresh"
+    ran = await _run("ops.demo", "--users", "10", "--draws", "60", home=home, port=free_port())
+    assert ran.code == 0, ran.out + ran.err
+    assert "The books balance." in ran.out
+    assert Home(home).owner() is None
+
+
+async def test_demo_command_exits_2_when_the_stack_cannot_start(folder: Path, home: Path) -> None:
+    """A port that is taken is told in one sentence."""
+    port = int(read_endpoints(home).edge.rpartition(":")[2])
+    ran = await _run("ops.demo", home=folder / "never", port=port)
+    assert (2, "kuji: The stack did not start\n") == (ran.code, ran.err)
+    assert f"Port {port} is taken" in ran.out
+
+
+@pytest.mark.parametrize("arguments", [["--prizes", "5"], ["--users", "0"], ["--draws", "x"]])
+async def test_demo_command_exits_2_when_an_option_is_unfit(
+    folder: Path, arguments: list[str]
+) -> None:
+    """A typing error starts nothing."""
+    home = folder / "unfit"
+    ran = await _run("ops.demo", *arguments, home=home, port=free_port())
+    assert ran.code == 2
+    assert arguments[0] in ran.err
+    assert not home.exists()
+
+
+async def test_demo_command_stops_its_stack_when_it_is_terminated(folder: Path) -> None:
+    """SIGTERM in the middle of the demo leaves nothing running."""
+    home = folder / "terminated"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ops.demo", "--users", "5", "--draws", "100000"),
+        cwd=ROOT,
+        env={**os.environ, "KUJI_HOME": str(home), "KUJI_EDGE_PORT": str(free_port())},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            # The demo's own first line, after the stack's.
+            while "5 users, 100000 draws" not in (
+                line := (await process.stdout.readline()).decode()
+            ):
+                assert line, "it ended by itself"
+            process.terminate()
+            await process.stdout.read()
+            code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert code != 0
+    assert Home(home).owner() is None

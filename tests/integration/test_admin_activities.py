@@ -1,0 +1,268 @@
+"""Activities over gRPC: a real Postgres, live pools in memory."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from kuji.admin.v1.admin_pb2 import (
+    Activity,
+    CreateActivityRequest,
+    ListActivitiesRequest,
+    UpdateActivityRequest,
+)
+from kuji.draw.v1 import pool_pb2
+
+from services.admin.models import ActivityTerms, Wish
+from tests.support.admin import COMMITMENT, World, failure, open_world
+
+
+@pytest.fixture
+async def world(postgres: asyncpg.Pool, postgres_dsn: str) -> AsyncIterator[World]:
+    """A running admin service."""
+    async with open_world(postgres, postgres_dsn) as opened:
+        yield opened
+
+
+def in_seconds(seconds: int) -> Timestamp:
+    """A whole second from now on."""
+    return Timestamp(seconds=int(time.time()) + seconds)
+
+
+async def update(world: World, activity: Activity, **fields: Any) -> Activity:
+    response = await world.admin(UpdateActivityRequest(activity_id=activity.activity_id, **fields))
+    changed: Activity = response.activity
+    return changed
+
+
+async def test_create_stores_and_publishes(world: World) -> None:
+    """A new activity has a pool, a commitment, and holds in the live store."""
+    activity = await world.activity(
+        description="cherry",
+        start_time=in_seconds(-60),
+        end_time=in_seconds(600),
+        cooldown_seconds=30,
+        max_draws_per_user=9,
+        max_draws_per_day=3,
+        max_wins_per_user=1,
+        time_zone="Asia/Tokyo",
+    )
+    assert (activity.status, activity.seed_commitment) == ("ongoing", COMMITMENT)
+    live = world.pools.pools[activity.pool_id]
+    assert live.config == pool_pb2.PoolConfig(
+        mode=pool_pb2.POOL_MODE_ODDS,
+        status=pool_pb2.POOL_STATUS_OPEN,
+        start_ms=activity.start_time.ToMilliseconds(),
+        end_ms=activity.end_time.ToMilliseconds(),
+        limits=pool_pb2.UserLimits(
+            cooldown_ms=30_000,
+            draws_per_user=9,
+            draws_per_day=3,
+            wins_per_user=1,
+            day_offset_minutes=540,
+        ),
+        activity_id=activity.activity_id,
+    )
+    assert live.version == await world.postgres.fetchval("SELECT version FROM pools")
+
+
+async def test_create_defaults_to_now_and_no_end(world: World) -> None:
+    """With a name alone, an activity draws at once, in UTC, without limits."""
+    activity = await world.activity()
+    assert (activity.status, activity.time_zone) == ("ongoing", "UTC")
+    assert not activity.HasField("end_time")
+    assert world.pools.pools[activity.pool_id].config.end_ms == 0
+
+
+async def test_create_is_planned_when_its_start_lies_ahead(world: World) -> None:
+    """Time will open it."""
+    activity = await world.activity(start_time=in_seconds(600))
+    assert activity.status == "planned"
+
+
+async def test_create_ongoing_moves_the_start_to_now(world: World) -> None:
+    """Opening now means now, in Postgres and in the live store."""
+    activity = await world.activity(start_time=in_seconds(600), status="ongoing")
+    assert activity.status == "ongoing"
+    live = world.pools.pools[activity.pool_id]
+    assert live.config.start_ms == activity.start_time.ToMilliseconds()
+
+
+UNFIT_NEW: list[tuple[dict[str, Any], str]] = [
+    ({"name": ""}, "name"),
+    ({"name": "a" * 101}, "name"),
+    ({"name": "a\0b"}, "name"),
+    ({"description": "a" * 2001}, "description"),
+    ({"description": "a\0b"}, "description"),
+    ({"status": "open"}, "status"),
+    ({"status": "ended"}, "status"),
+    ({"status": "Ongoing"}, "status"),
+    ({"cooldown_seconds": -1}, "cooldown_seconds"),
+    ({"cooldown_seconds": 31_536_001}, "cooldown_seconds"),
+    ({"max_draws_per_user": 2**31 - 1}, "max_draws_per_user"),
+    ({"max_draws_per_day": -(2**31)}, "max_draws_per_day"),
+    ({"max_wins_per_user": 1_000_001}, "max_wins_per_user"),
+    ({"time_zone": "Mars/Olympus"}, "time_zone"),
+    ({"start_time": Timestamp(seconds=253_402_300_800)}, "start_time"),
+    ({"start_time": Timestamp(nanos=-1)}, "start_time"),
+    ({"end_time": Timestamp(seconds=-62_135_596_801)}, "end_time"),
+    ({"end_time": Timestamp(seconds=1)}, "end_time"),
+]
+
+
+async def test_create_refuses_bad_input(world: World) -> None:
+    """Each unfit field is named, and nothing is stored."""
+    for fields, field in UNFIT_NEW:
+        request = CreateActivityRequest(**{"name": "Spring", **fields})
+        assert ("INVALID_ARGUMENT", {"field": field}) == await failure(world.admin(request)), fields
+    assert not any((await world.dump()).values())
+
+
+async def test_name_is_just_text(world: World) -> None:
+    """SQL in a name is stored and shown as it was written."""
+    name = "'); DROP TABLE activities; -- :name $1 %s"
+    activity = await world.activity(name=name, description=name)
+    read = (await world.admin(ListActivitiesRequest())).activities[0]
+    assert (read.name, read.description) == (name, name)
+    assert (await update(world, activity, name=name + "'")).name == name + "'"
+
+
+async def test_update_changes_only_what_is_given(world: World) -> None:
+    """A partial change leaves the other fields, and is published."""
+    before = await world.activity(description="cherry", cooldown_seconds=30)
+    after = await update(world, before, max_draws_per_user=2, description="")
+    expected = Activity()
+    expected.CopyFrom(before)
+    expected.max_draws_per_user = 2
+    expected.description = ""
+    expected.updated_at.CopyFrom(after.updated_at)
+    assert expected == after
+    limits = world.pools.pools[before.pool_id].config.limits
+    assert (limits.cooldown_ms, limits.draws_per_user) == (30_000, 2)
+
+
+async def test_update_without_a_difference_publishes_nothing(world: World) -> None:
+    """Sending back what was read costs the pool no version."""
+    before = await world.activity(start_time=in_seconds(-60), end_time=in_seconds(600))
+    rows = await world.dump()
+    after = await update(
+        world,
+        before,
+        name=before.name,
+        status=before.status,
+        start_time=before.start_time,
+        end_time=before.end_time,
+    )
+    assert before == after
+    assert rows == await world.dump()
+
+
+async def test_update_walks_through_a_life(world: World) -> None:
+    """Planned, ongoing, paused, ongoing, ended: each holds in the live store at once."""
+    activity = await world.activity(start_time=in_seconds(600))
+    live = world.pools.pools[activity.pool_id]
+    seen = [(activity.status, live.config.status)]
+    for status in ("ongoing", "paused", "ongoing", "ended"):
+        activity = await update(world, activity, status=status)
+        seen.append((activity.status, live.config.status))
+    assert seen == [
+        ("planned", pool_pb2.POOL_STATUS_OPEN),
+        ("ongoing", pool_pb2.POOL_STATUS_OPEN),
+        ("paused", pool_pb2.POOL_STATUS_PAUSED),
+        ("ongoing", pool_pb2.POOL_STATUS_OPEN),
+        ("ended", pool_pb2.POOL_STATUS_ENDED),
+    ]
+
+
+async def test_update_does_not_reopen_what_was_ended(world: World) -> None:
+    """Ended is for good, and nothing changes."""
+    activity = await world.activity()
+    await update(world, activity, status="ended")
+    rows = await world.dump()
+    for status in ("ongoing", "paused", "planned"):
+        request = UpdateActivityRequest(activity_id=activity.activity_id, status=status)
+        assert ("INVALID_ARGUMENT", {"field": "status"}) == await failure(world.admin(request))
+    assert rows == await world.dump()
+
+
+async def test_update_extends_what_only_time_ended(world: World) -> None:
+    """Moving the end ahead opens it again, for a while."""
+    activity = await world.activity(start_time=in_seconds(-600), end_time=in_seconds(-1))
+    assert activity.status == "ended"
+    assert (await update(world, activity, end_time=in_seconds(600))).status == "ongoing"
+
+
+async def test_update_does_not_extend_what_ended_a_while_ago(world: World) -> None:
+    """Past the grace its end is fixed, also before the background task has come to it."""
+    activity = await world.activity(start_time=in_seconds(-600), end_time=in_seconds(-61))
+    rows = await world.dump()
+    request = UpdateActivityRequest(activity_id=activity.activity_id, end_time=in_seconds(600))
+    assert ("INVALID_ARGUMENT", {"field": "end_time"}) == await failure(world.admin(request))
+    assert rows == await world.dump()
+
+
+UNFIT_CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"name": "  "}, "name"),
+    ({"description": "\0"}, "description"),
+    ({"status": ""}, "status"),
+    ({"start_time": Timestamp(seconds=4_000_000_000)}, "start_time"),
+    ({"start_time": Timestamp(seconds=2**62)}, "start_time"),
+    ({"end_time": Timestamp(seconds=1)}, "end_time"),
+    ({"cooldown_seconds": -1}, "cooldown_seconds"),
+    ({"time_zone": "../UTC"}, "time_zone"),
+]
+
+
+async def test_update_refuses_bad_input(world: World) -> None:
+    """Each unfit field is named, and nothing changes."""
+    activity = await world.activity()
+    rows = await world.dump()
+    for fields, field in UNFIT_CHANGES:
+        request = UpdateActivityRequest(activity_id=activity.activity_id, **fields)
+        assert ("INVALID_ARGUMENT", {"field": field}) == await failure(world.admin(request)), fields
+    assert rows == await world.dump()
+
+
+async def test_update_of_an_unknown_activity_is_not_found(world: World) -> None:
+    """Any id without an activity has the same answer."""
+    for activity_id in (0, -1, 7, 2**63 - 1):
+        request = UpdateActivityRequest(activity_id=activity_id, name="x")
+        assert ("ACTIVITY_NOT_FOUND", {}) == await failure(world.admin(request)), activity_id
+
+
+async def test_list_is_newest_first_in_pages(world: World) -> None:
+    """Pages join up, and the last one says so."""
+    ids = [(await world.activity(name=f"number {n}")).activity_id for n in range(5)]
+    pages = [
+        await world.admin(ListActivitiesRequest(page=number, page_size=2))
+        for number in (1, 2, 3, 4)
+    ]
+    shown = [[activity.activity_id for activity in page.activities] for page in pages]
+    assert shown == [[ids[4], ids[3]], [ids[2], ids[1]], [ids[0]], []]
+    assert [page.has_more for page in pages] == [True, True, False, False]
+
+
+async def test_list_refuses_bad_pages(world: World) -> None:
+    """Pages out of bounds name the field."""
+    for field, value in (("page", 0), ("page", -1), ("page_size", 0), ("page_size", 101)):
+        request = ListActivitiesRequest(**{field: value})
+        assert ("INVALID_ARGUMENT", {"field": field}) == await failure(world.admin(request)), value
+
+
+async def test_phase_is_the_one_that_postgres_computes(postgres: asyncpg.Pool) -> None:
+    """The rule in Python and activity_status in SQL are one."""
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    around = [now + timedelta(milliseconds=offset) for offset in (-1, 0, 1)]
+    cases = [(w, start, end) for w in Wish for start in around for end in (*around, None)]
+    in_sql = [
+        await postgres.fetchval("SELECT activity_status($1, $2, $3, $4)", wish, start, end, now)
+        for wish, start, end in cases
+    ]
+    in_python = [
+        ActivityTerms("n", "", start, end, wish, 0, 0, 0, 0, "UTC").phase(now)
+        for wish, start, end in cases
+    ]
+    assert in_python == in_sql

@@ -1,0 +1,332 @@
+"""Blocked users over gRPC: a real Postgres, live pools in memory."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from kuji.admin.v1.admin_pb2 import (
+    Block,
+    CreateActivityRequest,
+    CreateBlockRequest,
+    DeleteBlockRequest,
+    ListAuditLogRequest,
+    ListBlocksRequest,
+    UpdateActivityRequest,
+)
+
+from services.common.errors import UnavailableError
+from tests.support.admin import Caller, World, failure, open_world
+
+
+@pytest.fixture
+async def world(postgres: asyncpg.Pool, postgres_dsn: str) -> AsyncIterator[World]:
+    """A running admin service."""
+    async with open_world(postgres, postgres_dsn) as opened:
+        yield opened
+
+
+def in_seconds(seconds: int) -> Timestamp:
+    return Timestamp(seconds=int(time.time()) + seconds)
+
+
+async def block(world: World, user_id: int, **fields: Any) -> Block:
+    response = await world.admin(CreateBlockRequest(user_id=user_id, **fields))
+    created: Block = response.block
+    return created
+
+
+async def lift(world: World, block_id: int) -> Block:
+    response = await world.admin(DeleteBlockRequest(block_id=block_id))
+    lifted: Block = response.block
+    return lifted
+
+
+async def shown(world: World, **fields: Any) -> list[Block]:
+    return list((await world.admin(ListBlocksRequest(**fields))).blocks)
+
+
+def blocked(world: World) -> list[dict[int, int]]:
+    """Who is blocked in each live pool, by id: user id → until_ms."""
+    return [pool.blocked for _, pool in sorted(world.pools.pools.items())]
+
+
+async def test_block_holds_in_every_activity_at_once(world: World) -> None:
+    """Whatever its phase, as long as it may draw."""
+    mallory = await world.user("mallory")
+    await world.activity()
+    await world.activity(start_time=in_seconds(600))
+    await world.activity(status="paused")
+    await world.activity(start_time=in_seconds(-60), end_time=in_seconds(-1))
+    created = await block(world, mallory, reason="robot")
+    assert [{mallory: 0}] * 4 == blocked(world)
+    assert (mallory, "mallory", "robot", True, False) == (
+        created.user_id,
+        created.username,
+        created.reason,
+        created.is_active,
+        created.HasField("until"),
+    )
+
+
+async def test_block_spares_what_has_ended_for_good(world: World) -> None:
+    """There is nothing left to draw."""
+    mallory = await world.user("mallory")
+    activity = await world.activity()
+    await world.admin(UpdateActivityRequest(activity_id=activity.activity_id, status="ended"))
+    await block(world, mallory)
+    assert [{}] == blocked(world)
+
+
+async def test_block_needs_no_activity(world: World) -> None:
+    """A user can be blocked before there is anything to draw."""
+    mallory = await world.user("mallory")
+    assert (await block(world, mallory)).is_active
+
+
+async def test_block_until_a_moment_tells_the_live_store(world: World) -> None:
+    """The store lets it run out by itself."""
+    mallory, until = await world.user("mallory"), in_seconds(600)
+    await world.activity()
+    assert until == (await block(world, mallory, until=until)).until
+    assert [{mallory: until.ToMilliseconds()}] == blocked(world)
+
+
+async def test_block_reaches_more_pools_than_one_call_takes(world: World) -> None:
+    """Thousands of activities are told in portions."""
+    mallory = await world.user("mallory")
+    await world.postgres.execute(
+        "INSERT INTO pools (id, mode, seed_commitment)"
+        " SELECT n, 'odds', sha256('') FROM generate_series(1, 2001) AS n"
+    )
+    await world.postgres.execute(
+        "INSERT INTO activities (pool_id, name, start_time, status)"
+        " SELECT n, 'many', now(), 'open' FROM generate_series(1, 2001) AS n"
+    )
+    await block(world, mallory)
+    assert [{mallory: 0}] * 2001 == blocked(world)
+
+
+async def test_second_block_takes_the_place_of_the_first(world: World) -> None:
+    """One user, one block: its reason and its end are the newest."""
+    mallory, until = await world.user("mallory"), in_seconds(600)
+    await world.activity()
+    first = await block(world, mallory, reason="robot", until=until)
+    second = await block(world, mallory, reason="worse")
+    assert (first.block_id, "worse", False) == (
+        second.block_id,
+        second.reason,
+        second.HasField("until"),
+    )
+    assert ([second], [{mallory: 0}]) == (await shown(world), blocked(world))
+
+
+async def test_block_after_one_that_ran_out_is_a_new_one(world: World) -> None:
+    """The old one is history."""
+    mallory = await world.user("mallory")
+    first = await block(world, mallory, until=in_seconds(600))
+    await world.postgres.execute("UPDATE blocks SET until = now() - interval '1 minute'")
+    assert [] == await shown(world)
+    second = await block(world, mallory)
+    assert first.block_id < second.block_id
+    assert [second] == await shown(world)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"user_id": 0}, "user_id"),
+        ({"user_id": -1}, "user_id"),
+        ({"ip": "192.0.2.1"}, "ip"),
+        ({"reason": "a" * 2001}, "reason"),
+        ({"reason": "\0"}, "reason"),
+        ({"until": Timestamp(seconds=1)}, "until"),
+        ({"until": Timestamp(seconds=2**62)}, "until"),
+    ],
+    ids=repr,
+)
+async def test_block_is_refused_when_a_field_is_unfit(
+    world: World, fields: dict[str, Any], field: str
+) -> None:
+    """The field is named, and nothing is stored or published."""
+    await world.activity()
+    given = {"user_id": await world.user("mallory"), **fields}
+    rows = await world.dump()
+    request = CreateBlockRequest(**given)
+    assert ("INVALID_ARGUMENT", {"field": field}) == await failure(world.admin(request))
+    assert (rows, [{}]) == (await world.dump(), blocked(world))
+
+
+async def test_block_of_an_unknown_user_is_not_found(world: World) -> None:
+    """Nobody to block."""
+    assert ("NOT_FOUND", {}) == await failure(world.admin(CreateBlockRequest(user_id=99)))
+
+
+async def test_lift_holds_in_every_activity_at_once(world: World) -> None:
+    """The user draws again, and the block is gone from the list."""
+    mallory = await world.user("mallory")
+    await world.activity()
+    await world.activity()
+    created = await block(world, mallory)
+    lifted = await lift(world, created.block_id)
+    assert (created.block_id, False) == (lifted.block_id, lifted.is_active)
+    assert ([{}, {}], []) == (blocked(world), await shown(world))
+
+
+async def test_lift_twice_is_once(world: World) -> None:
+    """The second time has the same answer and changes nothing."""
+    created = await block(world, await world.user("mallory"))
+    first = await lift(world, created.block_id)
+    rows = await world.dump()
+    assert first == await lift(world, created.block_id)
+    assert rows == await world.dump()
+
+
+async def test_lift_repeated_leaves_a_later_block(world: World) -> None:
+    """A late retry does not free a user who was blocked again."""
+    mallory = await world.user("mallory")
+    await world.activity()
+    first = await block(world, mallory)
+    await lift(world, first.block_id)
+    second = await block(world, mallory)
+    await lift(world, first.block_id)
+    assert ([second], [{mallory: 0}]) == (await shown(world), blocked(world))
+
+
+@pytest.mark.parametrize("block_id", [0, -1, 99])
+async def test_lift_of_an_unknown_block_is_not_found(world: World, block_id: int) -> None:
+    """Any id without a block has the same answer."""
+    request = DeleteBlockRequest(block_id=block_id)
+    assert ("NOT_FOUND", {}) == await failure(world.admin(request))
+
+
+async def test_nothing_is_stored_when_the_draw_service_is_away(world: World) -> None:
+    """The caller is told to repeat; Postgres keeps what held before."""
+    mallory, trudy = await world.user("mallory"), await world.user("trudy")
+    await world.activity()
+    created = await block(world, mallory)
+    rows = await world.dump()
+    world.pools.refusal = UnavailableError()
+    for request in (CreateBlockRequest(user_id=trudy), DeleteBlockRequest(block_id=1)):
+        assert "UNAVAILABLE" == (await failure(world.admin(request)))[0]
+    assert rows == await world.dump()
+    assert [created] == await shown(world)
+
+
+async def test_repetition_settles_what_a_failure_left(world: World) -> None:
+    """Where some activities were reached before the failure, the repetition reaches all."""
+    mallory = await world.user("mallory")
+    await world.activity()
+    await world.activity()
+    world.pools.pools[1].blocked[mallory] = 0
+    created = await block(world, mallory)
+    world.pools.pools[1].blocked.clear()
+    await block(world, mallory)
+    assert [{mallory: 0}] * 2 == blocked(world)
+    await lift(world, created.block_id)
+    assert [{}, {}] == blocked(world)
+
+
+async def settled_or_waiting(world: World, task: asyncio.Task[Any]) -> None:
+    """Return once *task* is done, or waits for another's lock in Postgres."""
+    query = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+    )
+    async with asyncio.timeout(5):
+        while not task.done() and not await world.postgres.fetchval(query):
+            pass
+
+
+async def test_block_reaches_an_activity_that_is_being_created(world: World) -> None:
+    """Its pool took the blocks from the database too early: the block waits, and tells it."""
+    mallory = await world.user("mallory")
+    world.pools.hold = asyncio.Event()
+    creation = asyncio.create_task(world.admin(CreateActivityRequest(name="Spring")))
+    await world.pools.held.wait()
+    blocking = asyncio.create_task(block(world, mallory))
+    await settled_or_waiting(world, blocking)
+    world.pools.hold.set()
+    await asyncio.gather(creation, blocking)
+    assert [{mallory: 0}] == blocked(world)
+
+
+async def test_creation_waits_for_a_block_that_is_being_set(world: World) -> None:
+    """A new pool takes the blocks from the database only once the block is there."""
+    mallory = await world.user("mallory")
+    await world.activity()
+    world.pools.hold = asyncio.Event()
+    blocking = asyncio.create_task(block(world, mallory))
+    await world.pools.held.wait()
+    publications = world.pools.publications
+    creation = asyncio.create_task(world.admin(CreateActivityRequest(name="Spring")))
+    await settled_or_waiting(world, creation)
+    assert (False, publications) == (creation.done(), world.pools.publications)
+    world.pools.hold.set()
+    await asyncio.gather(creation, blocking)
+    assert publications + 1 == world.pools.publications
+
+
+async def test_creations_do_not_wait_for_each_other(world: World) -> None:
+    """Only blocks hold them up."""
+    world.pools.hold = asyncio.Event()
+    first = asyncio.create_task(world.admin(CreateActivityRequest(name="Spring")))
+    await world.pools.held.wait()
+    world.pools.held.clear()
+    second = asyncio.create_task(world.admin(CreateActivityRequest(name="Summer")))
+    await asyncio.wait_for(world.pools.held.wait(), 5)
+    world.pools.hold.set()
+    await asyncio.gather(first, second)
+
+
+async def test_blocks_of_one_user_race_to_one_block(world: World) -> None:
+    """Ten at once: one row, and the store agrees with it."""
+    mallory = await world.user("mallory")
+    await world.activity()
+    untils = [in_seconds(600 + n) for n in range(10)]
+    await asyncio.gather(*(block(world, mallory, until=until) for until in untils))
+    (last,) = await shown(world)
+    assert [{mallory: last.until.ToMilliseconds()}] == blocked(world)
+
+
+async def test_list_is_newest_first_in_pages(world: World) -> None:
+    """Pages join up, and the last one says so."""
+    ids = [(await block(world, await world.user(f"user{n}"))).block_id for n in range(3)]
+    pages = [await world.admin(ListBlocksRequest(page=n, page_size=2)) for n in (1, 2)]
+    assert [[ids[2], ids[1]], [ids[0]]] == [[b.block_id for b in page.blocks] for page in pages]
+    assert [True, False] == [page.has_more for page in pages]
+
+
+async def test_list_of_one_user_is_theirs(world: World) -> None:
+    """Whether somebody is blocked is one call."""
+    mallory, trudy = await world.user("mallory"), await world.user("trudy")
+    created = await block(world, mallory)
+    await block(world, trudy)
+    assert [created] == await shown(world, user_id=mallory)
+
+
+async def test_blocks_are_in_the_audit_log(world: World) -> None:
+    """Who blocked whom, why, and who lifted it."""
+    mallory, until = await world.user("mallory"), in_seconds(600)
+    created = await block(world, mallory, reason="robot", until=until)
+    await lift(world, created.block_id)
+    entries = (await world.admin(ListAuditLogRequest())).entries
+    subject = f"block:{created.block_id}"
+    assert [("boss", "block.delete", subject), ("boss", "block.create", subject)] == [
+        (entry.username, entry.action, entry.subject) for entry in entries
+    ]
+    detail = json.loads(entries[1].detail)
+    assert (mallory, "robot") == (detail["user_id"], detail["reason"])
+    assert detail["until"].endswith("+00:00")
+
+
+@pytest.mark.parametrize("role", ["user", "service"])
+async def test_only_the_admin_role_blocks(world: World, role: str) -> None:
+    """Nobody else reads or writes here."""
+    caller = Caller(world.channel, world.auth.token(2, "mallory", role))
+    for request in (CreateBlockRequest(user_id=1), ListBlocksRequest(), DeleteBlockRequest()):
+        assert "PERMISSION_DENIED" == (await failure(caller(request)))[0]

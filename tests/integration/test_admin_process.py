@@ -1,0 +1,122 @@
+"""The admin service as a process of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from stack.ports import free_port
+from tests.support.admin import open_world
+
+TIMEOUT_S = 30
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+def environment(port: int, **changes: str) -> dict[str, str]:
+    """What the stack tells an admin process."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("KUJI_")},
+        "KUJI_LISTEN": f"127.0.0.1:{port}",
+        "KUJI_POSTGRES_DSN": "postgresql://postgres@127.0.0.1:1/nowhere",
+        "KUJI_AUTH_ADDRESS": "127.0.0.1:1",
+        "KUJI_DRAW_ADDRESS": "127.0.0.1:1",
+        "KUJI_SERVICE_SECRET": "the service secret of this test",
+        **changes,
+    }
+
+
+@asynccontextmanager
+async def started(variables: dict[str, str]) -> AsyncIterator[Process]:
+    """A process, gone at the end whatever happened."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.admin", env=variables, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def serving(port: int) -> None:
+    """Return when the process on *port* says that AdminService serves."""
+    request = health_pb2.HealthCheckRequest(service="kuji.admin.v1.AdminService")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        changes = health_pb2_grpc.HealthStub(channel).Watch(
+            request, timeout=TIMEOUT_S, wait_for_ready=True
+        )
+        async for change in changes:
+            if change.status == SERVING:
+                return
+
+
+async def test_process_serves_until_sigterm() -> None:
+    """It is healthy also while its neighbours are not there yet; SIGTERM ends it with code 0."""
+    port = free_port()
+    async with started(environment(port)) as process:
+        await serving(port)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), TIMEOUT_S) == 0
+
+
+async def test_process_finishes_activities_also_while_it_stops(
+    postgres: asyncpg.Pool, postgres_dsn: str
+) -> None:
+    """What time ended is ended for good by itself; SIGTERM waits for the change in progress."""
+    now = int(time.time())
+    async with open_world(postgres, postgres_dsn) as world:
+        await world.activity(
+            start_time=Timestamp(seconds=now - 600), end_time=Timestamp(seconds=now - 61)
+        )
+        world.pools.hold = asyncio.Event()
+        port = free_port()
+        async with started(environment(port, **world.variables)) as process:
+            await serving(port)
+            await asyncio.wait_for(world.pools.held.wait(), TIMEOUT_S)
+            process.send_signal(signal.SIGTERM)
+            world.pools.hold.set()
+            assert await asyncio.wait_for(process.wait(), TIMEOUT_S) == 0
+        assert "ended" == await postgres.fetchval("SELECT status FROM activities")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "KUJI_LISTEN",
+        "KUJI_POSTGRES_DSN",
+        "KUJI_AUTH_ADDRESS",
+        "KUJI_DRAW_ADDRESS",
+        "KUJI_SERVICE_SECRET",
+    ],
+)
+async def test_process_names_the_setting_that_is_missing(name: str) -> None:
+    """One sentence, exit code 2."""
+    variables = environment(free_port())
+    del variables[name]
+    async with started(variables) as process:
+        _, stderr = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
+    assert (process.returncode, stderr.decode()) == (2, f"kuji: {name} is not set\n")
+
+
+async def test_process_names_the_port_that_is_taken() -> None:
+    """One sentence, exit code 1."""
+    port = free_port()
+    async with started(environment(port)):
+        await serving(port)
+        async with started(environment(port)) as second:
+            _, stderr = await asyncio.wait_for(second.communicate(), TIMEOUT_S)
+    last = stderr.decode().splitlines()[-1]
+    assert second.returncode == 1
+    assert last.startswith("kuji: admin stopped:")
+    assert str(port) in last

@@ -1,0 +1,126 @@
+"""The auth service as a process of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
+
+from stack.ports import free_port
+
+START_TIMEOUT_S = 30
+
+
+def environment(dsn: str, port: int, **changes: str) -> dict[str, str]:
+    """What the stack tells an auth process."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("KUJI_")},
+        "KUJI_LISTEN": f"127.0.0.1:{port}",
+        "KUJI_POSTGRES_DSN": dsn,
+        "KUJI_TOKEN_KEY_SECRET": "5e" * 32,
+        "KUJI_SERVICE_SECRET": "sixteen or more characters",
+        "KUJI_ADMIN_PASSWORD": "battery staple",
+        "KUJI_ARGON2_MEMORY_KIB": "64",
+        **changes,
+    }
+
+
+@asynccontextmanager
+async def started(variables: dict[str, str]) -> AsyncIterator[Process]:
+    """A process, gone at the end whatever happened."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.auth", env=variables, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def outcome_of(variables: dict[str, str]) -> tuple[int | None, str]:
+    """Exit code and the last line of a process that cannot start."""
+    async with started(variables) as process:
+        _, stderr = await asyncio.wait_for(process.communicate(), START_TIMEOUT_S)
+        return process.returncode, stderr.decode().splitlines()[-1]
+
+
+async def key_ids(port: int) -> list[str]:
+    """The kids that the process on this port publishes, as soon as it serves."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        body = await auth_pb2_grpc.AuthServiceStub(channel).GetJwks(
+            auth_pb2.GetJwksRequest(), timeout=START_TIMEOUT_S, wait_for_ready=True
+        )
+    return [key["kid"] for key in json.loads(body.data)["keys"]]
+
+
+async def test_process_serves_until_sigterm(postgres_dsn: str) -> None:
+    """Healthy while it serves; SIGTERM ends it with code 0."""
+    port = free_port()
+    async with started(environment(postgres_dsn, port)) as process:
+        await key_ids(port)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service="kuji.auth.v1.AuthService")
+            )
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), START_TIMEOUT_S) == 0
+
+
+async def test_processes_agree_when_they_start_at_once(
+    postgres_dsn: str, postgres: asyncpg.Pool
+) -> None:
+    """Three on one empty database: one signing key, one administrator."""
+    ports = [free_port() for _ in range(3)]
+    one, two, three = (started(environment(postgres_dsn, port)) for port in ports)
+    async with one, two, three:
+        published = await asyncio.gather(*map(key_ids, ports))
+    assert len({tuple(kids) for kids in published}) == 1
+    assert len(published[0]) == 1
+    assert await postgres.fetchval("SELECT count(*) FROM users WHERE role = 'admin'") == 1
+
+
+async def test_process_stops_with_a_sentence_when_a_secret_is_missing(postgres_dsn: str) -> None:
+    """Exit code 2 and the variable's name."""
+    variables = environment(postgres_dsn, free_port())
+    del variables["KUJI_SERVICE_SECRET"]
+    assert await outcome_of(variables) == (2, "kuji: KUJI_SERVICE_SECRET is not set")
+
+
+async def test_process_stops_with_a_sentence_when_its_keys_do_not_open(postgres_dsn: str) -> None:
+    """Another secret than the one the keys were encrypted with: exit code 1, no new key."""
+    port = free_port()
+    async with started(environment(postgres_dsn, port)):
+        (kid,) = await key_ids(port)
+    variables = environment(postgres_dsn, free_port(), KUJI_TOKEN_KEY_SECRET="00" * 32)
+    sentence = f"kuji: auth stopped: KUJI_TOKEN_KEY_SECRET does not open the signing key {kid}"
+    assert (1, sentence) == await outcome_of(variables)
+
+
+async def test_process_stops_with_a_sentence_when_its_port_is_taken(postgres_dsn: str) -> None:
+    """Exit code 1 and the address."""
+    port = free_port()
+    async with started(environment(postgres_dsn, port)):
+        await key_ids(port)
+        code, sentence = await outcome_of(environment(postgres_dsn, port))
+    assert code == 1
+    assert sentence.startswith("kuji: auth stopped: ")
+    assert f"127.0.0.1:{port}" in sentence
+
+
+async def test_process_stops_with_a_sentence_when_postgres_is_not_there() -> None:
+    """Exit code 1, and whoever runs it starts it again."""
+    variables = environment(f"postgresql://127.0.0.1:{free_port()}/none", free_port())
+    code, sentence = await outcome_of(variables)
+    assert code == 1
+    assert sentence.startswith("kuji: auth stopped: the Postgres of KUJI_POSTGRES_DSN does not")

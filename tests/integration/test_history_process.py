@@ -1,0 +1,88 @@
+"""The history service as a process."""
+
+import asyncio
+import os
+import sys
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kuji.history.v1 import history_pb2 as pb
+from kuji.history.v1 import history_pb2_grpc
+
+from services.common.status import error_info_of
+from stack.ports import free_port
+
+SERVICE = "kuji.history.v1.HistoryService"
+
+
+async def start(**environment: str) -> asyncio.subprocess.Process:
+    """A process of the service, told nothing but *environment*."""
+    told = {name: value for name, value in os.environ.items() if not name.startswith("KUJI_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.history",
+        env={**told, **environment},
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_process_serves_the_public_lists_and_stops_on_sigterm(
+    postgres_dsn: str, redis_url: str
+) -> None:
+    """Healthy, open to anyone where it says so, closed elsewhere; exit code 0 at the end."""
+    listen = f"127.0.0.1:{free_port()}"
+    process = await start(
+        KUJI_LISTEN=listen,
+        KUJI_POSTGRES_DSN=postgres_dsn,
+        KUJI_REDIS_URL=redis_url,
+        KUJI_AUTH_ADDRESS=f"127.0.0.1:{free_port()}",
+    )
+    try:
+        async with grpc.aio.insecure_channel(listen) as channel:
+            health = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service=SERVICE), wait_for_ready=True, timeout=60
+            )
+            assert health_pb2.HealthCheckResponse.SERVING == health.status
+            stub = history_pb2_grpc.HistoryServiceStub(channel)
+            page = await stub.ListWinners(pb.ListWinnersRequest(), timeout=10)
+            assert pb.ListWinnersResponse(page=1, page_size=20) == page
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.GetResult(pb.GetResultRequest(draw_id="1-1"), timeout=10)
+            info = error_info_of(caught.value)
+            assert "UNAUTHENTICATED" == (info and info.reason)
+        process.terminate()
+        assert 0 == await asyncio.wait_for(process.wait(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_process_names_what_it_was_not_told() -> None:
+    """A missing setting is one sentence and exit code 2."""
+    process = await start(KUJI_LISTEN="127.0.0.1:0", KUJI_REDIS_URL="redis://127.0.0.1:1")
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    lines = ["kuji: KUJI_POSTGRES_DSN is not set", "kuji: KUJI_AUTH_ADDRESS is not set"]
+    assert (2, lines) == (process.returncode, said.decode().splitlines())
+
+
+async def test_process_says_so_when_its_address_is_taken(postgres_dsn: str, redis_url: str) -> None:
+    """One sentence that names the address, and exit code 1."""
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    address = f"127.0.0.1:{taken.sockets[0].getsockname()[1]}"
+    async with taken:
+        process = await start(
+            KUJI_LISTEN=address,
+            KUJI_POSTGRES_DSN=postgres_dsn,
+            KUJI_REDIS_URL=redis_url,
+            KUJI_AUTH_ADDRESS="127.0.0.1:1",
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 60)
+    last = said.decode().splitlines()[-1]
+    assert (1, True, True) == (
+        process.returncode,
+        last.startswith("kuji: history stopped: "),
+        address in last,
+    )

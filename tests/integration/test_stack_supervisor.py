@@ -1,0 +1,152 @@
+"""The supervisor and its children, with small programs in place of the parts."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from stack.parts import Part
+from stack.processes import ROOT, Child, Program, StackError, stop
+from stack.supervisor import Supervisor
+from tests.support.stacks import is_alive
+
+
+async def _at_once() -> bool:
+    return True
+
+
+async def _says_ready(log: Path) -> bool:
+    return "ready" in await asyncio.to_thread(log.read_text)
+
+
+async def _never() -> bool:
+    return False
+
+
+def _shell(tmp_path: Path, name: str, script: str) -> Program:
+    return Program(name, ["sh", "-c", script], tmp_path / f"{name}.log")
+
+
+async def _until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110  # other processes tell nothing
+            await asyncio.sleep(0.01)
+
+
+class Watched:
+    """A supervisor, and what it reported."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.pids: dict[str, int] = {}
+        self.supervisor = Supervisor(self.lines.append, self._see, first_delay_s=0.001)
+
+    def _see(self, pids: dict[str, int]) -> None:
+        self.pids = pids
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """A supervisor that is stopped in the end."""
+    watched = Watched()
+    yield watched
+    watched.supervisor.stop()
+
+
+async def test_part_runs_again_when_it_was_killed(watched: Watched, tmp_path: Path) -> None:
+    """A killed part comes back under a new process id, and the report says so."""
+    part = Part(_shell(tmp_path, "sleeper", "exec sleep 600"), _at_once)
+    await watched.supervisor.start([part])
+    first = watched.pids["sleeper"]
+    keeping = asyncio.ensure_future(watched.supervisor.keep())
+    os.kill(first, signal.SIGKILL)
+    await _until(lambda: watched.pids["sleeper"] != first)
+    keeping.cancel()
+    assert is_alive(watched.pids["sleeper"])
+    assert "sleeper died (code -9)" in watched.lines[-1]
+
+
+async def test_stack_gives_up_when_a_part_dies_again_and_again(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """Five deaths are enough; the sentence names the part and quotes its last words."""
+    part = Part(_shell(tmp_path, "mayfly", "echo I cannot live; exit 3"), _at_once)
+    await watched.supervisor.start([part])
+    with pytest.raises(StackError, match=r"mayfly died 5 times.*code 3.*mayfly.log") as caught:
+        await watched.supervisor.keep()
+    assert str(caught.value).endswith("I cannot live")
+
+
+async def test_start_fails_when_a_part_ends(watched: Watched, tmp_path: Path) -> None:
+    """The sentence names the part that ended, its code and its last words."""
+    healthy = Part(_shell(tmp_path, "sleeper", "exec sleep 600"), _never)
+    broken = Part(_shell(tmp_path, "broken", "echo no secret >&2; exit 2"), _never)
+    with pytest.raises(
+        StackError, match=r"broken ended at start with code 2.*broken.log"
+    ) as caught:
+        await watched.supervisor.start([healthy], [broken])
+    assert str(caught.value).endswith("no secret")
+
+
+async def test_start_fails_when_a_part_is_never_ready(tmp_path: Path) -> None:
+    """A part that only hangs does not hang the start."""
+    child = Child(_shell(tmp_path, "sleeper", "exec sleep 600"))
+    with pytest.raises(StackError, match="sleeper is not ready after 0 s"):
+        await child.wait_until_ready(_never, timeout_s=0.1)
+    stop([child], timeout_s=5)
+
+
+async def test_last_words_are_of_the_newest_run(tmp_path: Path) -> None:
+    """An old failure in the log is not taken for the new one."""
+    program = _shell(tmp_path, "speaker", 'echo "words of $$"')
+    first, second = Child(program), Child(program)
+    assert [0, 0] == [await first.wait(), await second.wait()]
+    assert f"words of {second.pid}" in second.log_end()
+    assert f"words of {first.pid}" not in Child(program).log_end()
+
+
+async def test_parts_stop_in_reverse_order(watched: Watched, tmp_path: Path) -> None:
+    """What started last stops first, and a group stops before the next is asked to."""
+    order = tmp_path / "order"
+    for name in ("store", "service", "edge"):
+        script = (
+            f"trap 'echo {name} >> {order}; exit' TERM; echo ready; while :; do sleep 0.01; done"
+        )
+        program = _shell(tmp_path, name, script)
+        await watched.supervisor.start([Part(program, partial(_says_ready, program.log))])
+    watched.supervisor.stop()
+    assert ["edge", "service", "store"] == order.read_text().split()
+
+
+async def test_part_is_killed_when_it_ignores_the_request(tmp_path: Path) -> None:
+    """Stopping is bounded, whatever the part does."""
+    program = _shell(tmp_path, "stubborn", "trap '' TERM; echo ready; while :; do sleep 0.01; done")
+    child = Child(program)
+    await _until(lambda: "ready" in program.log.read_text())
+    stop([child], timeout_s=0.1)
+    assert -signal.SIGKILL == child.exit_code()
+
+
+def test_child_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
+    """Nothing is left behind, even where the parent had no chance to clean up."""
+    script = (
+        "import sys, time; from pathlib import Path; from stack.processes import Child, Program;"
+        "print(Child(Program('child', ['sleep', '600'], Path(sys.argv[1]))).pid, flush=True);"
+        "time.sleep(600)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "child.log")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while is_alive(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,395 @@
+"""A running admin service between a real Postgres and live pools that a test controls."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import grpc
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.api import httpbody_pb2
+from google.protobuf.json_format import MessageToJson
+from kuji.admin.v1 import admin_pb2, admin_pb2_grpc
+from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
+from kuji.draw.v1 import pool_pb2
+
+from services.admin.assembly import open_admin
+from services.admin.finisher import Finisher
+from services.admin.settings import AdminSettings
+from services.common.context import RequestContext
+from services.common.errors import (
+    BadCredentialsError,
+    ConflictError,
+    InvalidArgumentError,
+    KujiError,
+    UnavailableError,
+    UnitsBelowWonError,
+)
+from services.common.server import Bound, build_server
+from services.common.settings import ServiceSettings
+from services.common.status import details_of, error_info_of, status_of
+from services.common.tokens import ALGORITHM, AUDIENCE, ISSUER, TokenVerifier, fetch_jwks_from
+
+SECRET = "the service secret of this test"
+COMMITMENT = "ab" * 32
+
+
+class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
+    """Signs tokens with a key of its own; counts the service tokens it gave."""
+
+    def __init__(self) -> None:
+        self.service_tokens = 0
+        self.expires_in = 3600
+        self.rotate_key()
+
+    def rotate_key(self) -> None:
+        """Sign with a new key from now on; the old one is no longer known."""
+        self._key = Ed25519PrivateKey.generate()
+        self._kid = f"key-{time.monotonic_ns()}"
+
+    def token(self, user_id: int, name: str, role: str) -> str:
+        """An access token, good for an hour."""
+        now = int(time.time())
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": str(user_id), "name": name, "role": role}
+        return jwt.encode(
+            {**claims, "iat": now, "exp": now + 3600, "jti": str(time.monotonic_ns())},
+            self._key,
+            ALGORITHM,
+            {"kid": self._kid},
+        )
+
+    async def IssueServiceToken(  # noqa: N802
+        self,
+        request: auth_pb2.IssueServiceTokenRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> auth_pb2.IssueServiceTokenResponse:
+        """A token for whoever knows the secret."""
+        if request.secret != SECRET:
+            error = BadCredentialsError()
+            trailer = (("grpc-status-details-bin", details_of(error)),)
+            await context.abort(status_of(error), error.message, trailer)
+        self.service_tokens += 1
+        return auth_pb2.IssueServiceTokenResponse(
+            access_token=self.token(0, request.service, "service"), expires_in=self.expires_in
+        )
+
+    async def GetJwks(  # noqa: N802
+        self, request: auth_pb2.GetJwksRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> httpbody_pb2.HttpBody:
+        """The public half of the one key."""
+        jwk = jwt.algorithms.OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        keys = {"keys": [{**jwk, "kid": self._kid, "alg": ALGORITHM, "use": "sig"}]}
+        data = json.dumps(keys).encode()
+        return httpbody_pb2.HttpBody(content_type="application/json", data=data)
+
+
+@dataclass
+class LivePool:
+    """A pool as the live store holds it."""
+
+    version: int = 0
+    config: pool_pb2.PoolConfig = field(default_factory=pool_pb2.PoolConfig)
+    units: dict[int, int] = field(default_factory=dict)
+    won: dict[int, int] = field(default_factory=dict)
+    last_seq: int = 0
+    oldest_unrecorded_ms: int = 0
+    blocked: dict[int, int] = field(default_factory=dict)
+
+    def configure(self, request: pool_pb2.PublishPoolRequest) -> None:
+        """Compare and set, with the rules of PoolService.PublishPool."""
+        if self.version != request.expected_version or request.version <= self.version:
+            raise ConflictError(live_version=self.version)
+        was_ended = self.config.status == pool_pb2.POOL_STATUS_ENDED
+        if was_ended and request.config.status != pool_pb2.POOL_STATUS_ENDED:
+            raise InvalidArgumentError("status", "It has ended for good.")
+        units = {prize.prize_id: self._units_of(prize) for prize in request.config.prizes}
+        self.version, self.config, self.units = request.version, request.config, units
+
+    def _units_of(self, prize: pool_pb2.PoolPrize) -> int:
+        won = self.won.get(prize.prize_id, 0)
+        if prize.retired:
+            return won
+        if prize.units < won:
+            raise UnitsBelowWonError(prize.prize_id, won)
+        return prize.units
+
+    def draw(self, prize_id: int = 0, count: int = 1) -> None:
+        """*count* draws that win *prize_id*, or miss (0)."""
+        self.last_seq += count
+        if prize_id:
+            self.won[prize_id] = self.won.get(prize_id, 0) + count
+
+    def stocks(self) -> list[pool_pb2.PrizeStock]:
+        """One a prize."""
+        return [
+            pool_pb2.PrizeStock(
+                prize_id=prize_id, units=units, remaining=units - self.won.get(prize_id, 0)
+            )
+            for prize_id, units in self.units.items()
+        ]
+
+
+class FakePools:
+    """PoolService over live pools in memory, with faults to order."""
+
+    def __init__(self) -> None:
+        self.pools: dict[int, LivePool] = {}
+        self.refusal: KujiError | None = None
+        self.refuse_once: KujiError | None = None
+        self.refused = asyncio.Event()
+        self.hold: asyncio.Event | None = None
+        self.held = asyncio.Event()
+        self.answers_lost = 0
+        self.publications = 0
+
+    async def CreatePool(  # noqa: N802
+        self, _request: pool_pb2.CreatePoolRequest, _ctx: RequestContext
+    ) -> pool_pb2.CreatePoolResponse:
+        """A fresh pool."""
+        self._refuse()
+        pool_id = len(self.pools) + 1
+        self.pools[pool_id] = LivePool()
+        return pool_pb2.CreatePoolResponse(pool_id=pool_id, seed_commitment=COMMITMENT)
+
+    async def PublishPool(  # noqa: N802
+        self, request: pool_pb2.PublishPoolRequest, _ctx: RequestContext
+    ) -> pool_pb2.PublishPoolResponse:
+        """Compare and set; where an answer shall be lost, the change is applied all the same."""
+        self._refuse()
+        await self._hold()
+        self.publications += 1
+        pool = self.pools[request.pool_id]
+        try:
+            pool.configure(request)
+        except KujiError:
+            self.refused.set()
+            raise
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise UnavailableError
+        return pool_pb2.PublishPoolResponse(after_seq=pool.last_seq, stocks=pool.stocks())
+
+    async def SetUserBlock(  # noqa: N802
+        self, request: pool_pb2.SetUserBlockRequest, _ctx: RequestContext
+    ) -> pool_pb2.SetUserBlockResponse:
+        """Within the bounds of the real one: 1…1000 pools."""
+        self._refuse()
+        await self._hold()
+        if not 1 <= len(request.pool_ids) <= 1000:
+            raise InvalidArgumentError("pool_ids", "1 to 1000 pools at once.")
+        for pool_id in request.pool_ids:
+            blocked = self.pools.setdefault(pool_id, LivePool()).blocked
+            if request.blocked:
+                blocked[request.user_id] = request.until_ms
+            else:
+                blocked.pop(request.user_id, None)
+        return pool_pb2.SetUserBlockResponse()
+
+    async def InspectPools(  # noqa: N802
+        self, request: pool_pb2.InspectPoolsRequest, _ctx: RequestContext
+    ) -> pool_pb2.InspectPoolsResponse:
+        """Those that are loaded."""
+        self._refuse()
+        states = [
+            pool_pb2.PoolState(
+                pool_id=pool_id,
+                version=pool.version,
+                last_seq=pool.last_seq,
+                stocks=pool.stocks(),
+                oldest_unrecorded_ms=pool.oldest_unrecorded_ms,
+            )
+            for pool_id in request.pool_ids
+            if (pool := self.pools.get(pool_id)) is not None
+        ]
+        return pool_pb2.InspectPoolsResponse(pools=states)
+
+    def __getattr__(self, method: str) -> Any:
+        """Methods of PoolService that these tests do not need, and that fail when called."""
+        if not method[:1].isupper():
+            raise AttributeError(method)
+
+        async def unexpected(_request: object, _ctx: RequestContext) -> None:
+            raise AssertionError(f"{method} was not expected")
+
+        return unexpected
+
+    async def _hold(self) -> None:
+        if self.hold is not None:
+            self.held.set()
+            await self.hold.wait()
+
+    def _refuse(self) -> None:
+        once, self.refuse_once = self.refuse_once, None
+        if once is not None:
+            raise once
+        if self.refusal is not None:
+            self.refused.set()
+            raise self.refusal
+
+
+class Caller:
+    """A client of AdminService with one person's token."""
+
+    def __init__(self, channel: grpc.aio.Channel, token: str | None) -> None:
+        self._stub = admin_pb2_grpc.AdminServiceStub(channel)
+        self._metadata = [] if token is None else [("authorization", f"Bearer {token}")]
+
+    async def __call__(self, request: Any) -> Any:
+        """Send *request* to the method that its type names; grpc.aio.AioRpcError on failure."""
+        method = getattr(self._stub, type(request).__name__.removesuffix("Request"))
+        return await method(request, timeout=8, metadata=self._metadata)
+
+    async def read(self, request: Any) -> list[Any]:
+        """All that the stream of *request*'s method gives; grpc.aio.AioRpcError on failure."""
+        method = getattr(self._stub, type(request).__name__.removesuffix("Request"))
+        return [message async for message in method(request, timeout=8, metadata=self._metadata)]
+
+
+@dataclass
+class World:
+    """
+    The admin service, running.
+
+    Args:
+        admin: A caller with the admin role, named "boss".
+        pools: The live pools.
+        auth: The auth service.
+        postgres: This test's database.
+        channel: To the admin service.
+        finisher: Its background task, which a test runs itself.
+        variables: What a process of its own is told, but for its port.
+    """
+
+    admin: Caller
+    pools: FakePools
+    auth: FakeAuth
+    postgres: asyncpg.Pool
+    channel: grpc.aio.Channel
+    finisher: Finisher
+    variables: dict[str, str]
+
+    async def activity(self, **fields: Any) -> admin_pb2.Activity:
+        """A new activity, ongoing unless told otherwise."""
+        request = admin_pb2.CreateActivityRequest(**{"name": "Spring", **fields})
+        response: admin_pb2.CreateActivityResponse = await self.admin(request)
+        return response.activity
+
+    async def prize(self, activity_id: int, **fields: Any) -> admin_pb2.Prize:
+        """A new prize: 5 units at 0.1 unless told otherwise."""
+        given = {"name": "Bear", "total_count": 5, "probability": 0.1, **fields}
+        response: admin_pb2.CreatePrizeResponse = await self.admin(
+            admin_pb2.CreatePrizeRequest(activity_id=activity_id, **given)
+        )
+        return response.prize
+
+    async def record(self, pool_id: int, prize_id: int = 0, count: int = 1) -> None:
+        """Bring *count* draws that won *prize_id*, or missed (0), into Postgres' counters."""
+        wins = count if prize_id else 0
+        async with self.postgres.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "UPDATE pools SET draws = draws + $2, wins = wins + $3, "
+                "unique_users = unique_users + $2, recorded_seq = recorded_seq + $2 WHERE id = $1",
+                pool_id,
+                count,
+                wins,
+            )
+            await connection.execute(
+                "UPDATE prizes SET won_count = won_count + $2 WHERE id = $1", prize_id, wins
+            )
+
+    async def record_config(self, pool_id: int, config: pool_pb2.PoolConfig) -> None:
+        """Bring *config* into Postgres, as the newest that the recorder has seen."""
+        await self.postgres.execute(
+            "INSERT INTO pool_versions"
+            " (pool_id, version, after_seq, config, units, changed_at, link)"
+            " SELECT id, version, 0, CAST($2 AS json), '[]', now(), '' FROM pools WHERE id = $1",
+            pool_id,
+            MessageToJson(config, preserving_proto_field_name=True),
+        )
+
+    async def user(self, name: str) -> int:
+        """A new user's id."""
+        user_id: int = await self.postgres.fetchval(
+            "INSERT INTO users (username, password_hash) VALUES ($1, '') RETURNING id", name
+        )
+        return user_id
+
+    async def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows that a change may touch."""
+        tables = ("pools", "activities", "prizes", "blocks", "audit_log")
+        return {
+            table: [tuple(row) for row in await self.postgres.fetch(f"TABLE {table}")]
+            for table in tables
+        }
+
+
+async def failure(call: Any) -> tuple[str, dict[str, str]]:
+    """Reason and metadata of the call that is expected to fail."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    info = error_info_of(caught.value)
+    assert info is not None, caught.value
+    return info.reason, dict(info.metadata)
+
+
+@asynccontextmanager
+async def auth_server(auth: FakeAuth) -> AsyncIterator[str]:
+    """*auth*, listening; its host:port."""
+    server = grpc.aio.server()
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def _server(bound: Bound, verifier: TokenVerifier) -> AsyncIterator[str]:
+    server, port, _ = build_server([bound], verifier, ServiceSettings(listen="127.0.0.1:0"))
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def open_world(postgres: asyncpg.Pool, dsn: str, **settings: Any) -> AsyncIterator[World]:
+    """An admin service over the database at *dsn*, with *settings* other than the defaults."""
+    auth = FakeAuth()  # type: ignore[abstract]  # the methods that admin calls
+    pools = FakePools()
+    pool_service = pool_pb2.DESCRIPTOR.services_by_name["PoolService"]
+    async with (
+        auth_server(auth) as auth_address,
+        grpc.aio.insecure_channel(auth_address) as auth_channel,
+        _server(
+            Bound(pools, pool_service), TokenVerifier(fetch_jwks_from(auth_channel))
+        ) as draw_address,
+        open_admin(
+            AdminSettings(
+                listen="127.0.0.1:0",
+                postgres_dsn=dsn,
+                auth_address=auth_address,
+                draw_address=draw_address,
+                **{"service_secret": SECRET, **settings},
+            )
+        ) as admin,
+        _server(admin.bound, admin.verifier) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        caller = Caller(channel, auth.token(1, "boss", "admin"))
+        variables = {
+            "KUJI_POSTGRES_DSN": dsn,
+            "KUJI_AUTH_ADDRESS": auth_address,
+            "KUJI_DRAW_ADDRESS": draw_address,
+            "KUJI_SERVICE_SECRET": SECRET,
+        }
+        yield World(caller, pools, auth, postgres, channel, admin.finisher, variables)

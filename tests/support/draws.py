@@ -1,0 +1,89 @@
+"""Pools and intents for tests, and the store that runs the pure engine."""
+
+import time
+from collections.abc import Sequence
+
+from services.draw import engine, fairness
+from services.draw.selection import PPB, Mode
+from services.draw.store import (
+    Configured,
+    Drawing,
+    Intent,
+    LiveState,
+    PoolConfig,
+    PrizeConfig,
+    Stock,
+)
+
+SEED = bytes(range(32))
+NO_BACKLOG_BOUND = 1 << 40
+
+
+def intent(user_id: int, request_id: str, draws: int = 1, pool_id: int = 1) -> Intent:
+    """An intent whose rolls follow from SEED."""
+    rolls = fairness.Roller(SEED, pool_id).rolls(user_id, request_id, draws)
+    digest = fairness.request_digest(user_id, request_id)
+    return Intent(user_id, request_id, digest, draws, rolls)
+
+
+def odds(*prizes: tuple[int, int], **settings: int) -> PoolConfig:
+    """An ODDS pool of (units, parts per billion) prizes with ids 1, 2, …"""
+    return PoolConfig(
+        Mode.ODDS,
+        tuple(PrizeConfig(i, units, ppb) for i, (units, ppb) in enumerate(prizes, start=1)),
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def tickets(*units: int, last_prize: bool = False) -> PoolConfig:
+    """A TICKETS pool with prizes 1, 2, … of these units, and perhaps a last prize 99."""
+    prizes = [PrizeConfig(i, n) for i, n in enumerate(units, start=1)]
+    if last_prize:
+        prizes.append(PrizeConfig(99, 1, last_prize=True))
+    return PoolConfig(Mode.TICKETS, tuple(prizes))
+
+
+class MemoryStore:
+    """A PoolStore in this process: the pure engine and the real clock."""
+
+    def __init__(self) -> None:
+        self.pools: dict[int, engine.PoolState] = {}
+        self.max_backlog = NO_BACKLOG_BOUND
+
+    def clock_ms(self) -> int:
+        return int(time.time() * 1000)
+
+    def pool(self, pool_id: int) -> engine.PoolState:
+        return self.pools.setdefault(pool_id, engine.PoolState())
+
+    async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
+        """See PoolStore."""
+        return engine.draw(self.pool(pool_id), intents, self.clock_ms(), 0, self.max_backlog)
+
+    async def configure(
+        self, pool_id: int, expected_version: int, version: int, config: PoolConfig, document: str
+    ) -> Configured:
+        """See PoolStore."""
+        del document
+        return engine.configure(self.pool(pool_id), expected_version, version, config)
+
+    async def inspect(self, pool_id: int) -> LiveState | None:
+        """See PoolStore."""
+        state = self.pool(pool_id)
+        if state.config is None:
+            return None
+        status, stocks, users = state.config.status, stocks_of(state), len(state.users)
+        ids = [prize.prize_id for prize in state.prizes]
+        weights = dict(zip(ids, state.weights, strict=True))
+        total = PPB if state.config.mode is Mode.ODDS else state.weight_sum
+        return LiveState(
+            pool_id, state.version, status, weights, total, state.seq, 0, 0, stocks, users, 0
+        )
+
+
+def stocks_of(state: engine.PoolState) -> list[Stock]:
+    """The stock of every prize, retired ones included, by id."""
+    return [
+        Stock(prize_id, units, -1 if (left := state.left[prize_id]) is None else left)
+        for prize_id, units in sorted(state.units.items())
+    ]

@@ -1,0 +1,44 @@
+"""Logs as JSON lines."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from services.common.logs import configure_logs
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def test_event_is_one_json_line_with_its_service(capsys: pytest.CaptureFixture[str]) -> None:
+    """Event, level, service and fields, one line each; quieter levels are left out."""
+    configure_logs("draw", "info")
+    log = structlog.get_logger()
+    log.debug("not shown")
+    log.info("drawn\nbadly", pool_id=7)
+    (line,) = capsys.readouterr().err.splitlines()
+    event = json.loads(line)
+    assert event.pop("timestamp")
+    assert event == {"event": "drawn\nbadly", "level": "info", "service": "draw", "pool_id": 7}
+
+
+def test_traceback_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """A password on the stack of a defect does not get into the log; the error does."""
+    configure_logs("auth", "info")
+
+    def fail(password: str) -> None:
+        raise RuntimeError(f"failed on {len(password)} characters")
+
+    try:
+        fail("correct horse")
+    except RuntimeError as error:
+        structlog.get_logger().error("unexpected error", exc_info=error)
+    shown = capsys.readouterr().err
+    assert "failed on 13 characters" in shown
+    assert "correct horse" not in shown.replace('fail("correct horse")', "")

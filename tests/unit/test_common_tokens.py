@@ -1,0 +1,210 @@
+"""Verifying access tokens."""
+
+import asyncio
+import base64
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.common.context import Caller, Role
+from services.common.errors import UnauthenticatedError
+from services.common.tokens import Jwks, TokenVerifier
+
+NOW = 1_800_000_000.0
+
+
+class Issuer:
+    """A set of keys that signs tokens, and counts how often it is fetched."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, Ed25519PrivateKey] = {}
+        self.fetches = 0
+        self.is_down = False
+        self.add("first")
+
+    def add(self, kid: str) -> None:
+        """Publish one more key."""
+        self.keys[kid] = Ed25519PrivateKey.generate()
+
+    async def fetch(self) -> Jwks:
+        """The key set."""
+        self.fetches += 1
+        await asyncio.sleep(0)
+        if self.is_down:
+            raise grpc.RpcError
+        return {"keys": [_jwk(kid, key) for kid, key in self.keys.items()]}
+
+    def token(self, kid: str = "first", **changes: Any) -> str:
+        """A token good for a minute, with some claims changed; None removes a claim."""
+        claims: dict[str, Any] = {
+            "iss": "kuji",
+            "aud": "kuji",
+            "sub": "7",
+            "name": "alice",
+            "role": "user",
+            "iat": int(NOW),
+            "exp": int(NOW) + 60,
+        } | changes
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(claims, self.keys[kid], "EdDSA", headers={"kid": kid})
+
+
+def _jwk(kid: str, key: Ed25519PrivateKey) -> dict[str, str]:
+    x = base64.urlsafe_b64encode(key.public_key().public_bytes_raw()).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "alg": "EdDSA"}
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    """One key called "first"."""
+    return Issuer()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """It stands at NOW."""
+    return Clock()
+
+
+@pytest.fixture
+def verifier(issuer: Issuer, clock: Clock) -> TokenVerifier:
+    """It has fetched nothing yet."""
+    return TokenVerifier(issuer.fetch, clock)
+
+
+async def test_token_names_its_caller_when_good(verifier: TokenVerifier, issuer: Issuer) -> None:
+    """User id, name and role come from the claims; a second look needs no second fetch."""
+    token = issuer.token()
+    assert Caller(7, "alice", Role.USER) == await verifier.verify(token)
+    assert Caller(7, "alice", Role.USER) == await verifier.verify(token)
+    assert issuer.fetches == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": int(NOW)},
+        {"exp": None},
+        {"iss": "somebody"},
+        {"aud": "others"},
+        {"iss": None},
+        {"aud": None},
+        {"sub": None},
+        {"sub": "alice"},
+        {"role": None},
+        {"role": "root"},
+    ],
+)
+async def test_token_is_refused_when_a_claim_is_wrong(
+    changes: dict[str, Any], verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """Expired, for others, by others, without subject or with a role that does not exist."""
+    with pytest.raises(UnauthenticatedError):
+        await verifier.verify(issuer.token(**changes))
+
+
+async def test_token_is_refused_when_forged(verifier: TokenVerifier, issuer: Issuer) -> None:
+    """Another key under the same kid, no signature, a symmetric one, and noise."""
+    good = issuer.token()
+    header, payload, signature = good.split(".")
+    forger = Issuer()
+    forged = [
+        forger.token(),
+        f"{header}.{payload}.",
+        f"{header}.{forger.token(role='admin').split('.')[1]}.{signature}",
+        jwt.encode({"sub": "7"}, "", "none", headers={"kid": "first"}),
+        jwt.encode({"sub": "7"}, "x" * 32, "HS256", headers={"kid": "first"}),
+        "",
+        "noise",
+        "a.b.c",
+        "\ud800.\ud800.\ud800",
+    ]
+    for token in forged:
+        with pytest.raises(UnauthenticatedError):
+            await verifier.verify(token)
+
+
+async def test_token_is_refused_when_it_expires_after_it_was_verified(
+    verifier: TokenVerifier, issuer: Issuer, clock: Clock
+) -> None:
+    """A remembered token does not outlive its expiry."""
+    token = issuer.token()
+    await verifier.verify(token)
+    clock.now = NOW + 60
+    with pytest.raises(UnauthenticatedError):
+        await verifier.verify(token)
+
+
+async def test_token_is_accepted_when_its_issuer_is_ahead_of_our_clock(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """Clocks differ between machines: an issue time in the future is no forgery."""
+    assert await verifier.verify(issuer.token(iat=int(NOW) + 30))
+
+
+async def test_new_key_is_fetched_when_a_token_names_it(
+    verifier: TokenVerifier, issuer: Issuer, clock: Clock
+) -> None:
+    """A rotation needs no restart: an unknown kid makes the keys be fetched again."""
+    await verifier.verify(issuer.token())
+    issuer.add("second")
+    clock.now += 2
+    assert await verifier.verify(issuer.token("second"))
+
+
+async def test_unknown_kids_cause_one_fetch_a_second_at_most(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """Tokens with invented kids cannot make us flood the auth service."""
+    await verifier.verify(issuer.token())
+    stranger = Issuer()
+    stranger.add("invented")
+    for _ in range(5):
+        with pytest.raises(UnauthenticatedError):
+            await verifier.verify(stranger.token("invented"))
+    assert issuer.fetches == 1
+
+
+async def test_keys_are_fetched_once_when_many_calls_need_them(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """A hundred first calls at once share one fetch."""
+    tokens = [issuer.token(sub=str(number)) for number in range(100)]
+    callers = await asyncio.gather(*map(verifier.verify, tokens))
+    assert list(range(100)) == [caller.user_id for caller in callers]
+    assert issuer.fetches == 1
+
+
+async def test_known_keys_stay_good_when_the_auth_service_is_down(
+    verifier: TokenVerifier, issuer: Issuer, clock: Clock
+) -> None:
+    """An outage of the auth service does not refuse tokens of keys already known."""
+    await verifier.verify(issuer.token())
+    issuer.is_down = True
+    clock.now += 61
+    assert await verifier.verify(issuer.token(exp=int(NOW) + 600))
+    assert await verifier.verify(issuer.token(exp=int(NOW) + 601))
+    assert issuer.fetches == 2
+
+
+async def test_outage_is_told_as_one_when_no_key_was_ever_fetched(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """Nobody is called unauthenticated since we could not look."""
+    issuer.is_down = True
+    for _ in range(2):
+        with pytest.raises(grpc.RpcError):
+            await verifier.verify(issuer.token())
