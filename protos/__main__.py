@@ -98,8 +98,8 @@ def check() -> int:
             *_own_files(),
         )
         ours = [
-            f"--path={path}"
-            for path in ("kuji/common", "kuji/auth", "kuji/draw", "kuji/admin", "kuji/history")
+            f"--path=kuji/{path}"
+            for path in ("common", "auth", "draw", "admin", "history", "blindbox")
         ]
         findings = _buf("lint", str(image), "--config", "buf.yaml", *ours)
         breaks = _buf("breaking", str(image), "--against", str(BASELINE), "--config", "buf.yaml")

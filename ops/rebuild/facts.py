@@ -42,6 +42,7 @@ class Standing(NamedTuple):
         units: Prize id → units in all; −1: unlimited.
         link: The ledger's newest link; "": none yet.
         last_ms: When the newest draw was made, Unix ms; 0: none yet.
+        last_user: Who made it; 0: none yet.
     """
 
     version: int
@@ -50,6 +51,7 @@ class Standing(NamedTuple):
     units: dict[int, int]
     link: str
     last_ms: int
+    last_user: int
 
 
 async def lock(connection: Connection, pool_id: int) -> Recorded:
@@ -72,6 +74,7 @@ async def standing(connection: Connection, pool_id: int) -> Standing:
         units=units,
         link=await _queries.newest_link(connection, pool_id=pool_id) or "",
         last_ms=draw["drawn_ms"] if draw else 0,
+        last_user=draw["user_id"] if draw else 0,
     )
 
 

@@ -66,6 +66,7 @@ async def _state(redis: Redis, seq: int, standing: Standing) -> dict[Any, Any]:
         "version": standing.version,
         "req_day": await now_ms(redis) // DAY_MS,
         "last_ms": standing.last_ms,
+        "last_user": standing.last_user,
         "chain": standing.link,
     }
 

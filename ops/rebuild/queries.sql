@@ -18,7 +18,7 @@ ORDER BY version DESC
 LIMIT 1;
 
 -- name: newest_draw(pool_id)^
-SELECT seq, (extract(epoch FROM created_at) * 1000)::bigint AS drawn_ms
+SELECT seq, user_id, (extract(epoch FROM created_at) * 1000)::bigint AS drawn_ms
 FROM lottery_records
 WHERE pool_id = :pool_id
 ORDER BY seq DESC

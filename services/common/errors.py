@@ -211,3 +211,63 @@ class PoolNotLoadedError(KujiError):
 
     def __init__(self) -> None:
         super().__init__(retry_after_ms=5000)
+
+
+class GoodsNotFoundError(KujiError):
+    """No such goods (field "goods_id"), or no such box of them (field "num")."""
+
+    reason = ErrorReason.ERROR_REASON_GOODS_NOT_FOUND
+
+    def __init__(self, field: str = "goods_id") -> None:
+        is_box = field == "num"
+        super().__init__(
+            "These goods have no such box." if is_box else "There are no such goods.", field=field
+        )
+
+
+class GoodsOffShelfError(KujiError):
+    """The goods are off the shelf, or have ended."""
+
+    reason = ErrorReason.ERROR_REASON_GOODS_OFF_SHELF
+    default_message = "These goods are off the shelf."
+
+
+class BoxProtectedError(KujiError):
+    """The box is reserved for its current buyer."""
+
+    reason = ErrorReason.ERROR_REASON_BOX_PROTECTED
+    default_message = "This box is reserved for its current buyer at this moment."
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__(retry_after_ms=retry_after_ms)
+
+
+class OrderConflictError(KujiError):
+    """The order number names another order."""
+
+    reason = ErrorReason.ERROR_REASON_ORDER_CONFLICT
+    default_message = "This order_num names another order."
+
+    def __init__(self) -> None:
+        super().__init__(field="order_num")
+
+
+class ItemCardInvalidError(KujiError):
+    """No such item card of the caller, or not for these goods."""
+
+    reason = ErrorReason.ERROR_REASON_ITEM_CARD_INVALID
+    default_message = "This item card is not valid here."
+
+
+class ItemCardUsedError(KujiError):
+    """The item card is used, or in use."""
+
+    reason = ErrorReason.ERROR_REASON_ITEM_CARD_USED
+    default_message = "This item card is used."
+
+
+class ItemsFixedError(KujiError):
+    """A box has been opened, so the items no longer change."""
+
+    reason = ErrorReason.ERROR_REASON_ITEMS_FIXED
+    default_message = "The items are fixed, since a box has been opened."

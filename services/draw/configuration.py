@@ -28,6 +28,7 @@ def config_of(message: pool_pb2.PoolConfig) -> PoolConfig:
         wins_per_user=_at_least_zero("wins_per_user", limits.wins_per_user),
         day_offset_ms=_within("day_offset_minutes", limits.day_offset_minutes, -720, 840) * 60_000,
         activity_id=_at_least_zero("activity_id", message.activity_id),
+        protection_ms=_at_least_zero("protection_ms", message.protection_ms),
     )
     _check_prizes(config)
     return config

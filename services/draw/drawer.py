@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from services.common.errors import (
     ActivityNotOngoingError,
+    BoxProtectedError,
+    ConflictError,
     CooldownError,
     InternalError,
     InvalidArgumentError,
@@ -184,7 +186,7 @@ class Drawer:
         if answer.code is DrawCode.REPLAYED:
             past = await self._past.read(pool.pool_id, answer.first_seq, answer.places)
             return await self._replayed(pool, intent, answer, past[0])
-        raise _refusal(answer)
+        raise refusal_of(answer)
 
     async def _won(self, pool: Pool, drawing: Drawing, answer: Answer) -> Won:
         drawn = answer.draws[0]
@@ -291,7 +293,7 @@ def _intent(pool: Pool, wanted: Wanted) -> Intent:
     )
 
 
-def _refusal(answer: Answer) -> KujiError:
+def refusal_of(answer: Answer) -> KujiError:
     """The error that tells why *answer* is no draw."""
     match answer.code:
         case DrawCode.NOT_ONGOING:
@@ -302,6 +304,8 @@ def _refusal(answer: Answer) -> KujiError:
             return QuotaSpentError(Quota(answer.detail).name.lower())
         case DrawCode.SOLD_OUT:
             return SoldOutError(answer.detail)
+        case DrawCode.PROTECTED:
+            return BoxProtectedError(answer.detail)
     return _PLAIN_REFUSALS[answer.code]()
 
 
@@ -310,4 +314,5 @@ _PLAIN_REFUSALS: dict[DrawCode, type[KujiError]] = {
     DrawCode.BLOCKED: UserBlockedError,
     DrawCode.REQUEST_ID_REUSED: RequestIdReusedError,
     DrawCode.BACKLOG: OverloadedError,
+    DrawCode.VOID: ConflictError,
 }

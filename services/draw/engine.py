@@ -24,6 +24,7 @@ from services.draw.store import (
     PrizeConfig,
     Status,
     Stock,
+    Voided,
 )
 
 DAY_MS = 86_400_000
@@ -32,7 +33,10 @@ _WITHOUT_END = 1 << 60
 
 @dataclass(slots=True)
 class Request:
-    """What a request id has drawn: *places* in the ledger from *first_seq*, for *draws* asked."""
+    """
+    What a request id has drawn: *places* in the ledger from *first_seq*, for *draws* asked; places
+    0: it is void, and never draws.
+    """
 
     first_seq: int
     places: int
@@ -51,6 +55,7 @@ class PoolState:
         weights: Weight of each live prize at this moment.
         requests: What each request digest drew, of today and of the day before.
         blocked: User id → Unix ms until which it is blocked, 0: for good.
+        last_user, last_ms: Who made the newest draw, and when; 0: none yet.
     """
 
     version: int = 0
@@ -68,6 +73,8 @@ class PoolState:
     requests_before: dict[bytes, Request] = field(default_factory=dict)
     request_day: int = 0
     blocked: dict[int, int] = field(default_factory=dict)
+    last_user: int = 0
+    last_ms: int = 0
 
     def take(self, index: int) -> None:
         """Take one unit of the live prize at *index*."""
@@ -99,6 +106,17 @@ def draw(
     closed = _closed(state.config, now_ms, state.seq - recorded >= max_backlog)
     answers = [_answer(state, state.config, intent, now_ms, closed) for intent in intents]
     return Drawing(now_ms, state.version, answers)
+
+
+def void(state: PoolState, digest: bytes, draws: int, now_ms: int) -> Voided | None:
+    """Make a request id draw nothing, unless it has drawn; None: the pool is not loaded."""
+    if state.config is None:
+        return None
+    _turn_requests(state, now_ms)
+    request = state.requests.get(digest) or state.requests_before.get(digest)
+    if request is None:
+        request = state.requests[digest] = Request(0, 0, draws)
+    return Voided(request.first_seq, request.places)
 
 
 def status_at(config: PoolConfig, now_ms: int) -> Status:
@@ -202,6 +220,9 @@ def _answer(
         return Answer(DrawCode.BLOCKED)
     if closed is not None:
         return closed
+    wait_ms = _protected_ms(state, config, intent.user_id, now_ms)
+    if wait_ms > 0:
+        return Answer(DrawCode.PROTECTED, detail=wait_ms)
     refusal = refusal_of(config, user, intent.draws, now_ms)
     if refusal is not None:
         return refusal
@@ -210,9 +231,18 @@ def _answer(
     return _draw_all(state, config, intent, user, now_ms)
 
 
+def _protected_ms(state: PoolState, config: PoolConfig, user_id: int, now_ms: int) -> int:
+    """How long the pool is somebody else's alone, ms."""
+    if not config.protection_ms or state.last_user in (0, user_id):
+        return 0
+    return max(0, state.last_ms + config.protection_ms - now_ms)
+
+
 def _replay(
     config: PoolConfig, user: UserState, intent: Intent, request: Request, now_ms: int
 ) -> Answer:
+    if not request.places:
+        return Answer(DrawCode.VOID)
     if request.draws != intent.draws:
         return Answer(DrawCode.REQUEST_ID_REUSED)
     draws_left, next_ms = allowance(config, user, now_ms)
@@ -233,6 +263,7 @@ def _draw_all(
         drawn.append(extra)
     state.seq += len(drawn)
     state.users[intent.user_id] = user
+    state.last_user, state.last_ms = intent.user_id, now_ms
     state.requests[intent.digest] = Request(first_seq, len(drawn), intent.draws)
     draws_left, next_ms = allowance(config, user, now_ms)
     return Answer(DrawCode.DRAWN, first_seq, len(drawn), draws_left, next_ms, drawn)

@@ -25,6 +25,7 @@ from services.draw.store import (
     PrizeConfig,
     Status,
     Stock,
+    Voided,
 )
 
 
@@ -35,6 +36,7 @@ def key(pool_id: int, name: str) -> str:
 
 _DRAW_KEYS = ("config", "state", "stock", "users", "req:0", "req:1", "blocked", "ledger")
 _CONFIGURE_KEYS = ("config", "state", "stock", "document", "ledger")
+_VOID_KEYS = ("state", "req:0", "req:1")
 
 
 _UNKNOWN_SHA = "0" * 40
@@ -85,6 +87,7 @@ class RedisStore:
         self._newest_seq: dict[int, int] = {}
         self._draw = _Script(redis, "draw")
         self._configure = _Script(redis, "configure")
+        self._void = _Script(redis, "void")
 
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """See PoolStore."""
@@ -96,6 +99,12 @@ class RedisStore:
         answers = [_answer(reply) for reply in replies]
         self.note_seq(pool_id, max(answer.first_seq + answer.places - 1 for answer in answers))
         return Drawing(now_ms, version, answers, chain.decode())
+
+    async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
+        """See PoolStore."""
+        keys = [key(pool_id, name) for name in _VOID_KEYS]
+        voided = Voided(*await self._void.run(keys, digest, draws))
+        return None if voided.first_seq < 0 else voided
 
     def note_seq(self, pool_id: int, seq: int) -> None:
         """Remember that draw *seq* was made: a store that does not have it is not drawn from."""
@@ -174,9 +183,9 @@ class _LiveConfig:
     """A configuration as lua/include/layout.lua has it, read back."""
 
     def __init__(self, packed: bytes) -> None:
-        _, mode, status, *_, live, retired = msgpack.unpackb(packed, raw=True)
-        self.mode, self.status = Mode(mode), Status(status)
-        self._live, self._retired = live, retired
+        fields = msgpack.unpackb(packed, raw=True)
+        self.mode, self.status = Mode(fields[1]), Status(fields[2])
+        self._live, self._retired = fields[10], fields[11]
 
     def stocks(self, left: Mapping[bytes, bytes]) -> list[Stock]:
         return [
@@ -213,6 +222,7 @@ def pack_config(version: int, config: PoolConfig) -> bytes:
             config.day_offset_ms,
             live,
             retired,
+            config.protection_ms,
         ]
     )
     return packed

@@ -40,6 +40,8 @@ class DrawCode(IntEnum):
     SOLD_OUT = -6
     REQUEST_ID_REUSED = -7
     BACKLOG = -8
+    PROTECTED = -9
+    VOID = -10
 
 
 class ConfigureCode(IntEnum):
@@ -82,6 +84,7 @@ class PoolConfig:
     wins_per_user: int = 0
     day_offset_ms: int = 0
     activity_id: int = 0
+    protection_ms: int = 0
 
 
 class Intent(NamedTuple):
@@ -133,7 +136,8 @@ class Answer(NamedTuple):
         draws_left: DRAWN, REPLAYED: −1 without a quota.
         next_ms: DRAWN, REPLAYED: earliest Unix ms of the next draw; 0: at once.
         draws: DRAWN: its outcomes.
-        detail: NOT_ONGOING: Status; COOLDOWN: ms to wait; QUOTA_SPENT: Quota; SOLD_OUT: units left.
+        detail: NOT_ONGOING: Status; COOLDOWN, PROTECTED: ms to wait; QUOTA_SPENT: Quota; SOLD_OUT:
+            units left.
     """
 
     code: DrawCode
@@ -160,6 +164,13 @@ class Drawing(NamedTuple):
     version: int
     answers: list[Answer]
     chain: str = ""
+
+
+class Voided(NamedTuple):
+    """What a request id drew before it could be made void; places 0: nothing, and it never will."""
+
+    first_seq: int
+    places: int
 
 
 class Stock(NamedTuple):
@@ -228,6 +239,9 @@ class PoolStore(Protocol):
         self, pool_id: int, expected_version: int, version: int, config: PoolConfig, document: str
     ) -> Configured:
         """Make the configuration equal to *config* (*document*: the same as JSON), atomically."""
+
+    async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
+        """Make the request id of *digest* draw nothing, atomically; None: the pool is not loaded."""
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """The pool as it stands; None when it is not loaded."""

@@ -276,6 +276,8 @@ def _why(answer: Answer) -> str:
             return f"the quota {Quota(answer.detail).name.lower()} was spent"
         case DrawCode.COOLDOWN:
             return f"the cooldown had {answer.detail} ms to go"
+        case DrawCode.PROTECTED:
+            return f"the pool was another user's for {answer.detail} ms more"
         case DrawCode.SOLD_OUT:
             return f"{answer.detail} units were left"
         case DrawCode.REPLAYED:

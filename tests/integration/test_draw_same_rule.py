@@ -1,6 +1,7 @@
 """The script in Redis against the pure engine: the same answers, the same state, every step."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ LIMITS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "cooldown_ms": st.sampled_from([0, 1, 60_000]),
+        "protection_ms": st.sampled_from([0, 0, 1, 60_000]),
         "draws_per_user": st.integers(0, 8),
         "draws_per_day": st.integers(0, 8),
         "wins_per_user": st.integers(0, 4),
@@ -131,6 +133,13 @@ class SameRule(RuleBasedStateMachine):
                 theirs.detail,
             )
             assert (mine.draws_left, mine.next_ms) == (theirs.draws_left, theirs.next_ms)
+
+    @rule(user_id=USERS, request_id=REQUESTS)
+    def void(self, user_id: int, request_id: str) -> None:
+        digest = intent(user_id, request_id).digest
+        live = self.run(self.store.void(POOL, digest, 1))
+        now_ms = int(time.time() * 1000)
+        assert engine.void(self.model, digest, 1, now_ms) == live
 
     @rule(data=st.data())
     def change(self, data: st.DataObject) -> None:

@@ -13,6 +13,7 @@ from services.draw.store import (
     PoolConfig,
     PrizeConfig,
     Stock,
+    Voided,
 )
 
 SEED = bytes(range(32))
@@ -66,6 +67,10 @@ class MemoryStore:
         """See PoolStore."""
         del document
         return engine.configure(self.pool(pool_id), expected_version, version, config)
+
+    async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
+        """See PoolStore."""
+        return engine.void(self.pool(pool_id), digest, draws, self.clock_ms())
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """See PoolStore."""

@@ -1,10 +1,10 @@
 #!lua
 --[[ draw: run a batch of intents on one pool, atomically, in order.
 KEYS[1] string  {p:<id>}:config    MessagePack, see include/layout.lua
-KEYS[2] hash    {p:<id>}:state     seq, version, req_day, last_ms, chain
+KEYS[2] hash    {p:<id>}:state     seq, version, req_day, last_ms, last_user, chain
 KEYS[3] hash    {p:<id>}:stock     prize id -> units left; absent: unlimited
 KEYS[4] hash    {p:<id>}:users     user id -> MessagePack, see include/users.lua
-KEYS[5] hash    {p:<id>}:req:0     request digest -> MessagePack {first seq, count}
+KEYS[5] hash    {p:<id>}:req:0     request digest -> MessagePack, see include/requests.lua
 KEYS[6] hash    {p:<id>}:req:1     likewise, of the other day
 KEYS[7] hash    {p:<id>}:blocked   user id -> ms until which it is blocked, 0: for good
 KEYS[8] stream  {p:<id>}:ledger    see docs/redis-keys.md
@@ -17,7 +17,8 @@ Returns MessagePack {now_ms, version, list of one answer per intent, chain}:
   {2 REPLAYED, first seq, draws left, next ms, count}
   {-1 NOT_LOADED} | {-2 NOT_ONGOING, status: 0 planned, 2 paused, 3 ended} |
   {-3 COOLDOWN, ms to wait} | {-4 QUOTA_SPENT, 1 draws per user, 2 per day, 3 wins} |
-  {-5 BLOCKED} | {-6 SOLD_OUT, units left} | {-7 REQUEST_ID_REUSED} | {-8 BACKLOG}
+  {-5 BLOCKED} | {-6 SOLD_OUT, units left} | {-7 REQUEST_ID_REUSED} | {-8 BACKLOG} |
+  {-9 PROTECTED, ms to wait} | {-10 VOID}
   draw = {prize id (0: a miss), ticket, weight, total, tag}
 O(intents x prizes). One slot. Either every intent's effects are written, or none. ]]
 --@include layout

@@ -106,6 +106,37 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     empty, or is being rebuilt). An operator runs `kuji rebuild`.
       {"reason": "POOL_NOT_LOADED", "metadata": {"retry_after_ms": "5000"}}
     """
+    ERROR_REASON_GOODS_NOT_FOUND: _ErrorReason.ValueType  # 60
+    """NOT_FOUND, 404. No such blind-box goods, or no such box of it;
+    metadata.field names which.
+      {"reason": "GOODS_NOT_FOUND", "metadata": {"field": "num"}}
+    """
+    ERROR_REASON_GOODS_OFF_SHELF: _ErrorReason.ValueType  # 61
+    """FAILED_PRECONDITION, 400. The goods are off the shelf, or have ended.
+    Nothing was drawn.
+    """
+    ERROR_REASON_BOX_PROTECTED: _ErrorReason.ValueType  # 62
+    """FAILED_PRECONDITION, 400. The box is reserved for its current buyer.
+    Nothing was drawn. Wait for retry_after_ms, or take another box.
+      {"reason": "BOX_PROTECTED", "metadata": {"retry_after_ms": "28000"}}
+    """
+    ERROR_REASON_ORDER_CONFLICT: _ErrorReason.ValueType  # 63
+    """ABORTED, 409. This order_num names another order: another buyer, goods,
+    box or count. Nothing was drawn.
+      {"reason": "ORDER_CONFLICT", "metadata": {"field": "order_num"}}
+    """
+    ERROR_REASON_ITEM_CARD_INVALID: _ErrorReason.ValueType  # 64
+    """FAILED_PRECONDITION, 400. No such item card of the caller, or not for
+    these goods. Nothing was drawn.
+    """
+    ERROR_REASON_ITEM_CARD_USED: _ErrorReason.ValueType  # 65
+    """FAILED_PRECONDITION, 400. The item card is used, or a draw with it is
+    under way. Nothing was drawn.
+    """
+    ERROR_REASON_ITEMS_FIXED: _ErrorReason.ValueType  # 66
+    """FAILED_PRECONDITION, 400. The first box has been opened: from then on the
+    items of the goods are fixed. Nothing was changed.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Every failure of Kuji carries exactly one of these, as
@@ -198,5 +229,36 @@ ERROR_REASON_POOL_NOT_LOADED: ErrorReason.ValueType  # 49
 """UNAVAILABLE, 503. The pool's stock is not loaded (its store came back
 empty, or is being rebuilt). An operator runs `kuji rebuild`.
   {"reason": "POOL_NOT_LOADED", "metadata": {"retry_after_ms": "5000"}}
+"""
+ERROR_REASON_GOODS_NOT_FOUND: ErrorReason.ValueType  # 60
+"""NOT_FOUND, 404. No such blind-box goods, or no such box of it;
+metadata.field names which.
+  {"reason": "GOODS_NOT_FOUND", "metadata": {"field": "num"}}
+"""
+ERROR_REASON_GOODS_OFF_SHELF: ErrorReason.ValueType  # 61
+"""FAILED_PRECONDITION, 400. The goods are off the shelf, or have ended.
+Nothing was drawn.
+"""
+ERROR_REASON_BOX_PROTECTED: ErrorReason.ValueType  # 62
+"""FAILED_PRECONDITION, 400. The box is reserved for its current buyer.
+Nothing was drawn. Wait for retry_after_ms, or take another box.
+  {"reason": "BOX_PROTECTED", "metadata": {"retry_after_ms": "28000"}}
+"""
+ERROR_REASON_ORDER_CONFLICT: ErrorReason.ValueType  # 63
+"""ABORTED, 409. This order_num names another order: another buyer, goods,
+box or count. Nothing was drawn.
+  {"reason": "ORDER_CONFLICT", "metadata": {"field": "order_num"}}
+"""
+ERROR_REASON_ITEM_CARD_INVALID: ErrorReason.ValueType  # 64
+"""FAILED_PRECONDITION, 400. No such item card of the caller, or not for
+these goods. Nothing was drawn.
+"""
+ERROR_REASON_ITEM_CARD_USED: ErrorReason.ValueType  # 65
+"""FAILED_PRECONDITION, 400. The item card is used, or a draw with it is
+under way. Nothing was drawn.
+"""
+ERROR_REASON_ITEMS_FIXED: ErrorReason.ValueType  # 66
+"""FAILED_PRECONDITION, 400. The first box has been opened: from then on the
+items of the goods are fixed. Nothing was changed.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from kuji.common.v1 import access_pb2 as kuji_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kuji/draw/v1/pool.proto\x12\x0ckuji.draw.v1\x1a\x1bkuji/common/v1/access.proto\"\x13\n\x11\x43reatePoolRequest\">\n\x12\x43reatePoolResponse\x12\x0f\n\x07pool_id\x18\x01 \x01(\x03\x12\x17\n\x0fseed_commitment\x18\x02 \x01(\t\"\xe6\x01\n\nPoolConfig\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.kuji.draw.v1.PoolMode\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.kuji.draw.v1.PoolStatus\x12\x10\n\x08start_ms\x18\x03 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x04 \x01(\x03\x12(\n\x06limits\x18\x05 \x01(\x0b\x32\x18.kuji.draw.v1.UserLimits\x12\'\n\x06prizes\x18\x06 \x03(\x0b\x32\x17.kuji.draw.v1.PoolPrize\x12\x13\n\x0b\x61\x63tivity_id\x18\x07 \x01(\x03\"\x83\x01\n\nUserLimits\x12\x13\n\x0b\x63ooldown_ms\x18\x01 \x01(\x03\x12\x16\n\x0e\x64raws_per_user\x18\x02 \x01(\x05\x12\x15\n\rdraws_per_day\x18\x03 \x01(\x05\x12\x15\n\rwins_per_user\x18\x04 \x01(\x05\x12\x1a\n\x12\x64\x61y_offset_minutes\x18\x05 \x01(\x05\"\xaa\x01\n\tPoolPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\r\n\x05units\x18\x04 \x01(\x03\x12\x0e\n\x06weight\x18\x05 \x01(\x03\x12\x0f\n\x07\x65nabled\x18\x06 \x01(\x08\x12\x15\n\rwins_per_user\x18\x07 \x01(\x05\x12\x0f\n\x07retired\x18\x08 \x01(\x08\x12\x12\n\nlast_prize\x18\t \x01(\x08\"z\n\x12PublishPoolRequest\x12\x0f\n\x07pool_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12(\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x18.kuji.draw.v1.PoolConfig\x12\x18\n\x10\x65xpected_version\x18\x04 \x01(\x03\"R\n\x13PublishPoolResponse\x12\x11\n\tafter_seq\x18\x01 \x01(\x03\x12(\n\x06stocks\x18\x02 \x03(\x0b\x32\x18.kuji.draw.v1.PrizeStock\"@\n\nPrizeStock\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\r\n\x05units\x18\x02 \x01(\x03\x12\x11\n\tremaining\x18\x03 \x01(\x03\"\'\n\x13InspectPoolsRequest\x12\x10\n\x08pool_ids\x18\x01 \x03(\x03\">\n\x14InspectPoolsResponse\x12&\n\x05pools\x18\x01 \x03(\x0b\x32\x17.kuji.draw.v1.PoolState\"\xce\x01\n\tPoolState\x12\x0f\n\x07pool_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08last_seq\x18\x03 \x01(\x03\x12(\n\x06stocks\x18\x04 \x03(\x0b\x32\x18.kuji.draw.v1.PrizeStock\x12\x14\n\x0cunique_users\x18\x05 \x01(\x03\x12\x16\n\x0eledger_entries\x18\x06 \x01(\x03\x12\x17\n\x0fnewest_drawn_ms\x18\x07 \x01(\x03\x12\x1c\n\x14oldest_unrecorded_ms\x18\x08 \x01(\x03\"[\n\x13SetUserBlockRequest\x12\x10\n\x08pool_ids\x18\x01 \x03(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x0f\n\x07\x62locked\x18\x03 \x01(\x08\x12\x10\n\x08until_ms\x18\x04 \x01(\x03\"\x16\n\x14SetUserBlockResponse*g\n\x08PoolMode\x12\x19\n\x15POOL_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePOOL_MODE_ODDS\x10\x01\x12\x15\n\x11POOL_MODE_TICKETS\x10\x02\x12\x15\n\x11POOL_MODE_WEIGHTS\x10\x03*n\n\nPoolStatus\x12\x1b\n\x17POOL_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10POOL_STATUS_OPEN\x10\x01\x12\x16\n\x12POOL_STATUS_PAUSED\x10\x02\x12\x15\n\x11POOL_STATUS_ENDED\x10\x03\x32\xf8\x02\n\x0bPoolService\x12U\n\nCreatePool\x12\x1f.kuji.draw.v1.CreatePoolRequest\x1a .kuji.draw.v1.CreatePoolResponse\"\x04\xa8\xd4\x18\x04\x12X\n\x0bPublishPool\x12 .kuji.draw.v1.PublishPoolRequest\x1a!.kuji.draw.v1.PublishPoolResponse\"\x04\xa8\xd4\x18\x04\x12[\n\x0cSetUserBlock\x12!.kuji.draw.v1.SetUserBlockRequest\x1a\".kuji.draw.v1.SetUserBlockResponse\"\x04\xa8\xd4\x18\x04\x12[\n\x0cInspectPools\x12!.kuji.draw.v1.InspectPoolsRequest\x1a\".kuji.draw.v1.InspectPoolsResponse\"\x04\xa8\xd4\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kuji/draw/v1/pool.proto\x12\x0ckuji.draw.v1\x1a\x1bkuji/common/v1/access.proto\"\x13\n\x11\x43reatePoolRequest\">\n\x12\x43reatePoolResponse\x12\x0f\n\x07pool_id\x18\x01 \x01(\x03\x12\x17\n\x0fseed_commitment\x18\x02 \x01(\t\"\xfd\x01\n\nPoolConfig\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.kuji.draw.v1.PoolMode\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.kuji.draw.v1.PoolStatus\x12\x10\n\x08start_ms\x18\x03 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x04 \x01(\x03\x12(\n\x06limits\x18\x05 \x01(\x0b\x32\x18.kuji.draw.v1.UserLimits\x12\'\n\x06prizes\x18\x06 \x03(\x0b\x32\x17.kuji.draw.v1.PoolPrize\x12\x13\n\x0b\x61\x63tivity_id\x18\x07 \x01(\x03\x12\x15\n\rprotection_ms\x18\x08 \x01(\x03\"\x83\x01\n\nUserLimits\x12\x13\n\x0b\x63ooldown_ms\x18\x01 \x01(\x03\x12\x16\n\x0e\x64raws_per_user\x18\x02 \x01(\x05\x12\x15\n\rdraws_per_day\x18\x03 \x01(\x05\x12\x15\n\rwins_per_user\x18\x04 \x01(\x05\x12\x1a\n\x12\x64\x61y_offset_minutes\x18\x05 \x01(\x05\"\xaa\x01\n\tPoolPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\r\n\x05units\x18\x04 \x01(\x03\x12\x0e\n\x06weight\x18\x05 \x01(\x03\x12\x0f\n\x07\x65nabled\x18\x06 \x01(\x08\x12\x15\n\rwins_per_user\x18\x07 \x01(\x05\x12\x0f\n\x07retired\x18\x08 \x01(\x08\x12\x12\n\nlast_prize\x18\t \x01(\x08\"z\n\x12PublishPoolRequest\x12\x0f\n\x07pool_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12(\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x18.kuji.draw.v1.PoolConfig\x12\x18\n\x10\x65xpected_version\x18\x04 \x01(\x03\"R\n\x13PublishPoolResponse\x12\x11\n\tafter_seq\x18\x01 \x01(\x03\x12(\n\x06stocks\x18\x02 \x03(\x0b\x32\x18.kuji.draw.v1.PrizeStock\"@\n\nPrizeStock\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\r\n\x05units\x18\x02 \x01(\x03\x12\x11\n\tremaining\x18\x03 \x01(\x03\"\'\n\x13InspectPoolsRequest\x12\x10\n\x08pool_ids\x18\x01 \x03(\x03\">\n\x14InspectPoolsResponse\x12&\n\x05pools\x18\x01 \x03(\x0b\x32\x17.kuji.draw.v1.PoolState\"\xce\x01\n\tPoolState\x12\x0f\n\x07pool_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08last_seq\x18\x03 \x01(\x03\x12(\n\x06stocks\x18\x04 \x03(\x0b\x32\x18.kuji.draw.v1.PrizeStock\x12\x14\n\x0cunique_users\x18\x05 \x01(\x03\x12\x16\n\x0eledger_entries\x18\x06 \x01(\x03\x12\x17\n\x0fnewest_drawn_ms\x18\x07 \x01(\x03\x12\x1c\n\x14oldest_unrecorded_ms\x18\x08 \x01(\x03\"[\n\x13SetUserBlockRequest\x12\x10\n\x08pool_ids\x18\x01 \x03(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x0f\n\x07\x62locked\x18\x03 \x01(\x08\x12\x10\n\x08until_ms\x18\x04 \x01(\x03\"\x16\n\x14SetUserBlockResponse*g\n\x08PoolMode\x12\x19\n\x15POOL_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePOOL_MODE_ODDS\x10\x01\x12\x15\n\x11POOL_MODE_TICKETS\x10\x02\x12\x15\n\x11POOL_MODE_WEIGHTS\x10\x03*n\n\nPoolStatus\x12\x1b\n\x17POOL_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10POOL_STATUS_OPEN\x10\x01\x12\x16\n\x12POOL_STATUS_PAUSED\x10\x02\x12\x15\n\x11POOL_STATUS_ENDED\x10\x03\x32\xf8\x02\n\x0bPoolService\x12U\n\nCreatePool\x12\x1f.kuji.draw.v1.CreatePoolRequest\x1a .kuji.draw.v1.CreatePoolResponse\"\x04\xa8\xd4\x18\x04\x12X\n\x0bPublishPool\x12 .kuji.draw.v1.PublishPoolRequest\x1a!.kuji.draw.v1.PublishPoolResponse\"\x04\xa8\xd4\x18\x04\x12[\n\x0cSetUserBlock\x12!.kuji.draw.v1.SetUserBlockRequest\x1a\".kuji.draw.v1.SetUserBlockResponse\"\x04\xa8\xd4\x18\x04\x12[\n\x0cInspectPools\x12!.kuji.draw.v1.InspectPoolsRequest\x1a\".kuji.draw.v1.InspectPoolsResponse\"\x04\xa8\xd4\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,36 +40,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POOLSERVICE'].methods_by_name['SetUserBlock']._serialized_options = b'\250\324\030\004'
   _globals['_POOLSERVICE'].methods_by_name['InspectPools']._loaded_options = None
   _globals['_POOLSERVICE'].methods_by_name['InspectPools']._serialized_options = b'\250\324\030\005'
-  _globals['_POOLMODE']._serialized_start=1400
-  _globals['_POOLMODE']._serialized_end=1503
-  _globals['_POOLSTATUS']._serialized_start=1505
-  _globals['_POOLSTATUS']._serialized_end=1615
+  _globals['_POOLMODE']._serialized_start=1423
+  _globals['_POOLMODE']._serialized_end=1526
+  _globals['_POOLSTATUS']._serialized_start=1528
+  _globals['_POOLSTATUS']._serialized_end=1638
   _globals['_CREATEPOOLREQUEST']._serialized_start=70
   _globals['_CREATEPOOLREQUEST']._serialized_end=89
   _globals['_CREATEPOOLRESPONSE']._serialized_start=91
   _globals['_CREATEPOOLRESPONSE']._serialized_end=153
   _globals['_POOLCONFIG']._serialized_start=156
-  _globals['_POOLCONFIG']._serialized_end=386
-  _globals['_USERLIMITS']._serialized_start=389
-  _globals['_USERLIMITS']._serialized_end=520
-  _globals['_POOLPRIZE']._serialized_start=523
-  _globals['_POOLPRIZE']._serialized_end=693
-  _globals['_PUBLISHPOOLREQUEST']._serialized_start=695
-  _globals['_PUBLISHPOOLREQUEST']._serialized_end=817
-  _globals['_PUBLISHPOOLRESPONSE']._serialized_start=819
-  _globals['_PUBLISHPOOLRESPONSE']._serialized_end=901
-  _globals['_PRIZESTOCK']._serialized_start=903
-  _globals['_PRIZESTOCK']._serialized_end=967
-  _globals['_INSPECTPOOLSREQUEST']._serialized_start=969
-  _globals['_INSPECTPOOLSREQUEST']._serialized_end=1008
-  _globals['_INSPECTPOOLSRESPONSE']._serialized_start=1010
-  _globals['_INSPECTPOOLSRESPONSE']._serialized_end=1072
-  _globals['_POOLSTATE']._serialized_start=1075
-  _globals['_POOLSTATE']._serialized_end=1281
-  _globals['_SETUSERBLOCKREQUEST']._serialized_start=1283
-  _globals['_SETUSERBLOCKREQUEST']._serialized_end=1374
-  _globals['_SETUSERBLOCKRESPONSE']._serialized_start=1376
-  _globals['_SETUSERBLOCKRESPONSE']._serialized_end=1398
-  _globals['_POOLSERVICE']._serialized_start=1618
-  _globals['_POOLSERVICE']._serialized_end=1994
+  _globals['_POOLCONFIG']._serialized_end=409
+  _globals['_USERLIMITS']._serialized_start=412
+  _globals['_USERLIMITS']._serialized_end=543
+  _globals['_POOLPRIZE']._serialized_start=546
+  _globals['_POOLPRIZE']._serialized_end=716
+  _globals['_PUBLISHPOOLREQUEST']._serialized_start=718
+  _globals['_PUBLISHPOOLREQUEST']._serialized_end=840
+  _globals['_PUBLISHPOOLRESPONSE']._serialized_start=842
+  _globals['_PUBLISHPOOLRESPONSE']._serialized_end=924
+  _globals['_PRIZESTOCK']._serialized_start=926
+  _globals['_PRIZESTOCK']._serialized_end=990
+  _globals['_INSPECTPOOLSREQUEST']._serialized_start=992
+  _globals['_INSPECTPOOLSREQUEST']._serialized_end=1031
+  _globals['_INSPECTPOOLSRESPONSE']._serialized_start=1033
+  _globals['_INSPECTPOOLSRESPONSE']._serialized_end=1095
+  _globals['_POOLSTATE']._serialized_start=1098
+  _globals['_POOLSTATE']._serialized_end=1304
+  _globals['_SETUSERBLOCKREQUEST']._serialized_start=1306
+  _globals['_SETUSERBLOCKREQUEST']._serialized_end=1397
+  _globals['_SETUSERBLOCKRESPONSE']._serialized_start=1399
+  _globals['_SETUSERBLOCKRESPONSE']._serialized_end=1421
+  _globals['_POOLSERVICE']._serialized_start=1641
+  _globals['_POOLSERVICE']._serialized_end=2017
 # @@protoc_insertion_point(module_scope)

@@ -139,6 +139,7 @@ class PoolConfig(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     PRIZES_FIELD_NUMBER: _builtins.int
     ACTIVITY_ID_FIELD_NUMBER: _builtins.int
+    PROTECTION_MS_FIELD_NUMBER: _builtins.int
     mode: Global___PoolMode.ValueType
     """How the winner is selected. Fixed for the pool's life."""
     status: Global___PoolStatus.ValueType
@@ -149,6 +150,10 @@ class PoolConfig(_message.Message):
     """First instant that no longer draws, Unix milliseconds; 0: no end."""
     activity_id: _builtins.int
     """The activity it belongs to; 0 for a blind box."""
+    protection_ms: _builtins.int
+    """After a draw, the pool is its user's alone for so long, milliseconds; 0: it
+    never is.
+    """
     @_builtins.property
     def limits(self) -> Global___UserLimits:
         """What one user may do."""
@@ -167,10 +172,11 @@ class PoolConfig(_message.Message):
         limits: Global___UserLimits | None = ...,
         prizes: _abc.Iterable[Global___PoolPrize] | None = ...,
         activity_id: _builtins.int = ...,
+        protection_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "end_ms", b"end_ms", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "end_ms", b"end_ms", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -83,14 +83,23 @@ local function draw_all(pool, batch, intent, user, now_ms)
   if extra then drawn[#drawn + 1] = append(pool, batch, intent, intent[4], user, extra) end
   local request = { first_seq, #drawn, intent[4] }
   batch.fresh[intent[3]], batch.requests[intent[3]], batch.drew[intent[1]] = request, request, true
+  pool.state.last_user, pool.state.last_ms = intent[1], now_ms
   local left, next_ms = allowance(pool.config, user, now_ms)
   return { DRAWN, first_seq, left, next_ms, drawn }
+end
+
+-- How long the pool is somebody else's alone, ms.
+local function protected_ms(pool, user_id, now_ms)
+  local protection_ms, last_user = pool.config[PROTECTION_MS] or 0, tonumber(pool.state.last_user or 0)
+  if protection_ms == 0 or last_user == 0 or last_user == user_id then return 0 end
+  return math.max(0, tonumber(pool.state.last_ms) + protection_ms - now_ms)
 end
 
 -- What becomes of one intent.
 local function answer(pool, batch, intent, now_ms, shed)
   local user, request = batch.users[intent[1]], batch.requests[intent[3]]
   if request then
+    if request[2] == 0 then return { VOID } end
     if request[3] ~= intent[4] then return { REQUEST_ID_REUSED } end
     local left, next_ms = allowance(pool.config, user, now_ms)
     return { REPLAYED, request[1], left, next_ms, request[2] }
@@ -99,6 +108,8 @@ local function answer(pool, batch, intent, now_ms, shed)
   if blocked and (blocked == 0 or now_ms < blocked) then return { BLOCKED } end
   if pool.status ~= OPEN then return { NOT_ONGOING, pool.status } end
   if shed then return { BACKLOG } end
+  local wait_ms = protected_ms(pool, intent[1], now_ms)
+  if wait_ms > 0 then return { PROTECTED, wait_ms } end
   local refusal = refusal_of(pool.config, user, intent[4], now_ms)
   if refusal then return refusal end
   if pool.config[MODE] ~= ODDS then

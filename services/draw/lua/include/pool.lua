@@ -65,6 +65,6 @@ local function write_pool(pool, batch, requests_key, now_ms)
   if #stock > 0 then redis.call('HSET', KEYS[3], unpack(stock)) end
   redis.call('HSET', KEYS[4], unpack(users))
   redis.call('HSET', requests_key, unpack(requests))
-  redis.call('HSET', KEYS[2], 'seq', pool.seq, 'last_ms', now_ms, 'req_day', pool.state.req_day,
-    'chain', pool.state.chain)
+  redis.call('HSET', KEYS[2], 'seq', pool.seq, 'last_ms', now_ms, 'last_user', pool.state.last_user,
+    'req_day', pool.state.req_day, 'chain', pool.state.chain)
 end

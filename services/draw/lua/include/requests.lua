@@ -1,5 +1,6 @@
---[[ requests: which request ids have drawn. Two hashes take turns by UTC day: today's and
-yesterday's are known, so an id is known for 24 h at least and 48 h at most. ]]
+--[[ requests: which request ids have drawn, as {first seq, places, draws}; a void one has
+places 0, and never draws. Two hashes take turns by UTC day: today's and yesterday's are known,
+so an id is known for 24 h at least and 48 h at most. ]]
 
 -- Empties what is too old; returns today's key, yesterday's key.
 local function turn_requests(state, keys, now_ms)
@@ -14,7 +15,7 @@ local function turn_requests(state, keys, now_ms)
   return current, previous
 end
 
--- digest -> {first seq, count}, for those of `digests` that have drawn.
+-- digest -> request, for those of `digests` that have drawn.
 local function known_requests(digests, current, previous)
   local found = {}
   local today = redis.call('HMGET', current, unpack(digests))
