@@ -241,7 +241,7 @@ class PoolStore(Protocol):
         """Make the configuration equal to *config* (*document*: the same as JSON), atomically."""
 
     async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
-        """Make the request id of *digest* draw nothing, atomically; None: the pool is not loaded."""
+        """Make a request id draw nothing, atomically; None: the pool is not loaded."""
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """The pool as it stands; None when it is not loaded."""

@@ -169,10 +169,10 @@ async def insert_card(postgres: asyncpg.Pool, user_id: int, goods_id: int | None
 
 async def card_status(postgres: asyncpg.Pool, item_card_id: int) -> str:
     """unused, reserved or used."""
-    status = await postgres.fetchval(
+    status: str | None = await postgres.fetchval(
         "SELECT status FROM orders WHERE order_num = $1", card_order_num(item_card_id)
     )
-    return {None: "unused", "released": "unused", "drawn": "used"}.get(status, status)
+    return {None: "unused", "released": "unused", "drawn": "used"}.get(status) or "reserved"
 
 
 async def _insert(postgres: asyncpg.Pool, table: str, row: dict[str, Any]) -> int:
