@@ -2,10 +2,12 @@
 One client process of a storm: draws for its users as fast as it is answered.
 
 Usage: python -m tests.chaos.client ORDER, where ORDER is an Order as JSON. Half of the users draw
-by unary calls, half in batches. Every answer is a line of the file that ORDER names.
+by unary calls, half in batches. Every answer is a line of the file that ORDER names. It gives up
+after _BOUND_S.
 """
 
 import asyncio
+import faulthandler
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -25,6 +27,7 @@ _BATCH_CALLERS = 2
 _CALL_TIMEOUT_S = 20
 _ATTEMPTS = 50
 _PAUSE_S = 0.2
+_BOUND_S = 200
 _PASSING = frozenset({"UNAVAILABLE", "OVERLOADED"})
 
 
@@ -224,5 +227,6 @@ def read_answers(file: Path) -> list[Answer]:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(_BOUND_S, exit=True)  # a client that hangs says where
     given = Order(**json.loads(sys.argv[1]))
     write_answers(Path(given.answers), asyncio.run(drawn(given)))
