@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
+from services.admin.activity_edit import activity_of, publish
 from services.admin.audit import AuditRecord, content, difference
-from services.admin.editor import Edit, Editor
+from services.admin.editor import Creation, Edit, Editor
 from services.admin.lifecycle import ActivityChange, ActivityDraft, changed, drafted
-from services.admin.models import Activity
+from services.admin.models import Activity, PoolMode
 from services.admin.store import Store
 from services.common.context import RequestContext
 from services.common.errors import ActivityNotFoundError
@@ -29,12 +30,13 @@ class Activities:
         """A new activity with a pool of its own; InvalidArgumentError names the unfit field."""
         caller = ctx.require_caller()
 
-        async def create(edit: Edit) -> Activity:
+        async def create(creation: Creation) -> Activity:
+            edit = await creation.pool(PoolMode.ODDS)
             terms = drafted(draft, edit.now)
             activity_id = await edit.rows.insert_activity(edit.pool_id, terms)
             subject = f"activity:{activity_id}"
-            await edit.publish(AuditRecord(caller, "activity.create", subject, content(terms)))
-            return await edit.activity()
+            await publish(edit, AuditRecord(caller, "activity.create", subject, content(terms)))
+            return await activity_of(edit)
 
         return await self._editor.create(ctx, create)
 
@@ -45,15 +47,15 @@ class Activities:
         caller = ctx.require_caller()
 
         async def update(edit: Edit) -> Activity:
-            activity = await edit.activity()
+            activity = await activity_of(edit)
             terms = changed(activity.terms, change, edit.now, self._finish_grace)
             detail = difference(activity.terms, terms)
             if not detail:
                 return activity
             await edit.rows.update_activity(edit.pool_id, terms)
             subject = f"activity:{activity_id}"
-            await edit.publish(AuditRecord(caller, "activity.update", subject, detail))
-            return await edit.activity()
+            await publish(edit, AuditRecord(caller, "activity.update", subject, detail))
+            return await activity_of(edit)
 
         pool_id = await self._store.pool_of_activity(activity_id)
         if pool_id is None:

@@ -20,6 +20,7 @@ from services.admin.servicer import AdminServicer
 from services.admin.settings import AdminSettings
 from services.admin.statistics import StatisticsReader
 from services.admin.store import Store
+from services.admin.timekeeping import DayShift, Ending
 from services.common.postgres import open_pool
 from services.common.server import Bound
 from services.common.tokens import TokenVerifier, fetch_jwks_from
@@ -66,5 +67,5 @@ def _admin(
     return Admin(
         bound=Bound(servicer, admin_pb2.DESCRIPTOR.services_by_name["AdminService"]),
         verifier=verifier,
-        finisher=Finisher(store, editor, grace, settings.finish_every_s),
+        finisher=Finisher(editor, [Ending(store, grace), DayShift(store)], settings.finish_every_s),
     )

@@ -1,11 +1,22 @@
 """The audit log's wording: what a change was, as JSON."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, fields
 from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from services.admin.models import Detail, Terms
-from services.common.context import Caller
+from services.admin.models import Detail
+from services.common.context import Caller, Role
+from services.common.orders import money
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# Who did what happened by itself.
+KUJI = Caller(user_id=0, username="kuji", role=Role.SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +30,20 @@ class AuditRecord:
 
     @property
     def detail_json(self) -> str:
-        """The detail as JSON text; times are RFC 3339."""
-        return json.dumps(self.detail, ensure_ascii=False, default=datetime.isoformat)
+        """The detail as JSON text; times are RFC 3339, money has two decimals."""
+        return json.dumps(self.detail, ensure_ascii=False, default=_text)
 
 
-def content(terms: Terms) -> Detail:
+def content(terms: DataclassInstance) -> Detail:
     """Every field of something new."""
     return {field.name: getattr(terms, field.name) for field in fields(terms)}
 
 
-def difference(before: Terms, after: Terms) -> Detail:
+def difference(before: DataclassInstance, after: DataclassInstance) -> Detail:
     """The fields that changed: name → {"from": …, "to": …}; both of one kind."""
     old, new = content(before), content(after)
     return {key: {"from": old[key], "to": new[key]} for key in old if old[key] != new[key]}
+
+
+def _text(value: datetime | Decimal) -> str:
+    return money(value) if isinstance(value, Decimal) else value.isoformat()

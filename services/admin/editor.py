@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
+from kuji.draw.v1 import pool_pb2
 
-from services.admin.audit import AuditRecord
-from services.admin.models import Activity, Prize
-from services.admin.pool_config import pool_config
+from services.admin.models import PoolMode
 from services.admin.publisher import MAY_BE_APPLIED, PoolPublisher
 from services.admin.store import Rows, Store
 from services.common.context import RequestContext
@@ -57,31 +56,43 @@ class Edit:
         self._publisher = publisher
         self._version = version
 
-    async def activity(self) -> Activity:
-        """The activity, with what this change has done so far."""
-        return await self.rows.activity_of_pool(self.pool_id)
-
-    async def prizes(self) -> list[Prize]:
-        """All prizes, the deleted included, with what this change has done so far."""
-        return await self.rows.prizes_of_pools([self.pool_id])
-
-    async def publish(self, record: AuditRecord) -> None:
+    async def publish(self, config: pool_pb2.PoolConfig) -> dict[int, int]:
         """
-        Log the change and make it hold for the next draw. The last thing before the commit.
+        Make *config* hold for the next draw. The last thing before the commit.
+
+        Returns:
+            Prize id → units in all, after the change.
 
         Raises:
             BehindError, UnitsBelowWonError: Refused; nothing changed.
             UnavailableError: It may have been applied.
         """
-        await self.rows.add_audit(record)
-        config = pool_config(await self.activity(), await self.prizes(), self.now)
         version = await self.rows.next_version()
         try:
             units = await self._publisher.publish(self.pool_id, config, self._version, version)
         except ConflictError as error:
             raise BehindError(self._version) from error
         await self.rows.set_pool_version(self.pool_id, version)
-        await self.rows.set_units_of_deleted(units)
+        return units
+
+
+class Creation:
+    """
+    Pools in the making, all of them or none.
+
+    Args:
+        rows: The transaction.
+    """
+
+    def __init__(self, rows: Rows, publisher: PoolPublisher) -> None:
+        self.rows = rows
+        self._publisher = publisher
+
+    async def pool(self, mode: PoolMode) -> Edit:
+        """A pool of its own, to be published before the commit."""
+        pool_id, seed_commitment = await self._publisher.create_pool()
+        await self.rows.insert_pool(pool_id, mode, seed_commitment)
+        return Edit(self.rows, self._publisher, pool_id, 0, await self.rows.now())
 
 
 Change = Callable[[Edit], Awaitable[Result]]
@@ -103,14 +114,13 @@ class Editor:
         self._publisher = publisher
         self._catch_up_timeout_s = catch_up_timeout_s
 
-    async def create(self, ctx: RequestContext, change: Change[Result]) -> Result:
-        """Make a pool and run *change* on it, all or nothing."""
-        async with bounded(ctx):
-            pool_id, seed_commitment = await self._publisher.create_pool()
-            async with self._store.writing() as rows:
-                await rows.keep_blocks()
-                await rows.insert_pool(pool_id, seed_commitment)
-                return await change(Edit(rows, self._publisher, pool_id, 0, await rows.now()))
+    async def create(
+        self, ctx: RequestContext, change: Callable[[Creation], Awaitable[Result]]
+    ) -> Result:
+        """Run *change*, which makes pools, all or nothing."""
+        async with bounded(ctx), self._store.writing() as rows:
+            await rows.keep_blocks()
+            return await change(Creation(rows, self._publisher))
 
     async def edit(self, ctx: RequestContext, pool_id: int, change: Change[Result]) -> Result:
         """
@@ -142,12 +152,16 @@ class Editor:
 
 
 @asynccontextmanager
-async def bounded(ctx: RequestContext) -> AsyncIterator[None]:
-    """Bound by the caller's patience; a lost connection or commit leaves the outcome unknown."""
+async def bounded(ctx: RequestContext, if_lost: str = MAY_BE_APPLIED) -> AsyncIterator[None]:
+    """
+    Bound by the caller's patience.
+
+    A connection or a commit that is lost leaves the outcome unknown: *if_lost* says so.
+    """
     try:
         async with asyncio.timeout(ctx.remaining_s * _SHARE_OF_PATIENCE):
             yield
     except _LOST as error:
         if isinstance(error, ValueError):  # an unfit argument: a defect, nothing was lost
             raise
-        raise UnavailableError(MAY_BE_APPLIED) from error
+        raise UnavailableError(if_lost) from error

@@ -9,6 +9,14 @@ MAX_LIVE_PRIZES = 256
 PPB = 1_000_000_000  # a probability of 1, in parts per billion
 
 
+class PoolMode(StrEnum):
+    """How a pool selects, as the database has it."""
+
+    ODDS = "odds"
+    TICKETS = "tickets"
+    WEIGHTS = "weights"
+
+
 class Wish(StrEnum):
     """What the operator wants of an activity; time decides the rest."""
 
@@ -119,7 +127,6 @@ class Prize:
         return self.terms.total_count - self.won_count
 
 
-Terms = ActivityTerms | PrizeTerms
 Detail = dict[str, Any]
 
 

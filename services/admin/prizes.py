@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
+from services.admin.activity_edit import activity_of, prizes_of, publish
 from services.admin.audit import AuditRecord, content, difference
 from services.admin.editor import Edit, Editor
 from services.admin.models import MAX_LIVE_PRIZES, PPB, Prize, PrizeTerms
@@ -68,14 +69,14 @@ class Prizes:
         caller = ctx.require_caller()
 
         async def create(edit: Edit) -> Prize:
-            prizes = await edit.prizes()
+            prizes = await prizes_of(edit)
             check_room(prizes)
             check_odds(prizes, terms)
-            prize_id = await edit.rows.insert_prize(await edit.activity(), terms)
+            prize_id = await edit.rows.insert_prize(await activity_of(edit), terms)
             subject = f"prize:{prize_id}"
             detail = {"activity_id": activity_id, **content(terms)}
-            await edit.publish(AuditRecord(caller, "prize.create", subject, detail))
-            return _find(await edit.prizes(), prize_id)
+            await publish(edit, AuditRecord(caller, "prize.create", subject, detail))
+            return _find(await prizes_of(edit), prize_id)
 
         pool_id = await self._store.pool_of_activity(activity_id)
         if pool_id is None:
@@ -87,7 +88,7 @@ class Prizes:
         caller = ctx.require_caller()
 
         async def update(edit: Edit) -> Prize:
-            prizes = await edit.prizes()
+            prizes = await prizes_of(edit)
             prize = _find_live(prizes, prize_id)
             terms = change.applied_to(prize.terms)
             detail = difference(prize.terms, terms)
@@ -96,8 +97,8 @@ class Prizes:
             check_odds((other for other in prizes if other is not prize), terms)
             _check_units(prize, terms)
             await edit.rows.update_prize(prize_id, terms)
-            await edit.publish(AuditRecord(caller, "prize.update", f"prize:{prize_id}", detail))
-            return _find(await edit.prizes(), prize_id)
+            await publish(edit, AuditRecord(caller, "prize.update", f"prize:{prize_id}", detail))
+            return _find(await prizes_of(edit), prize_id)
 
         return await self._editor.edit(ctx, await self._pool_of(prize_id), update)
 
@@ -106,11 +107,11 @@ class Prizes:
         caller = ctx.require_caller()
 
         async def delete(edit: Edit) -> Prize:
-            prize = _find(await edit.prizes(), prize_id)
+            prize = _find(await prizes_of(edit), prize_id)
             if not prize.is_deleted:
                 await edit.rows.delete_prize(prize_id)
-                await edit.publish(_deletion(caller, prize))
-            return _find(await edit.prizes(), prize_id)
+                await publish(edit, _deletion(caller, prize))
+            return _find(await prizes_of(edit), prize_id)
 
         return await self._editor.edit(ctx, await self._pool_of(prize_id), delete)
 

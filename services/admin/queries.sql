@@ -6,15 +6,17 @@ SELECT date_trunc('milliseconds', clock_timestamp());
 SELECT pool_id FROM activities WHERE id = :activity_id;
 
 -- name: pool_of_prize(prize_id)$
-SELECT pool_id FROM prizes WHERE id = :prize_id;
+-- A box's prizes are no activity's.
+SELECT pool_id FROM prizes WHERE id = :prize_id AND activity_id IS NOT NULL;
 
--- name: insert_pool(pool_id, seed_commitment)!
+-- name: insert_pool(pool_id, mode, seed_commitment)!
 INSERT INTO pools (id, mode, seed_commitment)
-VALUES (:pool_id, 'odds', decode(:seed_commitment, 'hex'));
+VALUES (:pool_id, :mode, decode(:seed_commitment, 'hex'));
 
 -- name: lock_pool(pool_id)$
--- Changes of one pool pass here one after the other. Returns its version.
-SELECT version FROM pools WHERE id = :pool_id FOR UPDATE;
+-- Changes of one pool pass here one after the other. Returns its version. Orders, whose foreign
+-- key looks at the row, pass meanwhile.
+SELECT version FROM pools WHERE id = :pool_id FOR NO KEY UPDATE;
 
 -- name: pool_version(pool_id)$
 SELECT version FROM pools WHERE id = :pool_id;
@@ -114,11 +116,11 @@ WHERE pool_id = ANY(CAST(:pool_ids AS bigint[]))
 ORDER BY id;
 
 -- name: prizes(activity_id, row_limit, row_offset)
--- Those that are not deleted, in the order of creation; activity 0: of all.
+-- Those that are not deleted, in the order of creation; activity 0: of all activities.
 SELECT id, activity_id, name, description, image_url, total_count, won_count, probability_ppb,
        max_wins_per_user, is_enabled, deleted_at IS NOT NULL AS is_deleted, created_at, updated_at
 FROM prizes
-WHERE deleted_at IS NULL
+WHERE deleted_at IS NULL AND activity_id IS NOT NULL
   AND (CAST(:activity_id AS bigint) = 0 OR activity_id = CAST(:activity_id AS bigint))
 ORDER BY id
 LIMIT :row_limit OFFSET :row_offset;

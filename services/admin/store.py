@@ -16,6 +16,7 @@ from services.admin.models import (
     Block,
     Offset,
     Phase,
+    PoolMode,
     Prize,
     PrizeTerms,
     Record,
@@ -63,10 +64,10 @@ class Rows:
         moment: datetime = await _queries.now(self._connection)
         return moment
 
-    async def insert_pool(self, pool_id: int, seed_commitment: str) -> None:
+    async def insert_pool(self, pool_id: int, mode: PoolMode, seed_commitment: str) -> None:
         """Store a pool whose commitment is 64 hexadecimal digits."""
         await _queries.insert_pool(
-            self._connection, pool_id=pool_id, seed_commitment=seed_commitment
+            self._connection, pool_id=pool_id, mode=mode, seed_commitment=seed_commitment
         )
 
     async def lock_pool(self, pool_id: int) -> int:
