@@ -1,4 +1,4 @@
-"""kuji export-ledger: an activity's ledger into a file that anyone can check."""
+"""kuji export-ledger: a ledger into a file that anyone can check."""
 
 import asyncio
 from pathlib import Path
@@ -6,33 +6,62 @@ from typing import Annotated
 
 import typer
 
+from ops.commands.choice import (
+    WAYS,
+    BoxOption,
+    Choice,
+    GoodsOption,
+    PoolOption,
+    chosen_pool,
+)
 from ops.connections import OpsSettings, open_database, postgres_address
 from ops.errors import OperatorError
 from ops.ledger.file import LedgerFileError, header_line, open_text, record_line
-from ops.ledger.reader import pool_of_activity, read_header, read_ledger
+from ops.ledger.reader import read_header, read_ledger
 from ops.terminal import out, progress
 from services.common.postgres import Connection
 from services.draw.verification import EntryRecord
 
 
 def export_ledger(
-    activity: Annotated[int, typer.Argument(help="The activity.", min=1)],
-    file: Annotated[Path, typer.Argument(help="Where to; gzip where it ends in .gz.")],
+    operands: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[ACTIVITY] FILE",
+            help="The activity, unless an option names the ledger; where to, gzip where it ends "
+            "in .gz.",
+        ),
+    ],
+    pool: PoolOption = None,
+    goods: GoodsOption = None,
+    box: BoxOption = None,
 ) -> None:
     """
-    Write an activity's ledger, its seed commitment and, once revealed, its seed to a file that
-    `kuji verify --file` checks without any access to Kuji.
+    Write the ledger of an activity, a pool or a blind box, its seed commitment and, once
+    revealed, its seed to a file that `kuji verify --file` checks without any access to Kuji.
     """
-    draws = asyncio.run(_export(OpsSettings(), activity, file))
+    *named, name = operands
+    choice, file = Choice(_activity(named), pool, goods, box), Path(name)
+    choice.check()
+    if choice.named != 1:
+        raise OperatorError(f"Name a file, and one of these: {WAYS}")
+    draws = asyncio.run(_export(OpsSettings(), choice, file))
     out.print(f"[green]✓[/] {draws} draws in {file}")
 
 
-async def _export(settings: OpsSettings, activity_id: int, file: Path) -> int:
+def _activity(named: list[str]) -> int | None:
+    """What is named before the file: an activity, or nothing."""
+    if not named:
+        return None
+    if len(named) > 1 or not named[0].isdecimal():
+        raise OperatorError(f"{' '.join(named)} is not an activity: it is named by its number")
+    return int(named[0])
+
+
+async def _export(settings: OpsSettings, choice: Choice, file: Path) -> int:
     dsn = postgres_address(settings)
     async with open_database(dsn) as postgres, postgres.acquire() as connection:
-        pool_id = await pool_of_activity(connection, activity_id)
-        if pool_id is None:
-            raise OperatorError(f"There is no activity {activity_id}")
+        pool_id = await chosen_pool(connection, choice)
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 return await _write(connection, pool_id, file)

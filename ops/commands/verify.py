@@ -11,12 +11,20 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
+from ops.commands.choice import (
+    WAYS,
+    BoxOption,
+    Choice,
+    GoodsOption,
+    PoolOption,
+    chosen_pool,
+)
 from ops.connections import OpsSettings, open_database, postgres_address
 from ops.errors import OperatorError
 from ops.ledger.checker import Checker
 from ops.ledger.file import Header, LedgerFileError, open_text, read_records
 from ops.ledger.file import read_header as read_header_line
-from ops.ledger.reader import pool_of_activity, read_header, read_ledger
+from ops.ledger.reader import read_header, read_ledger
 from ops.terminal import out, progress
 from services.common.postgres import Connection
 from services.draw.verification import DiscrepancyError
@@ -24,23 +32,29 @@ from services.draw.verification import DiscrepancyError
 
 def verify(
     activity: Annotated[int | None, typer.Argument(help="The activity.", min=1)] = None,
+    pool: PoolOption = None,
+    goods: GoodsOption = None,
+    box: BoxOption = None,
     file: Annotated[Path | None, typer.Option(help="A ledger file instead.")] = None,
     seed: Annotated[str | None, typer.Option(help="The revealed seed, hexadecimal.")] = None,
 ) -> None:
     """
-    Replay a ledger from its seed: every roll, selection, stock, limit and configuration. With
-    --file it needs nothing but the file and the revealed seed.
+    Replay a ledger from its seed: every roll, selection, stock, limit and configuration. It is
+    that of an activity, of a pool, or of a blind box; with --file it needs nothing but the file
+    and the revealed seed.
 
     Exit code 0: every draw follows; 1: one does not, and it is named; 2: it could not be checked.
     """
+    choice = Choice(activity, pool, goods, box)
+    choice.check()
+    if choice.named + (file is not None) != 1:
+        raise OperatorError(f"Name one of these: {WAYS}, or a ledger file with --file")
     gc.disable()  # nothing here makes cycles, and the collector costs a tenth of the time
     try:
         if file is not None:
             draws = _verify_file(file, seed)
-        elif activity is not None:
-            draws = asyncio.run(_verify_activity(OpsSettings(), activity, seed))
         else:
-            raise OperatorError("Name an activity, or a ledger file with --file")
+            draws = asyncio.run(_verify_chosen(OpsSettings(), choice, seed))
     except DiscrepancyError as error:
         out.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error
@@ -61,12 +75,10 @@ def _verify_file(path: Path, seed: str | None) -> int:
         raise OperatorError(f"{path} cannot be checked: {error}") from error
 
 
-async def _verify_activity(settings: OpsSettings, activity_id: int, seed: str | None) -> int:
+async def _verify_chosen(settings: OpsSettings, choice: Choice, seed: str | None) -> int:
     dsn = postgres_address(settings)
     async with open_database(dsn) as postgres, postgres.acquire() as connection:
-        pool_id = await pool_of_activity(connection, activity_id)
-        if pool_id is None:
-            raise OperatorError(f"There is no activity {activity_id}")
+        pool_id = await chosen_pool(connection, choice)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return await _verify_pool(connection, pool_id, seed)
 
@@ -96,9 +108,10 @@ def _bar(bars: Progress, header: Header) -> Callable[[int], None]:
 def _seed_of(header: Header, seed: str | None) -> bytes:
     revealed = seed or header.seed
     if revealed is None:
+        end = "box is sold out, or its goods have" if header.activity_id is None else "activity has"
         raise OperatorError(
             f"The seed of pool {header.pool_id} is not revealed yet: that comes when the "
-            "activity has ended for good"
+            f"{end} ended for good"
         )
     try:
         return bytes.fromhex(revealed)

@@ -4,8 +4,9 @@ The ledger file: one JSON object a line, gzip where the name ends in .gz.
 The first line names the pool, its commitment and its seed, once revealed. Then come
 configurations, gaps and entries in the order of the ledger:
 
-    {"kind": "pool", "format": 1, "pool_id": …, "activity_id": …, "seed_commitment": hex,
-     "seed": hex or null, "seq": newest draw, "version": newest configuration}
+    {"kind": "pool", "format": 1, "pool_id": …, "activity_id": … (null: a blind box),
+     "seed_commitment": hex, "seed": hex or null, "seq": newest draw, "version": newest
+     configuration}
     {"kind": "config", "after_seq": …, "version": …, "config": text, "changed_ms": …, "link": hex,
      "units": [[prize, units in all, units left], …]}
     {"kind": "gap", "first_seq": …, "last_seq": …}
@@ -52,6 +53,7 @@ class Header:
     Whose ledger it is.
 
     Args:
+        activity_id: None: a blind box's.
         seed_commitment: Hexadecimal.
         seed: Hexadecimal; None before the reveal.
         seq: Newest draw in the file.

@@ -12,6 +12,12 @@ WHERE pools.id = :pool_id;
 -- name: pool_of_activity(activity_id)$
 SELECT pool_id FROM activities WHERE id = :activity_id;
 
+-- name: pool_of_box(goods_id, num)$
+SELECT pool_id FROM boxes WHERE goods_id = :goods_id AND num = :num;
+
+-- name: pool_exists(pool_id)$
+SELECT EXISTS (SELECT FROM pools WHERE id = :pool_id);
+
 -- name: versions(pool_id)
 SELECT version, after_seq, config::text AS config, units::text AS units,
        (extract(epoch FROM changed_at) * 1000)::bigint AS changed_ms, encode(link, 'hex') AS link

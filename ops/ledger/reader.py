@@ -27,6 +27,17 @@ async def pool_of_activity(connection: Connection, activity_id: int) -> int | No
     return pool_id
 
 
+async def pool_of_box(connection: Connection, goods_id: int, num: int) -> int | None:
+    """The pool of a box; None: no such box."""
+    pool_id: int | None = await _queries.pool_of_box(connection, goods_id=goods_id, num=num)
+    return pool_id
+
+
+async def pool_exists(connection: Connection, pool_id: int) -> bool:
+    """Whether there is such a pool."""
+    return bool(await _queries.pool_exists(connection, pool_id=pool_id))
+
+
 async def read_header(connection: Connection, pool_id: int) -> Header:
     """Whose ledger it is, and how long; the pool exists."""
     row = await _queries.pool(connection, pool_id=pool_id)

@@ -1,7 +1,7 @@
 """Ledgers made by the real scripts and recorded for real: true ones pass, tampering is found."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +28,20 @@ from tests.support.ledgers import (
     verify_file,
     verify_pool,
 )
+from tests.support.tampering import (
+    Tamper,
+    Tampering,
+    change_config,
+    change_draw,
+    copy_draw,
+    remove_config,
+    remove_draws,
+    run_sql,
+    scratch_database,
+    shift_draws,
+    swap_draws,
+)
 
-Tamper = Callable[[Connection, int], Awaitable[object]]
 _DATABASE = "ledger_to_tamper_with"
 
 
@@ -68,14 +80,11 @@ class Ledger(NamedTuple):
 @pytest.fixture(scope="module")
 async def ledger(postgres_server: str, redis_url: str) -> AsyncIterator[Ledger]:
     """One ledger for all tamperings: each works in a transaction that is rolled back."""
-    async with asyncpg.create_pool(f"{postgres_server}/postgres", min_size=0) as server:
-        await server.execute(f"CREATE DATABASE {_DATABASE} TEMPLATE migrated_template")
-        async with asyncpg.create_pool(f"{postgres_server}/{_DATABASE}", min_size=0) as postgres:
-            client = Redis.from_url(redis_url)
+    async with scratch_database(postgres_server, _DATABASE) as postgres:
+        async with Redis.from_url(redis_url) as client:
             await client.flushall()
-            yield Ledger(postgres, (await _odds_campaign(postgres, client)).pool_id)
-            await client.aclose()
-        await server.execute(f"DROP DATABASE {_DATABASE}")
+            pool_id = (await _odds_campaign(postgres, client)).pool_id
+        yield Ledger(postgres, pool_id)
 
 
 async def test_ledger_verifies_when_odds_and_prizes_change(ledger: Ledger, tmp_path: Path) -> None:
@@ -166,64 +175,6 @@ async def test_ledger_verifies_before_the_first_draw(postgres: asyncpg.Pool, red
     assert 0 == await campaign.verify()
 
 
-class Tampering(NamedTuple):
-    """What is done, and the first draw that the check must name."""
-
-    name: str
-    tamper: Tamper
-    first: int
-
-
-def _sql(*statements: str) -> Tamper:
-    """Runs statements; $1 is the pool."""
-
-    async def run(connection: Connection, pool_id: int) -> None:
-        for statement in statements:
-            await connection.execute(statement, pool_id)
-
-    return run
-
-
-def _set(seq: int, change: str) -> Tamper:
-    return _sql(f"UPDATE lottery_records SET {change} WHERE pool_id = $1 AND seq = {seq}")
-
-
-def _remove(first: int, last: int) -> Tamper:
-    return _sql(
-        f"DELETE FROM lottery_records WHERE pool_id = $1 AND seq BETWEEN {first} AND {last}"
-    )
-
-
-def _config(place: int, change: str) -> Tamper:
-    """Changes the configuration at *place*, from 0, in the order of versions."""
-    return _sql(
-        f"UPDATE pool_versions SET {change} WHERE version ="
-        f" (SELECT version FROM pool_versions WHERE pool_id = $1 ORDER BY 1 OFFSET {place} LIMIT 1)"
-    )
-
-
-def _without_config(place: int) -> Tamper:
-    return _sql(
-        "DELETE FROM pool_versions WHERE version = (SELECT version FROM pool_versions"
-        f" WHERE pool_id = $1 ORDER BY 1 OFFSET {place} LIMIT 1)"
-    )
-
-
-_MOVED = (
-    "user_id, request_id, draw_index, draw_count, user_draw_no, prize_id, prize_name, ticket,"
-    " odds_weight"
-)
-
-
-def _swap(one: int, other: int) -> Tamper:
-    """Exchanges what two rows hold, so that each stands in the other's place."""
-    return _sql(
-        f"UPDATE lottery_records AS r SET ({_MOVED}) = (SELECT {_MOVED} FROM lottery_records"
-        f" WHERE pool_id = $1 AND seq = {one + other} - r.seq)"
-        f" WHERE pool_id = $1 AND seq IN ({one}, {other})"
-    )
-
-
 async def _swap_misses(connection: Connection, pool_id: int) -> None:
     """Two misses in the entry 10–19: of one millisecond, one configuration, one chance."""
     rows = await connection.fetch(
@@ -231,32 +182,7 @@ async def _swap_misses(connection: Connection, pool_id: int) -> None:
         " AND prize_id IS NULL ORDER BY seq LIMIT 2",
         pool_id,
     )
-    await _swap(*[row["seq"] for row in rows])(connection, pool_id)
-
-
-def _shift(after: int, by: int) -> tuple[str, ...]:
-    """Statements that renumber the draws after *after*, and the links with them."""
-    # By way of negative numbers, as the key is unique at every moment.
-    return (
-        f"UPDATE lottery_records SET seq = -seq WHERE pool_id = $1 AND seq > {after}",
-        f"UPDATE lottery_records SET seq = -seq + {by} WHERE pool_id = $1 AND seq < 0",
-        f"UPDATE ledger_links SET last_seq = last_seq + {by}, seqs = ARRAY("
-        f" SELECT CASE WHEN seq > {after} THEN seq + {by} ELSE seq END"
-        "  FROM unnest(seqs) WITH ORDINALITY AS place (seq, n) ORDER BY n) WHERE pool_id = $1",
-        f"UPDATE pool_versions SET after_seq = after_seq + {by}"
-        f" WHERE pool_id = $1 AND after_seq > {after}",
-        f"UPDATE pools SET recorded_seq = recorded_seq + {by} WHERE id = $1",
-    )
-
-
-def _copy(seq: int, to: int) -> str:
-    """A statement that invents a draw: a copy of *seq* by another user."""
-    return (
-        f"INSERT INTO lottery_records (pool_id, seq, {_MOVED}, version, odds_total,"
-        f" created_at) SELECT pool_id, {to}, user_id + 500, request_id, draw_index, draw_count, 1,"
-        " prize_id, prize_name, ticket, odds_weight, version, odds_total, created_at"
-        f" FROM lottery_records WHERE pool_id = $1 AND seq = {seq}"
-    )
+    await swap_draws(*[row["seq"] for row in rows])(connection, pool_id)
 
 
 _LATER = "created_at = created_at + interval '1 ms'"
@@ -264,79 +190,83 @@ _OTHER_WEIGHT = "config = replace(config::text, '200000000', '200000001')::json"
 _NO_LINK = "decode(repeat('00', 20), 'hex')"
 
 TAMPERINGS = [
-    Tampering("prize given", _set(7, "prize_id = CASE coalesce(prize_id, 0) WHEN 0 THEN 1 END"), 7),
-    Tampering("ticket changed", _set(8, "ticket = ticket + 1"), 8),
-    Tampering("odds changed", _set(4, "odds_weight = odds_weight + 1"), 4),
-    Tampering("total changed", _set(12, "odds_total = odds_total * 2"), 12),
-    Tampering("user changed", _set(13, "user_id = 77"), 13),
-    Tampering("request id changed", _set(13, "request_id = 'other [/] one'"), 13),
-    Tampering("count of the user's draws changed", _set(6, "user_draw_no = 1"), 6),
-    Tampering("place within its request changed", _set(6, "draw_index = 1"), 6),
-    Tampering("number of its request changed", _set(6, "draw_count = 2"), 6),
-    Tampering("number of its request 0", _set(15, "draw_count = 0"), 15),
-    Tampering("version changed", _set(11, "version = version - 1"), 11),
-    Tampering("version of a lone draw changed", _set(9, "version = version - 1"), 9),
-    Tampering("time of a lone draw changed", _set(9, _LATER), 9),
-    Tampering("time of an entry's first draw changed", _set(6, _LATER), 6),
-    Tampering("time within an entry changed", _set(7, _LATER), 7),
-    Tampering("time of an entry's last draw changed", _set(19, _LATER), 19),
-    Tampering("first draw removed", _remove(1, 1), 1),
-    Tampering("draw within an entry removed", _remove(7, 7), 7),
-    Tampering("last draw of an entry removed", _remove(8, 8), 8),
-    Tampering("lone draw removed", _remove(9, 9), 9),
-    Tampering("entry removed", _remove(10, 19), 10),
-    Tampering("last draw removed", _remove(21, 21), 21),
-    Tampering("draws of two entries swapped", _swap(5, 6), 1),
-    Tampering("draws of one entry and different chances swapped", _swap(14, 17), 14),
+    Tampering(
+        "prize given", change_draw(7, "prize_id = CASE coalesce(prize_id, 0) WHEN 0 THEN 1 END"), 7
+    ),
+    Tampering("ticket changed", change_draw(8, "ticket = ticket + 1"), 8),
+    Tampering("odds changed", change_draw(4, "odds_weight = odds_weight + 1"), 4),
+    Tampering("total changed", change_draw(12, "odds_total = odds_total * 2"), 12),
+    Tampering("user changed", change_draw(13, "user_id = 77"), 13),
+    Tampering("request id changed", change_draw(13, "request_id = 'other [/] one'"), 13),
+    Tampering("count of the user's draws changed", change_draw(6, "user_draw_no = 1"), 6),
+    Tampering("place within its request changed", change_draw(6, "draw_index = 1"), 6),
+    Tampering("number of its request changed", change_draw(6, "draw_count = 2"), 6),
+    Tampering("number of its request 0", change_draw(15, "draw_count = 0"), 15),
+    Tampering("version changed", change_draw(11, "version = version - 1"), 11),
+    Tampering("version of a lone draw changed", change_draw(9, "version = version - 1"), 9),
+    Tampering("time of a lone draw changed", change_draw(9, _LATER), 9),
+    Tampering("time of an entry's first draw changed", change_draw(6, _LATER), 6),
+    Tampering("time within an entry changed", change_draw(7, _LATER), 7),
+    Tampering("time of an entry's last draw changed", change_draw(19, _LATER), 19),
+    Tampering("first draw removed", remove_draws(1, 1), 1),
+    Tampering("draw within an entry removed", remove_draws(7, 7), 7),
+    Tampering("last draw of an entry removed", remove_draws(8, 8), 8),
+    Tampering("lone draw removed", remove_draws(9, 9), 9),
+    Tampering("entry removed", remove_draws(10, 19), 10),
+    Tampering("last draw removed", remove_draws(21, 21), 21),
+    Tampering("draws of two entries swapped", swap_draws(5, 6), 1),
+    Tampering("draws of one entry and different chances swapped", swap_draws(14, 17), 14),
     Tampering("misses of one entry swapped", _swap_misses, 10),
     Tampering(
         "renumbered after a removal",
-        _sql("DELETE FROM lottery_records WHERE pool_id = $1 AND seq = 14", *_shift(14, -1)),
+        run_sql(
+            "DELETE FROM lottery_records WHERE pool_id = $1 AND seq = 14", *shift_draws(14, -1)
+        ),
         10,
     ),
-    Tampering("draw appended", _sql(_copy(21, 22)), 22),
+    Tampering("draw appended", run_sql(copy_draw(21, 22)), 22),
     Tampering(
         "draw appended and counted",
-        _sql(_copy(21, 22), "UPDATE pools SET recorded_seq = 22 WHERE id = $1"),
+        run_sql(copy_draw(21, 22), "UPDATE pools SET recorded_seq = 22 WHERE id = $1"),
         22,
     ),
-    Tampering("draw inserted", _sql(*_shift(14, 1), _copy(14, 15)), 15),
-    Tampering("draw far beyond the end", _sql(_copy(21, 40)), 22),
-    Tampering("weight in a configuration changed", _config(0, _OTHER_WEIGHT), 1),
+    Tampering("draw inserted", run_sql(*shift_draws(14, 1), copy_draw(14, 15)), 15),
+    Tampering("draw far beyond the end", run_sql(copy_draw(21, 40)), 22),
+    Tampering("weight in a configuration changed", change_config(0, _OTHER_WEIGHT), 1),
     Tampering(
         "weight in a later configuration changed",
-        _config(1, "config = replace(config::text, '333333333', '333333334')::json"),
+        change_config(1, "config = replace(config::text, '333333333', '333333334')::json"),
         9,
     ),
     Tampering(
         "chances that sum to more than 1",
-        _config(1, "config = replace(config::text, '333333333', '999999999')::json"),
+        change_config(1, "config = replace(config::text, '333333333', '999999999')::json"),
         9,
     ),
-    Tampering("configuration of no sense", _config(1, "config = '{\"odds\": [1]}'"), 9),
+    Tampering("configuration of no sense", change_config(1, "config = '{\"odds\": [1]}'"), 9),
     Tampering(
         "name of a prize changed",
-        _config(1, "config = replace(config::text, 'Bear', 'Fox')::json"),
+        change_config(1, "config = replace(config::text, 'Bear', 'Fox')::json"),
         9,
     ),
-    Tampering("moment of a configuration changed", _config(1, "changed_at = now()"), 9),
-    Tampering("units changed", _config(1, "units = '[[1, 5, 5], [2, 100, 100]]'"), 9),
-    Tampering("units of no sense", _config(1, "units = '[[1], 7]'"), 9),
-    Tampering("configuration moved back", _config(1, "after_seq = 5"), 6),
-    Tampering("configuration moved forward", _config(1, "after_seq = 9"), 9),
-    Tampering("first configuration removed", _without_config(0), 1),
-    Tampering("configuration removed", _without_config(1), 9),
-    Tampering("last configuration removed", _without_config(3), 22),
+    Tampering("moment of a configuration changed", change_config(1, "changed_at = now()"), 9),
+    Tampering("units changed", change_config(1, "units = '[[1, 5, 5], [2, 100, 100]]'"), 9),
+    Tampering("units of no sense", change_config(1, "units = '[[1], 7]'"), 9),
+    Tampering("configuration moved back", change_config(1, "after_seq = 5"), 6),
+    Tampering("configuration moved forward", change_config(1, "after_seq = 9"), 9),
+    Tampering("first configuration removed", remove_config(0), 1),
+    Tampering("configuration removed", remove_config(1), 9),
+    Tampering("last configuration removed", remove_config(3), 22),
     Tampering(
         "link of an entry changed",
-        _sql(f"UPDATE ledger_links SET links[2] = {_NO_LINK} WHERE pool_id = $1"),
+        run_sql(f"UPDATE ledger_links SET links[2] = {_NO_LINK} WHERE pool_id = $1"),
         6,
     ),
-    Tampering("link of a configuration changed", _config(2, f"link = {_NO_LINK}"), 10),
-    Tampering("links removed", _sql("DELETE FROM ledger_links WHERE pool_id = $1"), 1),
+    Tampering("link of a configuration changed", change_config(2, f"link = {_NO_LINK}"), 10),
+    Tampering("links removed", run_sql("DELETE FROM ledger_links WHERE pool_id = $1"), 1),
     Tampering(
         "removal passed off as a gap",
-        _sql(
+        run_sql(
             "DELETE FROM lottery_records WHERE pool_id = $1 AND seq = 20",
             "UPDATE ledger_links SET seqs = array_remove(seqs, 20),"
             " links = links[:4] || links[6:] WHERE pool_id = $1",
@@ -344,7 +274,7 @@ TAMPERINGS = [
         ),
         21,
     ),
-    Tampering("gap invented", _sql("INSERT INTO ledger_gaps VALUES ($1, 22, 30, 'x')"), 22),
+    Tampering("gap invented", run_sql("INSERT INTO ledger_gaps VALUES ($1, 22, 30, 'x')"), 22),
 ]
 
 
@@ -374,7 +304,10 @@ async def test_check_names_the_first_draw_when_tickets_are_renumbered(
     )
     await campaign.draw(*[(user, "r") for user in range(1, 9)])
     await campaign.record()
-    for statement in ("DELETE FROM lottery_records WHERE pool_id = $1 AND seq = 3", *_shift(3, -1)):
+    for statement in (
+        "DELETE FROM lottery_records WHERE pool_id = $1 AND seq = 3",
+        *shift_draws(3, -1),
+    ):
         await campaign.execute(statement)
     with pytest.raises(DiscrepancyError, match="total is 11, and follows as 12") as found:
         await campaign.verify()
@@ -428,7 +361,7 @@ async def test_verify_exits_1_and_names_the_draw_when_a_file_was_changed(
 ) -> None:
     """What was found is one line on stdout, whatever a tamperer wrote into a request id."""
     async with snapshot(ledger.postgres) as connection:
-        await _set(13, "request_id = '[/] x'")(connection, ledger.pool_id)
+        await change_draw(13, "request_id = '[/] x'")(connection, ledger.pool_id)
         file = await export_pool(connection, ledger.pool_id, tmp_path / "ledger.jsonl")
     ran = await run_kuji("verify", "--file", file, "--seed", SEED.hex())
     assert 1 == ran.code
@@ -462,7 +395,11 @@ async def test_verify_exits_2_in_one_sentence_when_a_file_is_damaged(file: Path)
 async def test_verify_exits_2_in_one_sentence_when_told_nothing() -> None:
     """It says what to name."""
     ran = await run_kuji("verify")
-    assert (2, "", "kuji: Name an activity, or a ledger file with --file\n") == ran
+    expected = (
+        "kuji: Name one of these: an activity, a pool with --pool, a box with --goods and --box, "
+        "or a ledger file with --file\n"
+    )
+    assert (2, "", expected) == ran
 
 
 async def test_activity_is_exported_and_verified_from_postgres_alone(

@@ -21,7 +21,7 @@ from services.draw.configuration import config_of, document_of
 from services.draw.redis_store import RedisStore
 from services.draw.seeds import SeedCipher
 from services.draw.selection import PPB
-from services.draw.store import Answer, ConfigureCode, Configured, DrawCode, Intent
+from services.draw.store import Answer, ConfigureCode, Configured, DrawCode, Intent, Stock
 from services.history.recorder.writer import record
 from tests.support.draw_service import SEED_KEY
 from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent
@@ -68,12 +68,16 @@ class Campaign:
         """Publish *config*, and note it as the administration does; the version."""
         done = await self.configure()
         assert ConfigureCode.CONFIGURED == done.code
-        await self.postgres.executemany(
-            "UPDATE prizes SET total_count = $2 WHERE id = $1",
-            [(stock.prize_id, max(0, stock.units)) for stock in done.stocks],
-        )
+        await self.note_units(done.stocks)
         await self.execute("UPDATE pools SET version = $2 WHERE id = $1", self.version)
         return self.version
+
+    async def note_units(self, stocks: Sequence[Stock]) -> None:
+        """Note what a publication left."""
+        await self.postgres.executemany(
+            "UPDATE prizes SET total_count = $2 WHERE id = $1",
+            [(stock.prize_id, max(0, stock.units)) for stock in stocks],
+        )
 
     async def configure(self) -> Configured:
         """Publish *config* in Redis alone."""
@@ -172,7 +176,13 @@ async def open_campaign(
     """
     message = pool_pb2.PoolConfig(**{"mode": ODDS, "status": OPEN, **config})
     pool_id = await postgres.fetchval("SELECT nextval('pool_ids')")
-    await _insert_pool(postgres, pool_id, _COLUMN_OF_MODE[message.mode])
+    commitment = await insert_seed(postgres, pool_id)
+    await postgres.execute(
+        "INSERT INTO pools (id, mode, seed_commitment) VALUES ($1, $2, $3)",
+        pool_id,
+        _COLUMN_OF_MODE[message.mode],
+        commitment,
+    )
     activity_id = await postgres.fetchval(
         "INSERT INTO activities (pool_id, name, start_time, status)"
         " VALUES ($1, 'Spring', '2023-01-01Z', 'open') RETURNING id",
@@ -203,7 +213,8 @@ async def add_prize(campaign: Campaign, **fields: Any) -> int:
     return prize_id
 
 
-async def _insert_pool(postgres: asyncpg.Pool, pool_id: int, mode: str) -> None:
+async def insert_seed(postgres: asyncpg.Pool, pool_id: int) -> bytes:
+    """Store SEED as the seed of a pool to come; its commitment."""
     commitment = fairness.commitment(SEED)
     await postgres.execute(
         "INSERT INTO pool_seeds (pool_id, commitment, encrypted_seed) VALUES ($1, $2, $3)",
@@ -211,9 +222,4 @@ async def _insert_pool(postgres: asyncpg.Pool, pool_id: int, mode: str) -> None:
         commitment,
         SeedCipher(SEED_KEY).encrypt(pool_id, SEED),
     )
-    await postgres.execute(
-        "INSERT INTO pools (id, mode, seed_commitment) VALUES ($1, $2, $3)",
-        pool_id,
-        mode,
-        commitment,
-    )
+    return commitment
