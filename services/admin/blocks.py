@@ -1,4 +1,4 @@
-"""Users who may not draw: blocked and unblocked in every activity at once."""
+"""Users who may not draw: blocked and unblocked in every activity and every box at once."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ class Blocks:
     What an operator does with blocks.
 
     The live store is told inside the transaction: where that fails, Postgres keeps what held
-    before, and a repetition settles the activities that were reached.
+    before, and a repetition settles the pools that were reached.
     """
 
     def __init__(self, store: Store, publisher: PoolPublisher) -> None:
@@ -42,7 +42,7 @@ class Blocks:
         Raises:
             InvalidArgumentError: It would have run out.
             NotFoundError: No such user.
-            UnavailableError: It may hold in some activities.
+            UnavailableError: It may hold in some pools.
         """
         caller = ctx.require_caller()
         async with bounded(ctx), self._store.writing() as rows:
@@ -62,7 +62,7 @@ class Blocks:
 
         Raises:
             NotFoundError: No such block.
-            UnavailableError: It may be lifted in some activities.
+            UnavailableError: It may be lifted in some pools.
         """
         caller = ctx.require_caller()
         async with bounded(ctx), self._store.writing() as rows:

@@ -1,9 +1,10 @@
 """The rules of an activity's life: which change is allowed when."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.admin.changes import given
 from services.admin.models import ActivityTerms, Phase, Wish
 from services.common.errors import InvalidArgumentError
 
@@ -90,14 +91,13 @@ def changed(
     moves_start = change.start_time not in (None, terms.start_time)
     if moves_start and not _has_yet_to_begin(terms, now):
         raise InvalidArgumentError("start_time", "The activity has begun; its start is fixed.")
-    result = replace(terms, **_given(change))
+    result = replace(terms, **_given_terms(change))
     _check_span(result, "start_time" if change.end_time is None else "end_time")
     return result if change.phase is None else _moved_to(change.phase, result, now)
 
 
-def _given(change: ActivityChange) -> dict[str, Any]:
-    values = {field.name: getattr(change, field.name) for field in fields(change)}
-    return {key: value for key, value in values.items() if value is not None and key != "phase"}
+def _given_terms(change: ActivityChange) -> dict[str, Any]:
+    return {name: value for name, value in given(change).items() if name != "phase"}
 
 
 def _has_yet_to_begin(terms: ActivityTerms, now: datetime) -> bool:

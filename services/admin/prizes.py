@@ -1,10 +1,11 @@
 """Prizes: create, change, delete, list."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from services.admin.activity_edit import activity_of, prizes_of, publish
 from services.admin.audit import AuditRecord, content, difference
+from services.admin.changes import given
 from services.admin.editor import Edit, Editor
 from services.admin.models import MAX_LIVE_PRIZES, PPB, Prize, PrizeTerms
 from services.admin.store import Store
@@ -32,8 +33,7 @@ class PrizeChange:
 
     def applied_to(self, terms: PrizeTerms) -> PrizeTerms:
         """*terms* with the fields given."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(terms, **{key: value for key, value in values.items() if value is not None})
+        return replace(terms, **given(self))
 
 
 def check_room(prizes: Iterable[Prize]) -> None:

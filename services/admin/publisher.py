@@ -24,7 +24,9 @@ log = structlog.get_logger()
 
 MAY_BE_APPLIED = "The change may have been applied or not. Read it again before repeating."
 NOT_CREATED = "The draw service cannot be reached at this moment; nothing was created."
-MAY_HOLD_SOMEWHERE = "The change may hold in some activities already. Repeat it to be sure of all."
+MAY_HOLD_SOMEWHERE = (
+    "The change may hold in some activities or boxes already. Repeat it to be sure of all."
+)
 NOT_INSPECTED = "The draw service cannot be reached at this moment."
 WITHOUT_AUTH = "The auth service cannot be reached at this moment; nothing was changed."
 

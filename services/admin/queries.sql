@@ -204,8 +204,11 @@ ORDER BY b.id DESC
 LIMIT :row_limit OFFSET :row_offset;
 
 -- name: blockable_pools()
--- One whose end has passed counts: it may yet be extended.
-SELECT pool_id FROM activities WHERE status <> 'ended' ORDER BY pool_id;
+-- An activity whose end has passed counts: it may yet be extended.
+SELECT pool_id FROM activities WHERE status <> 'ended'
+UNION ALL
+SELECT pool_id FROM boxes WHERE NOT is_ended
+ORDER BY pool_id;
 
 -- name: overdue_pools(grace)
 SELECT pool_id

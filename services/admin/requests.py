@@ -16,13 +16,18 @@ from services.common.errors import InvalidArgumentError
 Value = TypeVar("Value")
 
 
+def given(request: Message, field: str, check: Callable[..., Value]) -> Value | None:
+    """*field* of *request*, checked; None where it was left out."""
+    return check(field, getattr(request, field)) if request.HasField(field) else None
+
+
 def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
     """A new activity as asked for; InvalidArgumentError names the field at fault."""
     return ActivityDraft(
         name=valid.name("name", request.name),
         description=valid.text("description", request.description),
-        start_time=_given(request, "start_time", valid.moment),
-        end_time=_given(request, "end_time", valid.moment),
+        start_time=given(request, "start_time", valid.moment),
+        end_time=given(request, "end_time", valid.moment),
         phase=_phase("status", request.status or Phase.PLANNED),
         cooldown_seconds=valid.cooldown("cooldown_seconds", request.cooldown_seconds),
         max_draws_per_user=valid.count("max_draws_per_user", request.max_draws_per_user),
@@ -35,16 +40,16 @@ def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
 def activity_change(request: admin_pb2.UpdateActivityRequest) -> ActivityChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
     return ActivityChange(
-        name=_given(request, "name", valid.name),
-        description=_given(request, "description", valid.text),
-        start_time=_given(request, "start_time", valid.moment),
-        end_time=_given(request, "end_time", valid.moment),
-        phase=_given(request, "status", _phase),
-        cooldown_seconds=_given(request, "cooldown_seconds", valid.cooldown),
-        max_draws_per_user=_given(request, "max_draws_per_user", valid.count),
-        max_draws_per_day=_given(request, "max_draws_per_day", valid.count),
-        max_wins_per_user=_given(request, "max_wins_per_user", valid.count),
-        time_zone=_given(request, "time_zone", valid.time_zone),
+        name=given(request, "name", valid.name),
+        description=given(request, "description", valid.text),
+        start_time=given(request, "start_time", valid.moment),
+        end_time=given(request, "end_time", valid.moment),
+        phase=given(request, "status", _phase),
+        cooldown_seconds=given(request, "cooldown_seconds", valid.cooldown),
+        max_draws_per_user=given(request, "max_draws_per_user", valid.count),
+        max_draws_per_day=given(request, "max_draws_per_day", valid.count),
+        max_wins_per_user=given(request, "max_wins_per_user", valid.count),
+        time_zone=given(request, "time_zone", valid.time_zone),
     )
 
 
@@ -64,13 +69,13 @@ def prize_terms(request: admin_pb2.CreatePrizeRequest) -> PrizeTerms:
 def prize_change(request: admin_pb2.UpdatePrizeRequest) -> PrizeChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
     return PrizeChange(
-        name=_given(request, "name", valid.name),
-        description=_given(request, "description", valid.text),
-        image_url=_given(request, "image_url", valid.text),
-        total_count=_given(request, "total_count", valid.units),
-        probability_ppb=_given(request, "probability", valid.probability_ppb),
+        name=given(request, "name", valid.name),
+        description=given(request, "description", valid.text),
+        image_url=given(request, "image_url", valid.text),
+        total_count=given(request, "total_count", valid.units),
+        probability_ppb=given(request, "probability", valid.probability_ppb),
         is_enabled=request.is_enabled if request.HasField("is_enabled") else None,
-        max_wins_per_user=_given(request, "max_wins_per_user", valid.count),
+        max_wins_per_user=given(request, "max_wins_per_user", valid.count),
     )
 
 
@@ -81,12 +86,8 @@ def block_draft(request: admin_pb2.CreateBlockRequest) -> BlockDraft:
     return BlockDraft(
         user_id=valid.identity("user_id", request.user_id),
         reason=valid.text("reason", request.reason),
-        until=_given(request, "until", valid.moment),
+        until=given(request, "until", valid.moment),
     )
-
-
-def _given(request: Message, field: str, check: Callable[..., Value]) -> Value | None:
-    return check(field, getattr(request, field)) if request.HasField(field) else None
 
 
 def _phase(field: str, value: str) -> Phase:

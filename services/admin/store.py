@@ -59,6 +59,11 @@ class Rows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> Connection:
+        """For further statements in the same transaction."""
+        return self._connection
+
     async def now(self) -> datetime:
         """This moment by Postgres's clock, whole milliseconds."""
         moment: datetime = await _queries.now(self._connection)

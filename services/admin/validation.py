@@ -46,12 +46,12 @@ def name(field: str, value: str) -> str:
     return trimmed
 
 
-def whole(maximum: int) -> Check:
-    """A check for whole numbers 0…*maximum*."""
+def whole(maximum: int, minimum: int = 0) -> Check:
+    """A check for whole numbers *minimum*…*maximum*."""
 
     def check(field: str, value: int) -> int:
-        if not 0 <= value <= maximum:
-            raise InvalidArgumentError(field, f"{field} is 0 to {maximum}.")
+        if not minimum <= value <= maximum:
+            raise InvalidArgumentError(field, f"{field} is {minimum} to {maximum}.")
         return value
 
     return check
