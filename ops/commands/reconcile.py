@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Annotated, NamedTuple
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from ops.connections import OpsSettings, open_stores
@@ -84,7 +85,7 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         table.add_row(
             _cell(finding.pool_id, "all"),
             _cell(finding.prize_id, ""),
-            finding.detail,
+            escape(finding.detail),
             f"{finding.off_by:+d}" if finding.off_by else "",
         )
     return table

@@ -8,10 +8,19 @@ import asyncpg
 from redis.asyncio import Redis
 
 from services.common.orders import draw_request_id
+from services.draw.books.findings import Kind
 from services.draw.store import Answer, Stock
 from tests.support.blindbox import Box, ItemSpec, Shelf, insert_goods
 from tests.support.ledgers import Campaign, Wish, insert_seed
 
+BOX_KINDS = {
+    Kind.ITEM_MISSING,
+    Kind.ITEM_UNFOUNDED,
+    Kind.ITEM_DIFFERS,
+    Kind.ITEM_NUMBERS,
+    Kind.ORDER_ITEMS,
+    Kind.ORDER_STUCK,
+}
 LAST_PRIZE = ItemSpec(stock=1, title="The last one", is_last_prize=True)
 
 Order = tuple[int, str] | tuple[int, str, int]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from services.draw.books.boxes import audit_box
 from services.draw.books.facts import PoolFacts, PrizeRow, Span, WinnerListFacts, WinnerMismatch
 from services.draw.books.findings import Finding, Kind
 from services.draw.store import UNLIMITED, LiveState, Stock
@@ -18,6 +19,7 @@ def audit_pool(facts: PoolFacts) -> list[Finding]:
         _pool_counts,
         _prize_counts,
         _winners,
+        _box,
     ]
     findings = [finding for check in checks for finding in check(facts)]
     if facts.live is not None:
@@ -105,6 +107,11 @@ def _mismatch(pool_id: int, mismatch: WinnerMismatch) -> Finding:
     return Finding(Kind.WINNER_DIFFERS, pool_id, recorded, 0, detail)
 
 
+def _box(facts: PoolFacts) -> _Findings:
+    if facts.box is not None:
+        yield from audit_box(facts.row.pool_id, facts.box)
+
+
 def _live(facts: PoolFacts, live: LiveState) -> _Findings:
     row = facts.row
     if live.seq < row.recorded_seq:
@@ -151,18 +158,19 @@ def _units(
     pool_id: int, recorded: Mapping[int, PrizeRow], stocks: Sequence[Stock]
 ) -> Iterator[Finding]:
     live = {stock.prize_id: stock.units for stock in stocks}
-    for prize_id in sorted(recorded.keys() | live.keys()):
-        units = recorded[prize_id].units if prize_id in recorded else None
-        if live.get(prize_id) != units:
-            detail = (
-                f"units in all: Redis has {_known(live.get(prize_id))}, Postgres {_known(units)}"
-            )
-            off_by = (live.get(prize_id) or 0) - (units or 0)
+    noted = {prize_id: prize.units for prize_id, prize in recorded.items()}
+    for prize_id in sorted(noted.keys() | live.keys()):
+        here, there = live.get(prize_id), noted.get(prize_id)
+        if here != there:
+            detail = f"units in all: Redis has {_known(here)}, Postgres {_known(there)}"
+            off_by = 0 if UNLIMITED in (here, there) else (here or 0) - (there or 0)
             yield Finding(Kind.UNITS_DIFFER, pool_id, prize_id, off_by, detail)
 
 
 def _known(units: int | None) -> str:
-    return "no such prize" if units is None else str(units)
+    if units is None:
+        return "no such prize"
+    return "unlimited" if units == UNLIMITED else str(units)
 
 
 def _conservation(facts: PoolFacts, prize: PrizeRow | None, stock: Stock) -> _Findings:

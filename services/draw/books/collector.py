@@ -10,6 +10,13 @@ from redis.asyncio import Redis
 from services.common.ledger import MalformedEntryError, decode_entry, ledger_key
 from services.common.postgres import Connection, load_queries
 from services.draw.books.audit import audit_pool, audit_winner_list
+from services.draw.books.boxes import (
+    BoxFacts,
+    ItemMismatch,
+    Numbering,
+    OrderMismatch,
+    StuckOrder,
+)
 from services.draw.books.facts import (
     Flight,
     PoolFacts,
@@ -28,6 +35,7 @@ _queries = load_queries(__file__)
 _PAGE_ENTRIES = 500
 _SHOWN = 100
 _ATTEMPTS = 3
+_FIRST_BOX = 1
 RawEntry = tuple[bytes, dict[bytes, bytes]]
 
 
@@ -78,8 +86,9 @@ class Auditor:
             flight = await self._flight(connection, row, live)
             prizes = _queries.list_noted_prizes(connection, pool_id=pool_id)
             noted = [PrizeRow(*prize) async for prize in prizes]
+            box = BoxFacts(stuck=await _stuck(connection, row)) if row.num else None
         tally = Tally(row.draws, row.wins, row.unique_users, 0, row.wins, row.wins)
-        return audit_pool(PoolFacts(row, noted, tally, (), (), live, flight))
+        return audit_pool(PoolFacts(row, noted, tally, (), (), live, flight, box))
 
     async def audit_winner_list(self) -> list[Finding]:
         """What does not add up in the global winner list."""
@@ -153,4 +162,27 @@ async def _facts(
         mismatches=[WinnerMismatch(*mismatch) async for mismatch in mismatches],
         live=live,
         flight=flight,
+        box=await _box_facts(connection, row) if row.num else None,
     )
+
+
+async def _box_facts(connection: Connection, row: PoolRow) -> BoxFacts:
+    pool = {"pool_id": row.pool_id, "at_most": _SHOWN}
+    items = _queries.item_mismatches(connection, **pool)
+    orders = _queries.order_mismatches(connection, **pool, recorded_seq=row.recorded_seq)
+    return BoxFacts(
+        items=[ItemMismatch(*item) async for item in items],
+        orders=[OrderMismatch(*order) async for order in orders],
+        numberings=await _numberings(connection, row) if row.num == _FIRST_BOX else (),
+        stuck=await _stuck(connection, row),
+    )
+
+
+async def _numberings(connection: Connection, row: PoolRow) -> list[Numbering]:
+    rows = _queries.numberings(connection, goods_id=row.goods_id, at_most=_SHOWN)
+    return [Numbering(*numbering) async for numbering in rows]
+
+
+async def _stuck(connection: Connection, row: PoolRow) -> list[StuckOrder]:
+    rows = _queries.stuck_orders(connection, pool_id=row.pool_id, at_most=_SHOWN)
+    return [StuckOrder(*order) async for order in rows]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.common.ledger import ConfigEntry, DrawEntry, Entry
+from services.draw.books.boxes import BoxFacts
 from services.draw.store import LiveState
 
 
@@ -23,7 +24,13 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PoolRow:
-    """A pool's row in Postgres; see the table for the columns. *name*: its activity's, or ''."""
+    """
+    A pool's row in Postgres; see the table for the columns.
+
+    Args:
+        name: Its activity's; of a box, "its goods' title, box 3"; else "".
+        goods_id, num: The box that it is; None, 0: no box.
+    """
 
     pool_id: int
     name: str
@@ -34,6 +41,8 @@ class PoolRow:
     wins: int
     unique_users: int
     halted_reason: str
+    goods_id: int | None = None
+    num: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class PrizeRow:
     Args:
         prize_id: The prize.
         name: Its name.
-        units: Units in all: prizes.total_count.
+        units: Units in all: prizes.total_count; −1: unlimited.
         won: Units won: prizes.won_count.
         records: Rows of lottery_records that won it.
     """
@@ -144,6 +153,7 @@ class PoolFacts:
         mismatches: Winners that do not fit the records; a bounded number.
         live: Redis's state; None: not loaded.
         flight: From recorded_seq to the newest draw of *live*.
+        box: What does not fit in it as a blind box; None: it is none.
     """
 
     row: PoolRow
@@ -153,6 +163,7 @@ class PoolFacts:
     mismatches: Sequence[WinnerMismatch]
     live: LiveState | None
     flight: Flight
+    box: BoxFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ class Kind(StrEnum):
     OVERSOLD = "oversold"
     STOCK = "stock"
     USERS = "users"
+    ITEM_MISSING = "item_missing"
+    ITEM_UNFOUNDED = "item_unfounded"
+    ITEM_DIFFERS = "item_differs"
+    ITEM_NUMBERS = "item_numbers"
+    ORDER_ITEMS = "order_items"
+    ORDER_STUCK = "order_stuck"
 
 
 @dataclass(frozen=True, slots=True)
