@@ -14,6 +14,7 @@ class RecorderSettings(ServiceSettings):
         redis_timeout_s: Bound of one command, beyond the time that it may block.
         refresh_s: How often unrecorded pools are looked for.
         block_ms: How long a read waits for entries.
+        gather_s: Pause after a read that found few: a batch costs much the same, however small.
         read_entries: Entries of one pool taken by one read.
         read_ahead_draws: A pool that has this many waiting is not read further.
         batch_draws: A transaction closes with the entry that reaches it.
@@ -27,6 +28,7 @@ class RecorderSettings(ServiceSettings):
     redis_timeout_s: float = 5.0
     refresh_s: float = 0.15
     block_ms: int = 100
+    gather_s: float = 0.03
     read_entries: int = 100
     read_ahead_draws: int = 10_000
     batch_draws: int = 5_000
