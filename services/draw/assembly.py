@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import grpc
+from kuji.blindbox.v1 import blindbox_pb2
 from kuji.draw.v1 import draw_pb2, pool_pb2
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -17,6 +18,14 @@ from services.common.postgres import open_pool
 from services.common.server import Bound
 from services.common.tokens import TokenVerifier, fetch_jwks_from
 from services.draw.batcher import Batcher
+from services.draw.blindbox.cards import Cards
+from services.draw.blindbox.desk import Desk
+from services.draw.blindbox.fulfilment import Fulfilment
+from services.draw.blindbox.inventory import Inventory
+from services.draw.blindbox.orders import Orders
+from services.draw.blindbox.servicer import BlindBoxServicer
+from services.draw.blindbox.shelf import Shelf
+from services.draw.blindbox.sweeper import Sweeper
 from services.draw.books.collector import Auditor
 from services.draw.books.watch import BooksWatch
 from services.draw.drawer import Drawer
@@ -70,21 +79,28 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         asyncio.TaskGroup() as watching,
     ):
         guard = MemoryGuard(redis, settings.max_store_bytes)
-        prover = Prover(postgres, _cipher(settings))
+        prover = Prover(postgres, redis, _cipher(settings))
         books = BooksWatch(Auditor(postgres, redis))
-        watches = [
-            watching.create_task(guard.look_while_running(settings.watch_every_s)),
-            watching.create_task(prover.reveal_while_running(settings.watch_every_s)),
-            watching.create_task(books.look_while_running(settings.audit_every_s)),
-        ]
         store = RedisStore(redis, settings.max_backlog_draws)
         batcher = Batcher(store, settings.max_batch_draws, settings.max_pending_draws)
         pools = Pools(postgres, redis, _cipher(settings), store)
         past = PastDraws(postgres, redis)
         drawer = Drawer(pools, batcher, past, guard, settings.max_batch_draws)
+        shelf, orders = Shelf(postgres), Orders(postgres)
+        fulfilment = Fulfilment(orders, shelf, pools, batcher, store)
+        desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, guard)
+        sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
+        boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
+        watches = [
+            watching.create_task(guard.look_while_running(settings.watch_every_s)),
+            watching.create_task(prover.reveal_while_running(settings.watch_every_s)),
+            watching.create_task(books.look_while_running(settings.audit_every_s)),
+            watching.create_task(sweeper.sweep_while_running(settings.sweep_every_s)),
+        ]
         bounds = [
             _bound(DrawServicer(drawer, pools, store, prover), draw_pb2, "DrawService"),
             _bound(PoolServicer(pools, store), pool_pb2, "PoolService"),
+            _bound(boxes, blindbox_pb2, "BlindBoxService"),
         ]
         yield Draw(bounds, TokenVerifier(fetch_jwks_from(auth)))
         for watch in watches:

@@ -61,14 +61,8 @@ class PastDraws:
             return ()
 
     async def _from_ledger(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
-        # A configuration noted at the same seq has a higher sub-id, so it comes after.
-        entries: list[tuple[bytes, dict[bytes, bytes]]]
-        entries = await self._redis.xrange(ledger_key(pool_id), f"{first_seq}-0", "+", count=1)  # type: ignore[assignment]  # responses are bytes
-        for stream_id, fields in entries:
-            entry = decode_entry(stream_id, fields)
-            if isinstance(entry, DrawEntry) and entry.first_seq <= first_seq:
-                return _of_entry(pool_id, entry, first_seq, count)
-        return ()
+        entry = await entry_of(self._redis, pool_id, first_seq)
+        return _of_entry(pool_id, entry, first_seq, count) if entry else ()
 
     async def _from_postgres(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
         rows = _queries.recorded_draws(
@@ -89,6 +83,18 @@ class PastDraws:
             )
             async for row in rows
         ]
+
+
+async def entry_of(redis: Redis, pool_id: int, seq: int) -> DrawEntry | None:
+    """The ledger's entry with draw *seq*; None: it holds none, not yet or not any more."""
+    # A configuration noted at the same seq has a higher sub-id, so it comes after.
+    entries: list[tuple[bytes, dict[bytes, bytes]]]
+    entries = await redis.xrange(ledger_key(pool_id), f"{seq}-0", "+", count=1)  # type: ignore[assignment]  # responses are bytes
+    for stream_id, fields in entries:
+        entry = decode_entry(stream_id, fields)
+        if isinstance(entry, DrawEntry) and entry.first_seq <= seq:
+            return entry
+    return None
 
 
 def _of_entry(pool_id: int, entry: DrawEntry, first_seq: int, count: int) -> Sequence[PastDraw]:

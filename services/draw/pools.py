@@ -1,4 +1,4 @@
-"""Which pool an activity draws from, and what a process has to know of it."""
+"""Which pool is drawn from, and what a process has to know of it."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import asyncpg
 from cachetools import TTLCache
 from redis.asyncio import Redis
 
-from services.common.errors import ActivityNotFoundError
+from services.common.errors import ActivityNotFoundError, NotFoundError
 from services.common.postgres import load_queries
 from services.common.timestamps import ms_of
 from services.draw import fairness
@@ -34,6 +34,7 @@ class Pool:
     A pool as a draw process knows it. Only faces ever change.
 
     Args:
+        activity_id: 0 for a box's.
         faces: Prize id → its face, as of faces_version.
     """
 
@@ -63,6 +64,7 @@ class Pools:
         self._cipher = cipher
         self._keeper = keeper
         self._of_activity: dict[int, Pool] = {}
+        self._of_id: dict[int, Pool] = {}
         self._unknown: TTLCache[int, bool] = TTLCache(10_000, _UNKNOWN_LIVE_S)
         self._ongoing: TTLCache[str, list[int]] = TTLCache(1, _ONGOING_LIVE_S)
 
@@ -94,6 +96,16 @@ class Pools:
             raise ActivityNotFoundError
         return await self._load(activity_id)
 
+    async def of_id(self, pool_id: int) -> Pool:
+        """The pool with this id; NotFoundError when there is none."""
+        pool = self._of_id.get(pool_id)
+        if pool is not None:
+            return pool
+        row = await _queries.pool_with_id(self._postgres, pool_id=pool_id)
+        if row is None:
+            raise NotFoundError("There is no such pool.")
+        return self._of_id.setdefault(pool_id, self._opened(row))
+
     async def blocks(self) -> dict[int, int]:
         """User id → Unix ms until which the user is blocked, 0: for good."""
         rows = _queries.active_blocks(self._postgres)
@@ -112,11 +124,13 @@ class Pools:
         if row is None:
             self._unknown[activity_id] = True
             raise ActivityNotFoundError
+        return self._of_activity.setdefault(activity_id, self._opened(row))
+
+    def _opened(self, row: asyncpg.Record) -> Pool:
         seed = self._cipher.decrypt(row["pool_id"], row["encrypted_seed"])
         roller = fairness.Roller(seed, row["pool_id"])
-        pool = Pool(row["pool_id"], row["activity_id"], roller, row["commitment"])
-        self._keeper.note_seq(pool.pool_id, row["recorded_seq"])
-        return self._of_activity.setdefault(activity_id, pool)
+        self._keeper.note_seq(row["pool_id"], row["recorded_seq"])
+        return Pool(row["pool_id"], row["activity_id"], roller, row["commitment"])
 
     async def _only_ongoing(self) -> int:
         ids = self._ongoing.get("ids")

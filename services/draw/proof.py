@@ -1,7 +1,7 @@
 """One draw, recomputed from its pool's seed; and the reveal of seeds whose pools have ended."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,16 @@ import structlog
 from cryptography.exceptions import InvalidTag
 from google.protobuf import json_format
 from kuji.draw.v1 import pool_pb2
+from redis.asyncio import Redis
 
-from services.common.errors import InvalidArgumentError, NotFoundError
+from services.common.errors import InvalidArgumentError, NotFoundError, UnavailableError
+from services.common.ledger import DrawEntry
 from services.common.postgres import load_queries
 from services.common.prize_code import prize_code
 from services.draw import fairness
 from services.draw.configuration import config_of
+from services.draw.past import entry_of
+from services.draw.redis_store import key
 from services.draw.seeds import SeedCipher
 from services.draw.selection import PPB, Mode, uniform
 from services.draw.store import PoolConfig, PrizeConfig
@@ -23,6 +27,7 @@ from services.draw.store import PoolConfig, PrizeConfig
 log = structlog.get_logger()
 _queries: Any = load_queries(__file__)
 _MAX_TOTAL = 1 << 47  # as far as selection.uniform goes
+_Row = Mapping[str, Any]  # what draw_to_verify gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +54,52 @@ class Proof:
 class Prover:
     """Recomputes draws, and reveals seeds."""
 
-    def __init__(self, postgres: asyncpg.Pool, cipher: SeedCipher) -> None:
+    def __init__(self, postgres: asyncpg.Pool, redis: Redis, cipher: SeedCipher) -> None:
         self._postgres = postgres
+        self._redis = redis
         self._cipher = cipher
 
     async def prove(self, pool_id: int, seq: int) -> Proof:
         """
-        Recompute a recorded draw.
+        Recompute a draw, as Postgres has it or, until it is recorded, the ledger.
 
         Raises:
-            NotFoundError: There is no such draw in Postgres (a moment after it was made there is).
+            NotFoundError: There is no such draw.
+            UnavailableError: Its configuration is on its way between the two; ask again.
         """
-        row = await _queries.draw_to_verify(self._postgres, pool_id=pool_id, seq=seq)
+        # The second look is for a draw that was recorded, and trimmed, between the first two.
+        row = (
+            await self._recorded(pool_id, seq)
+            or await self._in_ledger(pool_id, seq)
+            or await self._recorded(pool_id, seq)
+        )
         if row is None:
-            raise NotFoundError("There is no such draw, or it is not recorded yet.")
+            raise NotFoundError("There is no such draw.")
         seed = self._cipher.decrypt(pool_id, row["encrypted_seed"])
         return _prove(pool_id, seq, seed, row)
+
+    async def _recorded(self, pool_id: int, seq: int) -> _Row | None:
+        row: _Row | None = await _queries.draw_to_verify(self._postgres, pool_id=pool_id, seq=seq)
+        return row
+
+    async def _in_ledger(self, pool_id: int, seq: int) -> _Row | None:
+        entry = await entry_of(self._redis, pool_id, seq)
+        if entry is None:
+            return None
+        pool = await _queries.pool_to_verify(self._postgres, pool_id=pool_id, version=entry.version)
+        config = pool["config"] or await self._live_config(pool_id, entry.version)
+        return {**pool, **_as_recorded(pool_id, seq, entry), "config": config}
+
+    async def _live_config(self, pool_id: int, version: int) -> bytes:
+        """A configuration that is not recorded yet: the live one, unless it just was."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hget(key(pool_id, "state"), "version")
+            pipe.get(key(pool_id, "document"))
+            live, document = await pipe.execute()
+        if document is None or int(live) != version:
+            raise UnavailableError("This draw is not verifiable yet; ask again in a moment.")
+        config: bytes = document
+        return config
 
     async def reveal_ended(self) -> int:
         """Reveal the seeds of pools that have ended and are recorded whole; how many."""
@@ -92,7 +127,26 @@ class Prover:
             await asyncio.sleep(every_s)
 
 
-def _prove(pool_id: int, seq: int, seed: bytes, row: asyncpg.Record) -> Proof:
+def _as_recorded(pool_id: int, seq: int, entry: DrawEntry) -> _Row:
+    """Draw *seq* of *entry* as it will be recorded, and listed."""
+    draw = entry.draws[seq - entry.first_seq]
+    prize_id, user_id = draw.prize_id or None, draw.user_id
+    return {
+        "user_id": user_id,
+        "request_id": draw.request_id.decode(),
+        "draw_index": draw.draw_index,
+        "draw_count": draw.draw_count,
+        "prize_id": prize_id,
+        "ticket": draw.ticket,
+        "odds_weight": draw.weight,
+        "odds_total": draw.total,
+        "listed_user_id": user_id if prize_id else None,
+        "listed_prize_id": prize_id,
+        "prize_code": prize_code(pool_id, seq, draw.tag) if prize_id else None,
+    }
+
+
+def _prove(pool_id: int, seq: int, seed: bytes, row: _Row) -> Proof:
     # A last prize comes with the roll of the ticket before it.
     index = row["draw_index"] - _is_extra(row)
     roll = fairness.Roller(seed, pool_id).roll(row["user_id"], row["request_id"], index)
@@ -113,20 +167,20 @@ def _prove(pool_id: int, seq: int, seed: bytes, row: asyncpg.Record) -> Proof:
     )
 
 
-def _is_extra(row: asyncpg.Record) -> bool:
+def _is_extra(row: _Row) -> bool:
     return bool(row["draw_index"] == row["draw_count"])
 
 
-def _tag(row: asyncpg.Record, roll: bytes) -> bytes:
+def _tag(row: _Row, roll: bytes) -> bytes:
     return roll[24:28] if _is_extra(row) else roll[28:32]
 
 
-def _seed_faults(row: asyncpg.Record, seed: bytes) -> Iterator[str]:
+def _seed_faults(row: _Row, seed: bytes) -> Iterator[str]:
     if fairness.commitment(seed) != row["commitment"]:
         yield "the seed is not the one committed to"
 
 
-def _outcome_faults(row: asyncpg.Record, roll: bytes, code: str) -> Iterator[str]:
+def _outcome_faults(row: _Row, roll: bytes, code: str) -> Iterator[str]:
     """Where the roll, or the winner list, says otherwise than the record."""
     if not 1 <= row["odds_total"] <= _MAX_TOTAL:
         yield f"there is no draw among {row['odds_total']}"
@@ -142,7 +196,7 @@ def _outcome_faults(row: asyncpg.Record, roll: bytes, code: str) -> Iterator[str
         yield "the prize code does not follow"
 
 
-def _config_faults(row: asyncpg.Record) -> Iterator[str]:
+def _config_faults(row: _Row) -> Iterator[str]:
     try:
         config = config_of(json_format.Parse(row["config"] or "", pool_pb2.PoolConfig()))
     except (json_format.ParseError, InvalidArgumentError):
@@ -151,7 +205,7 @@ def _config_faults(row: asyncpg.Record) -> Iterator[str]:
     yield from _odds_faults(row, config)
 
 
-def _odds_faults(row: asyncpg.Record, config: PoolConfig) -> Iterator[str]:
+def _odds_faults(row: _Row, config: PoolConfig) -> Iterator[str]:
     """Where the configuration that held does not give the recorded odds."""
     prize_id, weight, total = row["prize_id"], row["odds_weight"], row["odds_total"]
     if config.mode is Mode.ODDS and total != PPB:
@@ -179,7 +233,7 @@ def _may_weigh(prize: PrizeConfig, mode: Mode, weight: int) -> bool:
     return weight == prize.weight
 
 
-def _explain(row: asyncpg.Record, faults: list[str]) -> str:
+def _explain(row: _Row, faults: list[str]) -> str:
     if faults:
         return f"The recorded result does not follow: {'; '.join(faults)}."
     outcome = f"prize {row['prize_id']}" if row["prize_id"] else "a miss"

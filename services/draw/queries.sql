@@ -16,6 +16,15 @@ JOIN pools ON pools.id = activities.pool_id
 JOIN pool_seeds ON pool_seeds.pool_id = activities.pool_id
 WHERE activities.id = :activity_id;
 
+-- name: pool_with_id(pool_id)^
+-- A pool, with its seed; activity_id 0: it is a box's.
+SELECT pools.id AS pool_id, coalesce(activities.id, 0) AS activity_id, pools.recorded_seq,
+       pool_seeds.commitment, pool_seeds.encrypted_seed
+FROM pools
+JOIN pool_seeds ON pool_seeds.pool_id = pools.id
+LEFT JOIN activities ON activities.pool_id = pools.id
+WHERE pools.id = :pool_id;
+
 -- name: ongoing_activities()
 -- The ongoing activities, two at most: the question is whether there is exactly one.
 SELECT id
@@ -58,6 +67,15 @@ LEFT JOIN pool_versions USING (pool_id, version)
 LEFT JOIN pool_reveals USING (pool_id)
 LEFT JOIN winners USING (pool_id, seq)
 WHERE pool_id = :pool_id AND seq = :seq;
+
+-- name: pool_to_verify(pool_id, version)^
+-- What an unrecorded draw is verified against; config is null until that version is recorded.
+SELECT pool_seeds.commitment, pool_seeds.encrypted_seed, pool_reveals.seed,
+       pool_versions.config::text AS config
+FROM pool_seeds
+LEFT JOIN pool_versions ON pool_versions.pool_id = pool_seeds.pool_id AND version = :version
+LEFT JOIN pool_reveals ON pool_reveals.pool_id = pool_seeds.pool_id
+WHERE pool_seeds.pool_id = :pool_id;
 
 -- name: pools_to_reveal()
 -- Pools whose newest recorded configuration has ended them: every draw is recorded before it.

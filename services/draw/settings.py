@@ -23,6 +23,8 @@ class DrawSettings(ServiceSettings):
         max_store_bytes: Store memory that draws may fill; 0: nine tenths of its maxmemory.
         audit_every_s: How often the stock of the pools is audited, for the metrics.
         watch_every_s: How often store memory and ended pools are looked at.
+        sweep_every_s: How often orders are looked for that were left reserved.
+        sweep_after_s: How long an order is reserved before it counts as left.
     """
 
     postgres_dsn: str
@@ -36,6 +38,8 @@ class DrawSettings(ServiceSettings):
     max_store_bytes: int = Field(default=0, ge=0)
     watch_every_s: float = Field(default=1.0, gt=0)
     audit_every_s: float = Field(default=15.0, gt=0)
+    sweep_every_s: float = Field(default=5.0, gt=0)
+    sweep_after_s: float = Field(default=10.0, ge=0)
 
     @field_validator("seed_key")
     @classmethod

@@ -9,7 +9,7 @@ import pytest
 from kuji.draw.v1 import draw_pb2
 from redis.asyncio import Redis
 
-from services.common.errors import NotFoundError
+from services.common.errors import NotFoundError, UnavailableError
 from services.common.ledger import decode_entry, ledger_key
 from services.draw.fairness import Roller, commitment
 from services.draw.proof import Prover
@@ -37,9 +37,9 @@ _FIXED = [{"units": -1, "weight": 30}, {"units": 4, "weight": 0}, {"units": 9, "
 
 
 @pytest.fixture
-def prover(postgres: asyncpg.Pool) -> Prover:
+def prover(postgres: asyncpg.Pool, redis: Redis) -> Prover:
     """Knows the key of the seeds."""
-    return Prover(postgres, SeedCipher(SEED_KEY))
+    return Prover(postgres, redis, SeedCipher(SEED_KEY))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_other_seeds_are_revealed_when_one_cannot_be_read(
         strict=True,
     ):
         await one.execute("UPDATE pool_seeds SET encrypted_seed = $2 WHERE pool_id = $1", stored)
-    assert 1 == await Prover(postgres, right_key).reveal_ended()
+    assert 1 == await Prover(postgres, redis, right_key).reveal_ended()
     assert [None, None, SEED] == [await _revealed(one) for one in (*broken, campaign)]
 
 
@@ -275,14 +275,28 @@ async def test_draw_proves_invalid_and_why_when_its_record_was_changed(
     assert reason in proof.explanation
 
 
-async def test_draw_is_not_found_until_it_is_recorded(campaign: Campaign, prover: Prover) -> None:
-    """There is nothing to prove before; a moment later there is."""
-    with pytest.raises(NotFoundError):
+async def test_draw_proves_the_same_before_and_after_it_is_recorded(
+    campaign: Campaign, prover: Prover
+) -> None:
+    """From the moment it was made; one that was never made is not found."""
+    (answer,) = await campaign.draw((1, "a"))
+    before = await prover.prove(campaign.pool_id, answer.first_seq)
+    await campaign.record()
+    assert before.valid
+    assert before == await prover.prove(campaign.pool_id, answer.first_seq)
+    for pool_id, seq in ((campaign.pool_id, answer.first_seq + 1), (campaign.pool_id + 99, 1)):
+        with pytest.raises(NotFoundError):
+            await prover.prove(pool_id, seq)
+
+
+async def test_draw_proves_later_while_its_configuration_is_on_its_way(
+    campaign: Campaign, prover: Prover
+) -> None:
+    """Not recorded, and the live one no more: ask again, rather than a wrong verdict."""
+    with pytest.raises(UnavailableError):
         await prover.prove(campaign.pool_id, 1)
     await campaign.record()
     assert (await prover.prove(campaign.pool_id, 1)).valid
-    with pytest.raises(NotFoundError):
-        await prover.prove(campaign.pool_id, 7)
 
 
 async def test_service_shows_the_seed_when_its_watch_has_revealed_it(

@@ -1,0 +1,1 @@
+"""Blind boxes: orders and item cards that draw from boxes."""

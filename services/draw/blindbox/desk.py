@@ -1,0 +1,131 @@
+"""Where orders and cards are taken: reserve, settle, answer; and again where others interfere."""
+
+import uuid
+from contextlib import suppress
+from typing import NamedTuple
+
+from services.common.errors import (
+    ConflictError,
+    GoodsOffShelfError,
+    InvalidArgumentError,
+    SoldOutError,
+    UnavailableError,
+)
+from services.common.orders import OrderType
+from services.draw.blindbox.cards import Cards
+from services.draw.blindbox.fulfilment import Drew, Fulfilment
+from services.draw.blindbox.orders import Order, Orders
+from services.draw.blindbox.requests import WantedCard, WantedOrder, check_card, check_order
+from services.draw.blindbox.results import Given, given
+from services.draw.blindbox.shelf import Box, Shelf
+from services.draw.guard import MemoryGuard
+from services.draw.past import PastDraws
+
+_ATTEMPTS = 5
+
+
+class Served(NamedTuple):
+    """What an order gave: its items in the order of drawing, a last prize as one more."""
+
+    order_id: int
+    order_num: str
+    items: list[Given]
+
+
+class Desk:
+    """Takes orders and cards."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        orders: Orders,
+        cards: Cards,
+        fulfilment: Fulfilment,
+        past: PastDraws,
+        guard: MemoryGuard,
+    ) -> None:
+        self._shelf = shelf
+        self._orders = orders
+        self._cards = cards
+        self._fulfilment = fulfilment
+        self._past = past
+        self._guard = guard
+
+    async def place(self, wanted: WantedOrder) -> Served:
+        """
+        What an order gives, or gave; the caller bounds the wait.
+
+        Raises:
+            KujiError: It was refused, and drew nothing; UnavailableError: not known.
+        """
+        check_order(wanted)
+        self._guard.check()
+        box = await self._box(wanted.goods_id, wanted.num)
+        if wanted.order_type not in (0, box.order_type):
+            raise InvalidArgumentError("order_type", f"These goods take {box.order_type:d}.")
+        for _ in range(_ATTEMPTS):
+            served = await self._settled(await self._orders.reserve(wanted, box))
+            if served is not None:
+                return served
+        raise UnavailableError
+
+    async def use_card(self, wanted: WantedCard) -> Served:
+        """
+        What a card gives, or gave to the same request; the caller bounds the wait.
+
+        Raises:
+            KujiError: It was refused, and drew nothing; UnavailableError: not known.
+        """
+        check_card(wanted)
+        self._guard.check()
+        wanted = wanted._replace(request_id=wanted.request_id or uuid.uuid4().hex)
+        for num in await self._nums(wanted):
+            with suppress(SoldOutError):
+                return await self._use_on(wanted, await self._shelf.box(wanted.goods_id, num))
+        return await self._used_before(wanted)
+
+    async def _box(self, goods_id: int, num: int) -> Box:
+        order_type = await self._shelf.order_type(goods_id)
+        if not num and order_type is OrderType.ICHIBAN:
+            raise InvalidArgumentError("num", "Name the num: these goods are in numbered boxes.")
+        return await self._shelf.box(goods_id, num or 1)
+
+    async def _nums(self, wanted: WantedCard) -> list[int]:
+        """The boxes to try, one after the other."""
+        order_type = await self._shelf.order_type(wanted.goods_id)
+        if wanted.num or order_type is OrderType.INFINITE:
+            return [wanted.num or 1]
+        return await self._shelf.nums_left(wanted.goods_id)
+
+    async def _use_on(self, wanted: WantedCard, box: Box) -> Served:
+        for _ in range(_ATTEMPTS):
+            order = await self._cards.reserve(wanted, box) or await self._cards.taken(wanted)
+            served = await self._settled(order) if order else None
+            if served is not None:
+                return served
+        raise UnavailableError
+
+    async def _used_before(self, wanted: WantedCard) -> Served:
+        """What the same request drew before everything was sold out."""
+        order = await self._cards.taken(wanted)
+        served = await self._settled(order) if order else None
+        if served is not None:
+            return served
+        await self._shelf.box(wanted.goods_id, 1)  # GoodsNotFoundError: none was ever opened
+        if await self._shelf.have_ended(wanted.goods_id):
+            raise GoodsOffShelfError
+        raise SoldOutError(0)
+
+    async def _settled(self, order: Order) -> Served | None:
+        """None: this attempt was given up meanwhile; nothing was drawn."""
+        outcome = await self._fulfilment.settle(order)
+        if isinstance(outcome, Drew):
+            return await self._served(order, outcome)
+        if isinstance(outcome.refusal, ConflictError):
+            return None
+        raise outcome.refusal
+
+    async def _served(self, order: Order, drew: Drew) -> Served:
+        box = await self._shelf.box(order.goods_id, order.num)
+        draws = drew.draws or await self._past.read(box.pool_id, drew.first_seq, drew.places)
+        return Served(order.order_id, order.order_num, given(box, draws))

@@ -1,0 +1,160 @@
+"""
+One order, from reserved to its end: drawn, or released when it definitely drew nothing.
+
+Whatever breaks on the way leaves it reserved, and whoever comes next goes on from there: the same
+order sent again, or the sweeper. All of them use the attempt's one request id, so it draws once.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from services.common.errors import (
+    ConflictError,
+    GoodsOffShelfError,
+    KujiError,
+    OverloadedError,
+    PoolNotLoadedError,
+    SoldOutError,
+    UnavailableError,
+)
+from services.common.server import to_kuji_error
+from services.draw import fairness
+from services.draw.batcher import Batcher
+from services.draw.blindbox.orders import Order, Orders, Status
+from services.draw.blindbox.results import fresh_draws
+from services.draw.blindbox.shelf import Shelf
+from services.draw.drawer import refusal_of
+from services.draw.past import PastDraw
+from services.draw.pools import Pools
+from services.draw.store import Answer, DrawCode, Intent, PoolStore, Voided
+from services.draw.store import Status as PoolStatus
+
+# A pool knows a request id for 24 h; past this age, asking by it could draw a second time.
+DRAWABLE_S = 20 * 3600
+_NOTE_S = 1.0
+
+
+class Drew(NamedTuple):
+    """What an order drew; *draws* are given where they were made just now."""
+
+    first_seq: int
+    places: int
+    draws: Sequence[PastDraw] = ()
+
+
+class Released(NamedTuple):
+    """
+    The order drew nothing, and may be reserved again.
+
+    Args:
+        refusal: Why. ConflictError: this attempt was given up by somebody else.
+    """
+
+    refusal: KujiError
+
+
+class Fulfilment:
+    """Brings orders to their end."""
+
+    def __init__(
+        self, orders: Orders, shelf: Shelf, pools: Pools, batcher: Batcher, store: PoolStore
+    ) -> None:
+        self._orders = orders
+        self._shelf = shelf
+        self._pools = pools
+        self._batcher = batcher
+        self._store = store
+
+    async def settle(self, order: Order) -> Drew | Released:
+        """
+        Bring *order* to its end; the caller bounds the wait.
+
+        Raises:
+            UnavailableError, PoolNotLoadedError, or what a store raises: The outcome is not known;
+                it stays reserved.
+        """
+        if order.status == Status.DRAWN:
+            assert order.first_seq is not None
+            assert order.places is not None
+            return Drew(order.first_seq, order.places)
+        intent = await self._intent(order)
+        if order.age_s >= DRAWABLE_S:
+            return await self._look_up(order, intent)
+        return await self._draw(order, intent)
+
+    async def _intent(self, order: Order) -> Intent:
+        pool = await self._pools.of_id(order.pool_id)
+        user_id, request_id, draws = order.user_id, order.draw_request_id, order.draw_count
+        return Intent(
+            user_id,
+            request_id,
+            fairness.request_digest(user_id, request_id),
+            draws,
+            pool.roller.rolls(user_id, request_id, draws),
+        )
+
+    async def _draw(self, order: Order, intent: Intent) -> Drew | Released:
+        try:
+            drawing = await self._batcher.draw(order.pool_id, [intent])
+        except OverloadedError as shed:
+            return await self._give_up(order, intent, shed)
+        answer = drawing.answers[0]
+        match answer.code:
+            case DrawCode.DRAWN | DrawCode.REPLAYED:
+                draws = list(fresh_draws(order.pool_id, drawing, answer))
+                return await self._drawn(order, Drew(answer.first_seq, answer.places, draws))
+            case DrawCode.NOT_LOADED:
+                raise PoolNotLoadedError
+            case DrawCode.VOID:
+                return await self._released(order, ConflictError())
+        return await self._give_up(order, intent, await self._refusal(order, answer))
+
+    async def _look_up(self, order: Order, intent: Intent) -> Drew | Released:
+        """What became of an order that is too old to draw: the ledger or the records know."""
+        voided = await self._void(order, intent)
+        if voided.places:
+            return await self._drawn(order, Drew(*voided))
+        live = await self._store.inspect(order.pool_id)
+        if live is None:
+            raise PoolNotLoadedError
+        given_up = ConflictError()
+        if not await self._orders.release_recorded(order, live.seq, given_up):
+            raise UnavailableError
+        return Released(given_up)
+
+    async def _give_up(self, order: Order, intent: Intent, refusal: KujiError) -> Drew | Released:
+        """Release an order that was refused, unless somebody drew for it meanwhile."""
+        voided = await self._void(order, intent)
+        if voided.places:
+            return await self._drawn(order, Drew(*voided))
+        return await self._released(order, refusal)
+
+    async def _void(self, order: Order, intent: Intent) -> Voided:
+        try:
+            voided = await self._store.void(order.pool_id, intent.digest, intent.draws)
+        except OverloadedError as error:  # the store is full: it takes no void ones either
+            raise UnavailableError from error
+        if voided is None:
+            raise PoolNotLoadedError
+        return voided
+
+    async def _released(self, order: Order, refusal: KujiError) -> Released:
+        await self._orders.release(order, refusal)
+        return Released(refusal)
+
+    async def _drawn(self, order: Order, drew: Drew) -> Drew:
+        try:
+            async with asyncio.timeout(_NOTE_S):
+                await self._orders.note_drawn(order, drew.first_seq, drew.places)
+        except Exception as error:  # noqa: BLE001  # the recorder notes it too; it is drawn
+            to_kuji_error(error, "note_drawn")
+        return drew
+
+    async def _refusal(self, order: Order, answer: Answer) -> KujiError:
+        if answer.code is not DrawCode.NOT_ONGOING:
+            return refusal_of(answer)
+        has_ended = answer.detail == PoolStatus.ENDED
+        if has_ended and not await self._shelf.have_ended(order.goods_id):
+            return SoldOutError(0)
+        return GoodsOffShelfError()

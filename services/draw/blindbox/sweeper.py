@@ -1,0 +1,64 @@
+"""Brings what a crash or a lost answer left reserved to its end."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from prometheus_client import Counter
+
+from services.common.server import to_kuji_error
+from services.draw.blindbox.fulfilment import Drew, Fulfilment
+from services.draw.blindbox.orders import OLDEST, Cursor, Order, Orders
+
+log = structlog.get_logger()
+SWEPT = Counter("kuji_draw_swept_orders_total", "Orders found reserved for too long", ["outcome"])
+_AT_ONCE = 50
+_SETTLE_S = 10.0
+
+
+class Sweeper:
+    """
+    Settles orders that nobody is at any more; any number of them may do so at once.
+
+    Args:
+        after_s: An order reserved for longer is swept. It is safe to sweep one that somebody is
+            still at.
+    """
+
+    def __init__(self, orders: Orders, fulfilment: Fulfilment, after_s: float) -> None:
+        self._orders = orders
+        self._fulfilment = fulfilment
+        self._after_s = after_s
+
+    async def sweep(self) -> None:
+        """Try every such order once; what cannot be told yet stays for the next time."""
+        after = OLDEST
+        while page := await self._page(after):
+            await asyncio.gather(*[self._settle(order) for order in page])
+            after = Cursor(page[-1].reserved_at, page[-1].order_id)
+
+    async def sweep_while_running(self, every_s: float) -> None:
+        """Keep sweeping until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:  # noqa: BLE001  # it is logged, and the next sweep tries again
+                to_kuji_error(error, "sweep")
+            await asyncio.sleep(every_s)
+
+    async def _page(self, after: Cursor) -> Sequence[Order]:
+        return await self._orders.reserved_longer(self._after_s, after, _AT_ONCE)
+
+    async def _settle(self, order: Order) -> None:
+        outcome = await self._outcome(order)
+        SWEPT.labels(outcome).inc()
+        log.info("order swept", order_num=order.order_num, attempt=order.attempt, outcome=outcome)
+
+    async def _outcome(self, order: Order) -> str:
+        try:
+            async with asyncio.timeout(_SETTLE_S):
+                settled = await self._fulfilment.settle(order)
+        except Exception as error:  # noqa: BLE001  # it is logged, and the others are swept
+            to_kuji_error(error, "sweep")
+            return "left"
+        return "drawn" if isinstance(settled, Drew) else "released"
