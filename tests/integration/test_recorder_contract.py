@@ -2,13 +2,14 @@
 
 import asyncpg
 from google.protobuf import json_format
-from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
 from services.common.prize_code import prize_code
+from services.draw.configuration import config_of
 from services.draw.redis_store import RedisStore
 from services.draw.store import DrawCode
-from tests.support.draws import NO_BACKLOG_BOUND, intent, tickets
+from tests.support.blindbox import ItemSpec, insert_goods
+from tests.support.draws import NO_BACKLOG_BOUND, intent
 from tests.support.history import books, eventually, make_users, next_version, recording
 
 POOL_ID = 7
@@ -19,22 +20,17 @@ async def test_every_answer_of_the_draw_script_is_recorded_as_answered(
 ) -> None:
     """A box bought empty, last prize included: each row is what its buyer was told."""
     users = await make_users(postgres, 4)
-    document = pool_pb2.PoolConfig(
-        mode=pool_pb2.POOL_MODE_TICKETS,
-        status=pool_pb2.POOL_STATUS_OPEN,
-        prizes=[pool_pb2.PoolPrize(prize_id=id_, name=f"Prize {id_}") for id_ in (1, 2, 99)],
-    )
-    await postgres.execute(
-        "INSERT INTO pools (id, mode, seed_commitment) VALUES ($1, 'tickets', $2)",
-        POOL_ID,
-        b"\1" * 32,
-    )
+    last_prize = ItemSpec(stock=1, is_last_prize=True)
+    shelf = await insert_goods(postgres, ItemSpec(stock=6), ItemSpec(stock=6), last_prize)
+    box = await shelf.open_box(POOL_ID, b"\1" * 32)
+    for user in users:
+        await shelf.order(box, f"{user}", user, 3)
     store = RedisStore(redis, NO_BACKLOG_BOUND)
     version = await next_version(postgres)
     await store.configure(
-        POOL_ID, 0, version, tickets(6, 6, last_prize=True), json_format.MessageToJson(document)
+        POOL_ID, 0, version, config_of(box.config), json_format.MessageToJson(box.config)
     )
-    intents = [intent(user, "r", draws=3, pool_id=POOL_ID) for user in users]
+    intents = [intent(user, f"order:{user}", draws=3, pool_id=POOL_ID) for user in users]
     drawing = await store.draw(POOL_ID, intents)
     assert [DrawCode.DRAWN] * 4 == [answer.code for answer in drawing.answers]
     told = [
@@ -55,6 +51,6 @@ async def test_every_answer_of_the_draw_script_is_recorded_as_answered(
         " ORDER BY r.seq"
     )
     assert [
-        (*outcome, prize_code(POOL_ID, seq, tag), f"Prize {outcome[1]}")
+        (*outcome, prize_code(POOL_ID, seq, tag), "A mug")
         for seq, (*outcome, tag) in enumerate(told, 1)
     ] == [tuple(row) for row in rows]

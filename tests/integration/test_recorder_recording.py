@@ -14,6 +14,7 @@ from services.common.ledger import ConfigEntry, PrizeUnits, ledger_key
 from services.common.prize_code import prize_code
 from services.history.feed import FEED_CHANNEL
 from services.history.recorder import metrics
+from tests.support.blindbox import ItemSpec
 from tests.support.history import (
     PPB,
     START_MS,
@@ -29,6 +30,7 @@ from tests.support.history import (
     recording,
     until_recorded,
 )
+from tests.support.shop import open_shop
 
 Outcomes = list[tuple[int, int]]
 
@@ -360,18 +362,33 @@ async def test_recorder_says_how_far_it_got_when_it_could_not_before(
 async def test_blind_box_is_recorded_without_an_activity(
     postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
 ) -> None:
-    """A pool without an activity has its draws and winners too."""
-    (user,) = await make_users(postgres, 1)
-    await postgres.execute(
-        "INSERT INTO pools (id, mode, seed_commitment) VALUES (99, 'tickets', $1)", b"\1" * 32
-    )
-    writer = LedgerWriter(redis, 99)
-    await writer.configure(await next_version(postgres), [PrizeSpec(5)])
-    await writer.draw([(user, 5)])
+    """A pool without an activity has its draws, winners and counts too."""
+    shop = await open_shop(postgres, redis, ItemSpec(stock=3))
+    box = await shop.open_box()
+    await shop.buy(box, 7, 2)
+    (prize_id,) = box.prize_ids
+
+    async def is_recorded() -> bool:
+        return (await books(postgres, box.pool_id)).won_counts == {prize_id: 2}
+
     async with recording(postgres_dsn, redis_url):
-        await until_recorded(postgres, writer)
-    winner = await postgres.fetchrow("SELECT activity_id, prize_id FROM winners")
-    assert (None, 5) == tuple(winner)
+        await eventually(is_recorded)
+    found = await books(postgres, box.pool_id)
+    wins = [(1, 1, prize_id), (2, 2, prize_id)]
+    assert (wins, (2, 2, 1, 2)) == (found.wins, found.counters)
+    assert [None] * 2 == [row[0] for row in await postgres.fetch("SELECT activity_id FROM winners")]
+
+
+async def test_blind_box_that_gave_nothing_halts_its_pool(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """Every draw of a box wins; a miss is never taken for one."""
+    shop = await open_shop(postgres, redis, ItemSpec())
+    box = await shop.open_box()
+    writer = LedgerWriter(redis, box.pool_id, version=box.version)
+    await writer.draw([(7, 0)])
+    async with recording(postgres_dsn, redis_url):
+        assert "is a miss" in await until_halted(postgres, box.pool_id)
 
 
 async def test_units_json_names_every_prize(

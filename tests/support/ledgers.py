@@ -21,7 +21,15 @@ from services.draw.configuration import config_of, document_of
 from services.draw.redis_store import RedisStore
 from services.draw.seeds import SeedCipher
 from services.draw.selection import PPB
-from services.draw.store import Answer, ConfigureCode, Configured, DrawCode, Intent, Stock
+from services.draw.store import (
+    UNLIMITED,
+    Answer,
+    ConfigureCode,
+    Configured,
+    DrawCode,
+    Intent,
+    Stock,
+)
 from services.history.recorder.writer import record
 from tests.support.draw_service import SEED_KEY
 from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent
@@ -76,7 +84,7 @@ class Campaign:
         """Note what a publication left."""
         await self.postgres.executemany(
             "UPDATE prizes SET total_count = $2 WHERE id = $1",
-            [(stock.prize_id, max(0, stock.units)) for stock in stocks],
+            [(stock.prize_id, _kept(stock.units)) for stock in stocks],
         )
 
     async def configure(self) -> Configured:
@@ -197,6 +205,11 @@ async def open_campaign(
     return campaign
 
 
+def _kept(units: int) -> int:
+    """total_count, which is limited in lotteries: unlimited units are more than are drawn."""
+    return 1_000_000_000 if units == UNLIMITED else units
+
+
 async def add_prize(campaign: Campaign, **fields: Any) -> int:
     """Put one more prize into the configuration; its id."""
     given = {"name": "Bear", "units": 100, "weight": PPB // 10, "enabled": True, **fields}
@@ -206,7 +219,7 @@ async def add_prize(campaign: Campaign, **fields: Any) -> int:
         campaign.activity_id,
         campaign.pool_id,
         given["name"],
-        max(0, given["units"]),
+        _kept(given["units"]),
         given["weight"],
     )
     campaign.config.prizes.add(prize_id=prize_id, **given)

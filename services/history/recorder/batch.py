@@ -136,7 +136,8 @@ def build_batch(
         gaps: Known gaps of the ledger.
 
     Raises:
-        LedgerViolationError: A seq is missing or comes twice, or a prize is unknown.
+        LedgerViolationError: A seq is missing or comes twice, a prize is unknown, or a blind box
+            gave nothing.
     """
     batch = Batch(pool_id, position)
     skips = {gap.first_seq: gap.last_seq + 1 for gap in gaps}
@@ -172,6 +173,8 @@ def _add_draws(batch: Batch, entry: DrawEntry, config: HeldConfig) -> None:
             prize_name = win.prize_name
             batch.wins.append(win)
             batch.won_units[draw.prize_id] += 1
+        elif config.activity_id is None:
+            raise LedgerViolationError(f"pool {batch.pool_id}: draw {seq} of a blind box is a miss")
         batch.rows.append(
             (
                 batch.pool_id,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from services.common.ledger import DrawEntry, Entry, decode_entry
 from services.history.recorder.batch import Position
 from services.history.recorder.configs import HeldConfig
+from services.history.recorder.order_items import BoxMemory
 
 RawEntry = tuple[bytes, Mapping[bytes, bytes]]
 _CONFIGS_KEPT = 16
@@ -30,6 +31,7 @@ class HeldPool:
         waiting: Entries read, but not taken for a batch.
         waiting_draws: Draws in them.
         configs: Configurations by version, some of those that hold or held.
+        box: The box that it is, if it is one.
         oldest_ms: Drawing time of the oldest draw in the batch in hand; 0: none in hand.
         trimmed_to: Where the stream was last cut.
         is_writing: Whether a task works on *waiting*.
@@ -42,6 +44,7 @@ class HeldPool:
     waiting: deque[_Waiting] = field(default_factory=deque)
     waiting_draws: int = 0
     configs: dict[int, HeldConfig] = field(default_factory=dict)
+    box: BoxMemory = field(default_factory=BoxMemory)
     oldest_ms: int = 0
     trimmed_to: int = 0
     is_writing: bool = False

@@ -24,11 +24,12 @@ SELECT count(*) FROM pools WHERE halted_reason <> '';
 UPDATE pools SET halted_reason = :reason WHERE id = :pool_id AND halted_reason = '';
 
 -- name: lock_pool(pool_id)^
--- How far the pool is recorded; nobody else moves it until the end of the transaction.
+-- How far the pool is recorded; nobody else moves it until the end of the transaction. Orders of
+-- the pool, which refer to it, may come in meanwhile.
 SELECT version, recorded_seq, recorded_version, wins, halted_reason
 FROM pools
 WHERE id = :pool_id
-FOR UPDATE;
+FOR NO KEY UPDATE;
 
 -- name: pool_configs(pool_id, versions)
 SELECT version, config::text AS config
@@ -96,6 +97,37 @@ SET won_count = won_count + won.units
 FROM unnest(:ids::bigint[], :wins::integer[]) AS won (id, units)
 WHERE prizes.id = won.id AND prizes.pool_id = :pool_id
 RETURNING prizes.id;
+
+-- name: box_items(pool_id)
+-- What the box's prizes are; none where the pool is no box.
+SELECT boxes.goods_id, boxes.num, prizes.id AS prize_id, goods_items.id AS goods_item_id,
+       goods_items.shang_id
+FROM boxes
+JOIN prizes ON prizes.pool_id = boxes.pool_id
+JOIN goods_items ON goods_items.id = prizes.goods_item_id
+WHERE boxes.pool_id = :pool_id;
+
+-- name: orders_of_draws(request_ids)
+SELECT id, draw_request_id, pool_id, user_id, order_type, status
+FROM orders
+WHERE draw_request_id = ANY(:request_ids::text[]);
+
+-- name: mark_drawn(ids, first_seqs, places)!
+-- The draw service marks its orders too, one at a time; whoever is first.
+UPDATE orders
+SET status = 'drawn', first_seq = drew.first_seq, places = drew.places, updated_at = now()
+FROM unnest(:ids::bigint[], :first_seqs::bigint[], :places::smallint[])
+    AS drew (id, first_seq, places)
+WHERE orders.id = drew.id AND orders.status = 'reserved';
+
+-- name: count_items(goods_id, shang_ids, counts)
+-- Raises the goods' counter (shang_id 0) and those of its levels, and gives them. Give the levels
+-- in order: boxes of the same goods then wait for each other, and never in a circle.
+INSERT INTO item_counters AS counter (goods_id, shang_id, items)
+SELECT :goods_id::bigint, given.*
+FROM unnest(:shang_ids::bigint[], :counts::bigint[]) AS given
+ON CONFLICT (goods_id, shang_id) DO UPDATE SET items = counter.items + excluded.items
+RETURNING shang_id, items;
 
 -- name: touch_users(ids, drawn_ats)!
 -- Give the ids in order, on a connection that plans by key (see connections.py): two pools

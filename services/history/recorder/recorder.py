@@ -107,12 +107,19 @@ class Recorder:
                 await self._refresh(held, locks)
                 refresh_at = time.monotonic() + self._settings.refresh_s
                 self._backoff_s = _BACKOFF_S[0]
-            for pool in await self._reader.read(held.values()):
+            fresh = await self._reader.read(held.values())
+            for pool in fresh:
                 if not pool.is_writing:
                     pool.is_writing = True
                     writers.create_task(self._write_down(pool))
+            await self._gather(fresh)
         for pool in held.values():
             pool.forget_waiting()
+
+    async def _gather(self, fresh: Sequence[HeldPool]) -> None:
+        """Let further entries come, where those just read would make small batches."""
+        if fresh and all(pool.waiting_draws < self._settings.batch_draws for pool in fresh):
+            await asyncio.sleep(self._settings.gather_s)
 
     async def _refresh(self, held: dict[int, HeldPool], locks: PoolLocks) -> None:
         lost = [pool.pool_id for pool in held.values() if pool.is_lost and not pool.is_writing]
@@ -140,7 +147,7 @@ class Recorder:
     async def _record_batch(self, pool: HeldPool) -> None:
         entries = pool.take(self._settings.batch_draws)
         async with self._postgres.acquire() as connection:
-            recorded = await record(connection, pool.pool_id, entries, pool.configs)
+            recorded = await record(connection, pool.pool_id, entries, pool.configs, pool.box)
         pool.forget_old_configs()
         metrics.DRAWS.inc(recorded.draws)
         metrics.BATCH_DRAWS.observe(recorded.draws)

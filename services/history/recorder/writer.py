@@ -21,6 +21,7 @@ from services.history.recorder.batch import (
     versions_in,
 )
 from services.history.recorder.configs import HeldConfig, held_config, units_json
+from services.history.recorder.order_items import BoxMemory, add_order_items
 from services.history.recorder.repair import repair
 
 _queries = load_queries(__file__)
@@ -49,7 +50,11 @@ class Recorded(NamedTuple):
 
 
 async def record(
-    connection: Connection, pool_id: int, entries: Sequence[Entry], configs: Configs
+    connection: Connection,
+    pool_id: int,
+    entries: Sequence[Entry],
+    configs: Configs,
+    box: BoxMemory | None = None,
 ) -> Recorded:
     """
     Write what is not recorded of *entries*, all or nothing.
@@ -59,6 +64,7 @@ async def record(
         pool_id: The pool.
         entries: Consecutive entries of its ledger; recorded ones are skipped.
         configs: Configurations by version; those that come up are added.
+        box: What is known of the pool's box; asked for when it is needed.
 
     Raises:
         LedgerViolationError: The entries do not follow what is recorded.
@@ -72,7 +78,9 @@ async def record(
         await _load_configs(connection, pool_id, fresh, configs)
         gaps = await _load_gaps(connection, pool_id, position) if has_gap(fresh, position) else ()
         batch = build_batch(pool_id, position, fresh, configs, gaps)
-        win_no = await _write(connection, batch, pool)
+        await _write(connection, batch, pool["version"])
+        await _add_order_items(connection, batch, fresh, box or BoxMemory())
+        win_no = await _add_winners(connection, batch, pool["wins"]) if batch.wins else None
     return Recorded(batch.end, len(batch.rows), win_no, batch.oldest_ms)
 
 
@@ -103,9 +111,9 @@ async def _load_gaps(connection: Connection, pool_id: int, position: Position) -
     return [Gap(row["first_seq"], row["last_seq"]) async for row in rows]
 
 
-async def _write(connection: Connection, batch: Batch, pool: asyncpg.Record) -> int | None:
+async def _write(connection: Connection, batch: Batch, known_version: int) -> None:
     if batch.configs:
-        await _add_versions(connection, batch, pool["version"])
+        await _add_versions(connection, batch, known_version)
     if batch.rows:
         await connection.copy_records_to_table(
             "lottery_records", records=batch.rows, columns=RECORD_COLUMNS
@@ -115,9 +123,6 @@ async def _write(connection: Connection, batch: Batch, pool: asyncpg.Record) -> 
     if batch.wins:
         await _count_prizes(connection, batch)
     await _advance(connection, batch)
-    if not batch.wins:
-        return None
-    return await _add_winners(connection, batch, pool["wins"])
 
 
 async def _add_versions(connection: Connection, batch: Batch, known_version: int) -> None:
@@ -148,8 +153,6 @@ async def _touch_users(connection: Connection, batch: Batch) -> None:
 
 
 async def _count_prizes(connection: Connection, batch: Batch) -> None:
-    if batch.wins[0].activity_id is None:
-        return
     won = batch.won_units
     rows = _queries.count_prizes(
         connection, pool_id=batch.pool_id, ids=list(won), wins=list(won.values())
@@ -169,6 +172,16 @@ async def _advance(connection: Connection, batch: Batch) -> None:
         wins=len(batch.wins),
         users=batch.new_users,
     )
+
+
+async def _add_order_items(
+    connection: Connection, batch: Batch, entries: Sequence[Entry], memory: BoxMemory
+) -> None:
+    if not batch.wins or batch.wins[0].activity_id is not None:
+        return
+    box = await memory.of(connection, batch.pool_id)
+    if box is not None:
+        await add_order_items(connection, box, batch, entries)
 
 
 def _columns(wins: Sequence[Win]) -> dict[str, Any]:
