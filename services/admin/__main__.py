@@ -12,7 +12,7 @@ async def run(settings: AdminSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with open_admin(settings) as admin, asyncio.TaskGroup() as background:
         background.create_task(admin.finisher.run())
-        await serve_until_stopped([admin.bound], admin.verifier, settings)
+        await serve_until_stopped(admin.bounds, admin.verifier, settings)
         admin.finisher.stop()
 
 

@@ -1,17 +1,26 @@
 """The admin service, put together from its settings."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from types import ModuleType
 
 import grpc
-from kuji.admin.v1 import admin_pb2
+from kuji.admin.v1 import admin_pb2, goods_pb2
 
 from services.admin.activities import Activities
 from services.admin.blocks import Blocks
 from services.admin.editor import Editor
-from services.admin.finisher import Finisher
+from services.admin.finisher import Chore, Finisher
+from services.admin.goods.boxes import Boxes
+from services.admin.goods.cards import Cards
+from services.admin.goods.goods import AllGoods
+from services.admin.goods.items import Items
+from services.admin.goods.servicer import GoodsServicer
+from services.admin.goods.shangs import Shangs
+from services.admin.goods.store import GoodsStore
+from services.admin.goods.upkeep import BoxUpkeep
 from services.admin.prizes import Prizes
 from services.admin.publisher import PoolPublisher
 from services.admin.records import RecordsExport
@@ -19,7 +28,6 @@ from services.admin.service_token import ServiceToken
 from services.admin.servicer import AdminServicer
 from services.admin.settings import AdminSettings
 from services.admin.statistics import StatisticsReader
-from services.admin.store import Store
 from services.admin.timekeeping import DayShift, Ending
 from services.common.postgres import open_pool
 from services.common.server import Bound
@@ -33,7 +41,7 @@ _CHANNEL_OPTIONS = (("grpc.max_reconnect_backoff_ms", 1000),)
 class Admin:
     """The parts of a running admin service; run() the finisher beside the server."""
 
-    bound: Bound
+    bounds: Sequence[Bound]
     verifier: TokenVerifier
     finisher: Finisher
 
@@ -48,15 +56,15 @@ async def open_admin(settings: AdminSettings) -> AsyncIterator[Admin]:
     ):
         token = ServiceToken(auth, "admin", settings.service_secret.get_secret_value())
         publisher = PoolPublisher(draw, token, settings.publish_timeout_s)
-        yield _admin(settings, Store(pool), publisher, TokenVerifier(fetch_jwks_from(auth)))
+        yield _admin(settings, GoodsStore(pool), publisher, TokenVerifier(fetch_jwks_from(auth)))
 
 
 def _admin(
-    settings: AdminSettings, store: Store, publisher: PoolPublisher, verifier: TokenVerifier
+    settings: AdminSettings, store: GoodsStore, publisher: PoolPublisher, verifier: TokenVerifier
 ) -> Admin:
     editor = Editor(store, publisher, settings.catch_up_timeout_s)
     grace = timedelta(seconds=settings.finish_grace_s)
-    servicer = AdminServicer(
+    admin = AdminServicer(
         Activities(store, editor, grace),
         Prizes(store, editor),
         Blocks(store, publisher),
@@ -64,8 +72,21 @@ def _admin(
         RecordsExport(store),
         store,
     )
+    chores: list[Chore] = [Ending(store, grace), DayShift(store), BoxUpkeep(store)]
     return Admin(
-        bound=Bound(servicer, admin_pb2.DESCRIPTOR.services_by_name["AdminService"]),
+        bounds=[
+            _bound(admin, admin_pb2, "AdminService"),
+            _bound(_goods(store, editor), goods_pb2, "GoodsService"),
+        ],
         verifier=verifier,
-        finisher=Finisher(editor, [Ending(store, grace), DayShift(store)], settings.finish_every_s),
+        finisher=Finisher(editor, chores, settings.finish_every_s),
     )
+
+
+def _goods(store: GoodsStore, editor: Editor) -> GoodsServicer:
+    boxes = Boxes(store, editor)
+    return GoodsServicer(AllGoods(store, boxes), Shangs(store), Items(store), boxes, Cards(store))
+
+
+def _bound(servicer: object, module: ModuleType, name: str) -> Bound:
+    return Bound(servicer, module.DESCRIPTOR.services_by_name[name])

@@ -10,14 +10,14 @@ class AdminSettings(ServiceSettings):
     Settings of the admin service.
 
     Args:
-        postgres_dsn: Where activities, prizes and the audit log live.
+        postgres_dsn: Where activities, goods and the audit log live.
         auth_address: host:port of the auth service: keys, and this service's token.
         draw_address: host:port of the draw service: the live pools.
         service_secret: What makes this process a service in the eyes of auth.
         publish_timeout_s: Bound of one call to the draw service.
         catch_up_timeout_s: Bound of the wait for the recorder after a conflict.
         finish_grace_s: How long after its end an activity can still be extended.
-        finish_every_s: Pause between two looks for activities that are over.
+        finish_every_s: Pause between two looks for what is over, or behind.
     """
 
     postgres_dsn: str

@@ -232,16 +232,16 @@ class Store:
 
     async def activities(self, page: Page) -> list[Activity]:
         """One page, newest first, and one row more where there is one."""
-        return [_activity(row) async for row in _queries.activities(self._pool, **_window(page))]
+        return [_activity(row) async for row in _queries.activities(self._pool, **window(page))]
 
     async def prizes(self, activity_id: int, page: Page) -> list[Prize]:
         """One page of live prizes by id, and one row more; activity_id 0: of all activities."""
-        rows = _queries.prizes(self._pool, activity_id=activity_id, **_window(page))
+        rows = _queries.prizes(self._pool, activity_id=activity_id, **window(page))
         return [_prize(row) async for row in rows]
 
     async def blocks(self, user_id: int, page: Page) -> list[Block]:
         """One page of the blocks that hold, newest first, and one row more; user 0: of all."""
-        rows = _queries.blocks(self._pool, user_id=user_id, **_window(page))
+        rows = _queries.blocks(self._pool, user_id=user_id, **window(page))
         return [_block(row) async for row in rows]
 
     async def overdue_pools(self, grace: timedelta) -> list[int]:
@@ -262,11 +262,12 @@ class Store:
 
     async def audit_log(self, page: Page) -> list[AuditEntry]:
         """One page, newest first, and one row more where there is one."""
-        rows = _queries.audit_log(self._pool, **_window(page))
+        rows = _queries.audit_log(self._pool, **window(page))
         return [_audit_entry(row) async for row in rows]
 
 
-def _window(page: Page) -> dict[str, int]:
+def window(page: Page) -> dict[str, int]:
+    """The page as a statement takes it, one row longer: that row tells of a further page."""
     return {"row_limit": page.size + 1, "row_offset": page.offset}
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.api import httpbody_pb2
 from google.protobuf.json_format import MessageToJson
-from kuji.admin.v1 import admin_pb2, admin_pb2_grpc
+from kuji.admin.v1 import admin_pb2, admin_pb2_grpc, goods_pb2, goods_pb2_grpc
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 from kuji.draw.v1 import pool_pb2
 
@@ -115,7 +115,7 @@ class LivePool:
         won = self.won.get(prize.prize_id, 0)
         if prize.retired:
             return won
-        if prize.units < won:
+        if 0 <= prize.units < won:
             raise UnitsBelowWonError(prize.prize_id, won)
         return prize.units
 
@@ -129,7 +129,9 @@ class LivePool:
         """One a prize."""
         return [
             pool_pb2.PrizeStock(
-                prize_id=prize_id, units=units, remaining=units - self.won.get(prize_id, 0)
+                prize_id=prize_id,
+                units=units,
+                remaining=-1 if units < 0 else units - self.won.get(prize_id, 0),
             )
             for prize_id, units in self.units.items()
         ]
@@ -234,21 +236,28 @@ class FakePools:
 
 
 class Caller:
-    """A client of AdminService with one person's token."""
+    """A client of the admin service with one person's token."""
 
     def __init__(self, channel: grpc.aio.Channel, token: str | None) -> None:
-        self._stub = admin_pb2_grpc.AdminServiceStub(channel)
+        self._stubs = {
+            "admin": admin_pb2_grpc.AdminServiceStub(channel),
+            "goods": goods_pb2_grpc.GoodsServiceStub(channel),
+        }
         self._metadata = [] if token is None else [("authorization", f"Bearer {token}")]
 
     async def __call__(self, request: Any) -> Any:
         """Send *request* to the method that its type names; grpc.aio.AioRpcError on failure."""
-        method = getattr(self._stub, type(request).__name__.removesuffix("Request"))
+        method = self._method(request)
         return await method(request, timeout=8, metadata=self._metadata)
 
     async def read(self, request: Any) -> list[Any]:
         """All that the stream of *request*'s method gives; grpc.aio.AioRpcError on failure."""
-        method = getattr(self._stub, type(request).__name__.removesuffix("Request"))
+        method = self._method(request)
         return [message async for message in method(request, timeout=8, metadata=self._metadata)]
+
+    def _method(self, request: Any) -> Any:
+        file = "goods" if request.DESCRIPTOR.file is goods_pb2.DESCRIPTOR else "admin"
+        return getattr(self._stubs[file], type(request).__name__.removesuffix("Request"))
 
 
 @dataclass
@@ -288,6 +297,41 @@ class World:
         )
         return response.prize
 
+    async def goods(self, **fields: Any) -> goods_pb2.Goods:
+        """New goods on the shelf, ichiban unless told otherwise."""
+        given = {"title": "Spring box", "type": "ichiban", "price": "9.90", **fields}
+        response: goods_pb2.CreateGoodsResponse = await self.admin(
+            goods_pb2.CreateGoodsRequest(**given)
+        )
+        return response.goods
+
+    async def shang(self, goods_id: int, **fields: Any) -> goods_pb2.Shang:
+        """A new level, "A" unless told otherwise."""
+        request = goods_pb2.CreateShangRequest(goods_id=goods_id, **{"title": "A", **fields})
+        response: goods_pb2.CreateShangResponse = await self.admin(request)
+        return response.shang
+
+    async def item(self, shang: goods_pb2.Shang, **fields: Any) -> goods_pb2.GoodsItem:
+        """A new item of this level."""
+        given = {"title": "Mug", "goods_id": shang.goods_id, "shang_id": shang.shang_id, **fields}
+        response: goods_pb2.CreateGoodsItemResponse = await self.admin(
+            goods_pb2.CreateGoodsItemRequest(**given)
+        )
+        return response.item
+
+    async def open(self, goods_id: int, count: int = 1) -> list[int]:
+        """The numbers of as many further boxes."""
+        request = goods_pb2.OpenBoxesRequest(goods_id=goods_id, count=count)
+        response: goods_pb2.OpenBoxesResponse = await self.admin(request)
+        return list(response.nums)
+
+    async def boxed(self, count: int = 1, stock: int = 5, **fields: Any) -> goods_pb2.Goods:
+        """Goods with one item of *stock* units, and *count* boxes."""
+        goods = await self.goods(**fields)
+        await self.item(await self.shang(goods.goods_id), stock=stock)
+        await self.open(goods.goods_id, count)
+        return goods
+
     async def record(self, pool_id: int, prize_id: int = 0, count: int = 1) -> None:
         """Bring *count* draws that won *prize_id*, or missed (0), into Postgres' counters."""
         wins = count if prize_id else 0
@@ -322,7 +366,10 @@ class World:
 
     async def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows that a change may touch."""
-        tables = ("pools", "activities", "prizes", "blocks", "audit_log")
+        tables = (
+            *("pools", "activities", "prizes", "blocks", "audit_log"),
+            *("goods", "shangs", "goods_items", "boxes", "item_cards"),
+        )
         return {
             table: [tuple(row) for row in await self.postgres.fetch(f"TABLE {table}")]
             for table in tables
@@ -352,8 +399,8 @@ async def auth_server(auth: FakeAuth) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _server(bound: Bound, verifier: TokenVerifier) -> AsyncIterator[str]:
-    server, port, _ = build_server([bound], verifier, ServiceSettings(listen="127.0.0.1:0"))
+async def _server(bounds: Sequence[Bound], verifier: TokenVerifier) -> AsyncIterator[str]:
+    server, port, _ = build_server(bounds, verifier, ServiceSettings(listen="127.0.0.1:0"))
     await server.start()
     try:
         yield f"127.0.0.1:{port}"
@@ -371,7 +418,7 @@ async def open_world(postgres: asyncpg.Pool, dsn: str, **settings: Any) -> Async
         auth_server(auth) as auth_address,
         grpc.aio.insecure_channel(auth_address) as auth_channel,
         _server(
-            Bound(pools, pool_service), TokenVerifier(fetch_jwks_from(auth_channel))
+            [Bound(pools, pool_service)], TokenVerifier(fetch_jwks_from(auth_channel))
         ) as draw_address,
         open_admin(
             AdminSettings(
@@ -382,7 +429,7 @@ async def open_world(postgres: asyncpg.Pool, dsn: str, **settings: Any) -> Async
                 **{"service_secret": SECRET, **settings},
             )
         ) as admin,
-        _server(admin.bound, admin.verifier) as address,
+        _server(admin.bounds, admin.verifier) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
         caller = Caller(channel, auth.token(1, "boss", "admin"))
