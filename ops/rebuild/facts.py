@@ -9,6 +9,7 @@ import msgpack
 from google.protobuf import json_format
 from kuji.draw.v1 import pool_pb2
 
+from services.common.orders import draw_request_id
 from services.common.postgres import Connection, load_queries
 from services.draw.fairness import request_digest
 
@@ -98,8 +99,7 @@ async def packed_requests(
     connection: Connection, pool_id: int, now_ms: int
 ) -> AsyncIterator[list[tuple[int, bytes, bytes]]]:
     """The request ids of today and yesterday (UTC), some at a time: day, digest, what it drew."""
-    since_ms = (now_ms // DAY_MS - 1) * DAY_MS
-    async for rows in _chunks(connection, _queries.requests.sql, pool_id, since_ms):
+    async for rows in _chunks(connection, _queries.requests.sql, pool_id, _since_ms(now_ms)):
         yield [
             (
                 row["day"],
@@ -108,6 +108,28 @@ async def packed_requests(
             )
             for row in rows
         ]
+
+
+async def packed_voids(
+    connection: Connection, pool_id: int, now_ms: int
+) -> AsyncIterator[list[tuple[int, bytes, bytes]]]:
+    """The request ids of orders' attempts that were given up, likewise; all count as of today."""
+    today, since_ms = now_ms // DAY_MS, _since_ms(now_ms)
+    async for rows in _chunks(connection, _queries.void_attempts.sql, pool_id, since_ms):
+        yield [
+            (
+                today,
+                request_digest(row["user_id"], draw_request_id(row["order_num"], attempt)),
+                msgpack.packb([0, 0, row["draw_count"]]),
+            )
+            for row in rows
+            for attempt in range(1, row["attempts"] + 1)
+        ]
+
+
+def _since_ms(now_ms: int) -> int:
+    """The start of yesterday (UTC)."""
+    return (now_ms // DAY_MS - 1) * DAY_MS
 
 
 async def _chunks(connection: Connection, query: str, *arguments: int) -> AsyncIterator[list[Any]]:
@@ -128,7 +150,12 @@ async def pool_ids(connection: Connection) -> list[int]:
 
 
 async def note_gap(connection: Connection, pool_id: int, first_seq: int, last_seq: int) -> None:
-    """Note that these places are never used; recording goes on after them."""
+    """
+    Note that these places are never used; recording goes on after them.
+
+    Orders that were told places in it are reserved again.
+    """
+    await _queries.reopen_orders(connection, pool_id=pool_id, seq=first_seq - 1)
     await _queries.add_gap(
         connection, pool_id=pool_id, first_seq=first_seq, last_seq=last_seq, reason="rebuild"
     )

@@ -5,10 +5,11 @@ SELECT id FROM pools ORDER BY id;
 
 -- name: lock_pool(pool_id)^
 -- Held to the end of the transaction: neither the recorder nor an operator's change comes between.
+-- Orders of the pool, which refer to it, may come in meanwhile.
 SELECT version, recorded_seq
 FROM pools
 WHERE id = :pool_id
-FOR UPDATE;
+FOR NO KEY UPDATE;
 
 -- name: newest_config(pool_id)^
 SELECT version, config::text AS config, units::text AS units
@@ -85,6 +86,24 @@ SELECT user_id, request_id, min(seq) AS first_seq, count(*) AS places,
 FROM lottery_records
 WHERE pool_id = :pool_id AND created_at >= to_timestamp(:since_ms::bigint / 1000.0)
 GROUP BY user_id, request_id, created_at;
+
+-- name: void_attempts(pool_id, since_ms)
+-- Orders of which so many attempts were given up: what is still under way for these draws nothing.
+SELECT user_id, order_num, draw_count, attempts
+FROM (
+    SELECT user_id, order_num, draw_count, updated_at,
+           CASE status WHEN 'released' THEN attempt ELSE attempt - 1 END AS attempts
+    FROM orders
+    WHERE pool_id = :pool_id
+) AS given_up
+WHERE attempts > 0 AND updated_at >= to_timestamp(:since_ms::bigint / 1000.0);
+
+-- name: reopen_orders(pool_id, seq)!
+-- Orders whose draws were answered and not recorded: they draw anew, for whoever asks first, their
+-- shop or the sweeper.
+UPDATE orders
+SET status = 'reserved', first_seq = NULL, places = NULL, updated_at = now()
+WHERE pool_id = :pool_id AND status = 'drawn' AND first_seq > :seq;
 
 -- name: add_gap(pool_id, first_seq, last_seq, reason)!
 INSERT INTO ledger_gaps (pool_id, first_seq, last_seq, reason)

@@ -18,6 +18,8 @@ from redis.asyncio import Redis
 from ops.rebuild import facts
 from ops.rebuild.facts import Recorded, Standing
 from ops.rebuild.publication import now_ms, publish
+from services.admin.goods.pool_config import box_pool_config
+from services.admin.goods.store import GoodsRows
 from services.admin.pool_config import pool_config
 from services.admin.store import Rows
 from services.common.ledger import ledger_key
@@ -126,11 +128,13 @@ class Rebuilder:
         async for users in facts.packed_users(connection, pool_id):
             await self._hset(pool_id, "users", dict(users))
             on_progress(len(users))
-        async for requests in facts.packed_requests(connection, pool_id, await now_ms(self._redis)):
-            for half in (0, 1):
-                fields = {digest: drew for day, digest, drew in requests if day % 2 == half}
-                await self._hset(pool_id, f"req:{half}", fields)
-            on_progress(len(requests))
+        moment = await now_ms(self._redis)
+        for read in (facts.packed_voids, facts.packed_requests):
+            async for requests in read(connection, pool_id, moment):
+                for half in (0, 1):
+                    fields = {digest: drew for day, digest, drew in requests if day % 2 == half}
+                    await self._hset(pool_id, f"req:{half}", fields)
+                on_progress(len(requests))
         await Rows(connection).keep_blocks()
         await self._store.set_blocks(pool_id, await facts.active_blocks(connection))
 
@@ -156,7 +160,11 @@ async def _wanted(
     """The newest configuration: as it is recorded; if it is not, as the administration has it."""
     if standing.config is not None and standing.version >= recorded.version:
         return standing.config
-    rows = Rows(connection)
+    rows = GoodsRows(connection)
+    box = await rows.box_of_pool(pool_id)
+    if box is not None:
+        goods = await rows.goods(box.goods_id)
+        return box_pool_config(goods, box, await rows.box_prizes(pool_id))
     activity = await rows.activity_of_pool(pool_id)
     prizes = await rows.prizes_of_pools([pool_id])
     return pool_config(activity, prizes, datetime.now(UTC))

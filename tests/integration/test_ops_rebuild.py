@@ -5,14 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
-import msgpack
 import pytest
 from redis.asyncio import Redis
 
 from ops.rebuild import facts, rebuilder
-from ops.rebuild.rebuilder import GAP_DRAWS, Outcome, Rebuilder, RebuildError
+from ops.rebuild.rebuilder import GAP_DRAWS, Outcome, RebuildError
 from services.admin.store import Rows
-from services.draw.books.collector import Auditor
 from services.draw.past import PastDraws
 from services.draw.redis_store import RedisStore, key
 from services.draw.selection import PPB
@@ -30,48 +28,9 @@ from tests.support.ledgers import (
     add_prize,
     open_campaign,
 )
+from tests.support.rebuilds import findings, lose_and_rebuild, memory, rebuild
 
 _HOUR_MS = 3_600_000
-
-
-async def _rebuild(campaign: Campaign) -> Outcome:
-    return await Rebuilder(campaign.postgres, campaign.redis).rebuild(
-        campaign.pool_id, lambda _: None
-    )
-
-
-async def _lose_and_rebuild(campaign: Campaign) -> None:
-    await campaign.redis.flushall()
-    assert Outcome.REBUILT == await _rebuild(campaign)
-
-
-async def _findings(campaign: Campaign) -> list[Any]:
-    auditor = Auditor(campaign.postgres, campaign.redis)
-    return [*(await auditor.audit_pool(campaign.pool_id) or []), *await auditor.audit_winner_list()]
-
-
-async def _memory(campaign: Campaign) -> dict[str, Any]:
-    """What decides a draw: all of a pool but its seq, its versions and its ledger."""
-
-    async def unpacked(name: str) -> dict[bytes, Any]:
-        fields: Any = await campaign.redis.hgetall(key(campaign.pool_id, name))
-        return {
-            field: msgpack.unpackb(value, strict_map_key=False) or {}
-            for field, value in fields.items()
-        }
-
-    users = await unpacked("users")
-    packed: Any = await campaign.redis.get(key(campaign.pool_id, "config"))
-    state: Any = await campaign.redis.hgetall(key(campaign.pool_id, "state"))
-    return {
-        # Lua writes an empty map as an empty list.
-        "users": {user: [*counts, wins or {}] for user, (*counts, wins) in users.items()},
-        "requests": [await unpacked("req:0"), await unpacked("req:1")],
-        "stock": await campaign.redis.hgetall(key(campaign.pool_id, "stock")),
-        "blocked": await campaign.redis.hgetall(key(campaign.pool_id, "blocked")),
-        "config": msgpack.unpackb(packed)[1:],
-        "days": (state[b"req_day"], state[b"last_ms"]),
-    }
 
 
 async def _block(campaign: Campaign, user_id: int) -> None:
@@ -140,9 +99,9 @@ async def test_rebuild_restores_all_that_decides_a_draw(
     campaign = await _CAMPAIGNS[mode](postgres, redis)
     await _block(campaign, 7)
     await campaign.record()
-    before = await _memory(campaign)
-    await _lose_and_rebuild(campaign)
-    assert before == await _memory(campaign)
+    before = await memory(campaign)
+    await lose_and_rebuild(campaign)
+    assert before == await memory(campaign)
 
 
 async def test_rebuild_goes_on_behind_a_gap_when_draws_were_lost(
@@ -159,15 +118,15 @@ async def test_rebuild_goes_on_behind_a_gap_when_draws_were_lost(
     async with recording(postgres_dsn, redis_url):
         recorded = (await campaign.draw_fresh(1))[0].first_seq
         await eventually(is_recorded)
-        await _lose_and_rebuild(campaign)
+        await lose_and_rebuild(campaign)
         first_seq = (await campaign.draw_fresh(9))[0].first_seq
         assert recorded + GAP_DRAWS + 1 == first_seq
         recorded = first_seq + 8
         await eventually(is_recorded)
-        await _lose_and_rebuild(campaign)
+        await lose_and_rebuild(campaign)
         recorded = (await campaign.draw_fresh(1))[0].first_seq
         await eventually(is_recorded)
-    assert [] == await _findings(campaign)
+    assert [] == await findings(campaign)
     draws = await campaign.fetchval("SELECT draws FROM pools WHERE id = $1")
     assert draws == await campaign.verify()
 
@@ -180,12 +139,12 @@ async def test_rebuild_loses_only_what_was_not_recorded(
     kept = await campaign.draw((1, "kept"))
     await campaign.record()
     await campaign.draw((1, "lost"))
-    await _lose_and_rebuild(campaign)
+    await lose_and_rebuild(campaign)
     again = await campaign.ask((1, "kept"), (1, "lost"))
     assert [DrawCode.REPLAYED, DrawCode.DRAWN] == [answer.code for answer in again]
     assert [kept[0].first_seq, 1 + GAP_DRAWS + 1] == [answer.first_seq for answer in again]
     await campaign.record()
-    assert ([], 2) == (await _findings(campaign), await campaign.verify())
+    assert ([], 2) == (await findings(campaign), await campaign.verify())
 
 
 async def test_late_retry_finds_its_first_result_when_redis_was_rebuilt(
@@ -194,7 +153,7 @@ async def test_late_retry_finds_its_first_result_when_redis_was_rebuilt(
     """A request id of the last day is answered by what it drew, all of its places."""
     campaign = await _tickets(postgres, redis)
     await campaign.record()
-    await _lose_and_rebuild(campaign)
+    await lose_and_rebuild(campaign)
     (answer,) = await campaign.ask((1, "b", 5))
     assert (DrawCode.REPLAYED, 8, 6) == (answer.code, answer.first_seq, answer.places)
     past = await PastDraws(postgres, redis).read(campaign.pool_id, 8, 6)
@@ -222,7 +181,7 @@ async def test_request_id_is_free_again_when_it_is_older_than_two_days(
             days,
             user_id,
         )
-    await _lose_and_rebuild(campaign)
+    await lose_and_rebuild(campaign)
     codes = [answer.code for answer in await campaign.ask((1, "old"), (2, "yesterday"))]
     assert [DrawCode.DRAWN, DrawCode.REPLAYED] == codes
 
@@ -242,13 +201,13 @@ async def test_limits_hold_when_redis_was_rebuilt(postgres: asyncpg.Pool, redis:
         campaign.config.limits.CopyFrom(type(campaign.config.limits)(**given))
         await campaign.publish()
         await campaign.record()
-        await _lose_and_rebuild(campaign)
+        await lose_and_rebuild(campaign)
         (answer,) = await campaign.ask((user_id, "again"))
         assert refusal == (answer.code, answer.detail)
     campaign.config.limits.CopyFrom(type(campaign.config.limits)(cooldown_ms=_HOUR_MS))
     await campaign.publish()
     await campaign.record()
-    await _lose_and_rebuild(campaign)
+    await lose_and_rebuild(campaign)
     (answer,) = await campaign.ask((3, "again"))
     assert DrawCode.COOLDOWN == answer.code
     assert 0 < answer.detail <= _HOUR_MS
@@ -263,7 +222,7 @@ async def test_closed_pool_stays_closed_when_redis_was_rebuilt(
     campaign.config.status = status  # type: ignore[assignment]
     await campaign.publish()
     await campaign.record()
-    await _lose_and_rebuild(campaign)
+    await lose_and_rebuild(campaign)
     (answer,) = await campaign.ask((1, "a"))
     assert (DrawCode.NOT_ONGOING, Status(status)) == (answer.code, answer.detail)
 
@@ -279,13 +238,13 @@ async def test_change_is_kept_when_it_was_committed_and_not_recorded(
     campaign.config.limits.draws_per_user = 1
     await campaign.publish()
     await campaign.execute("UPDATE activities SET max_draws_per_user = 1 WHERE pool_id = $1")
-    await _lose_and_rebuild(campaign)
+    await lose_and_rebuild(campaign)
     answers = await campaign.ask((1, "b"), (3, "a"))
     assert [DrawCode.QUOTA_SPENT, DrawCode.DRAWN] == [answer.code for answer in answers]
     stock = await redis.hgetall(key(campaign.pool_id, "stock"))
     assert {str(campaign.prize_ids[0]).encode(): b"6"} == stock
     await campaign.record()
-    assert ([], 3) == (await _findings(campaign), await campaign.verify())
+    assert ([], 3) == (await findings(campaign), await campaign.verify())
 
 
 async def test_pool_is_published_when_nothing_of_it_was_recorded(
@@ -293,10 +252,10 @@ async def test_pool_is_published_when_nothing_of_it_was_recorded(
 ) -> None:
     """A pool that was lost before its first configuration was recorded comes back too."""
     campaign = await open_campaign(postgres, redis, [{"units": 2, "weight": PPB}])
-    await _lose_and_rebuild(campaign)
+    await lose_and_rebuild(campaign)
     await campaign.draw((1, "a"), (2, "a"), (3, "a"))
     await campaign.record()
-    assert ([], 3) == (await _findings(campaign), await campaign.verify())
+    assert ([], 3) == (await findings(campaign), await campaign.verify())
 
 
 async def test_draws_are_refused_until_the_rebuild_is_done(
@@ -316,12 +275,12 @@ async def test_draws_are_refused_until_the_rebuild_is_done(
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(draw_until_drawn())
-        tasks.create_task(_rebuild(campaign))
+        tasks.create_task(rebuild(campaign))
     codes = [answer.code for answer in answers]
     assert [DrawCode.NOT_LOADED] * (len(codes) - 1) == codes[:-1]
     assert 1000 + GAP_DRAWS + 1 == answers[-1].first_seq
     await campaign.record()
-    assert ([], 1001) == (await _findings(campaign), await campaign.verify())
+    assert ([], 1001) == (await findings(campaign), await campaign.verify())
 
 
 async def _dump(redis: Redis) -> dict[bytes, Any]:
@@ -343,7 +302,7 @@ async def test_rebuild_changes_nothing_when_redis_is_healthy(
     await campaign.record()
     await campaign.draw_fresh(3)
     before = await _dump(redis), await postgres.fetch("TABLE pools")
-    assert Outcome.HEALTHY == await _rebuild(campaign)
+    assert Outcome.HEALTHY == await rebuild(campaign)
     assert before == (await _dump(redis), await postgres.fetch("TABLE pools"))
     assert [] == await postgres.fetch("TABLE ledger_gaps")
 
@@ -365,10 +324,10 @@ async def test_pool_is_refused_and_rebuilt_when_redis_is_set_back(
         campaign.pool_id, await campaign.fetchval("SELECT recorded_seq FROM pools WHERE id = $1")
     )
     assert DrawCode.NOT_LOADED == (await campaign.ask((1, "a"), store=newcomer))[0].code
-    assert Outcome.REBUILT == await _rebuild(campaign)
+    assert Outcome.REBUILT == await rebuild(campaign)
     assert [5 + GAP_DRAWS + 1] == [answer.first_seq for answer in await campaign.draw((1, "a"))]
     await campaign.record()
-    assert ([], 6) == (await _findings(campaign), await campaign.verify())
+    assert ([], 6) == (await findings(campaign), await campaign.verify())
 
 
 async def test_pool_is_rebuilt_when_redis_is_set_back_before_a_change(
@@ -382,11 +341,11 @@ async def test_pool_is_rebuilt_when_redis_is_set_back_before_a_change(
     await campaign.publish()
     await campaign.record()
     await _set_back(redis, old)
-    assert Outcome.REBUILT == await _rebuild(campaign)
+    assert Outcome.REBUILT == await rebuild(campaign)
     (answer,) = await campaign.ask((1, "a"))
     assert (DrawCode.NOT_ONGOING, Status.PAUSED) == (answer.code, answer.detail)
     await campaign.record()
-    assert ([], 2) == (await _findings(campaign), await campaign.verify())
+    assert ([], 2) == (await findings(campaign), await campaign.verify())
 
 
 async def test_rebuild_refuses_to_drop_draws_that_are_not_recorded(
@@ -398,13 +357,13 @@ async def test_rebuild_refuses_to_drop_draws_that_are_not_recorded(
     await redis.delete(key(campaign.pool_id, "config"))
     before = await _dump(redis)
     with pytest.raises(RebuildError, match="the draws 1 to 2, which are not recorded yet"):
-        await _rebuild(campaign)
+        await rebuild(campaign)
     assert before == await _dump(redis)
     await campaign.record()
-    assert Outcome.REBUILT == await _rebuild(campaign)
+    assert Outcome.REBUILT == await rebuild(campaign)
     await campaign.draw_fresh(1)
     await campaign.record()
-    assert ([], 3) == (await _findings(campaign), await campaign.verify())
+    assert ([], 3) == (await findings(campaign), await campaign.verify())
 
 
 class _Died(BaseException):
@@ -432,6 +391,7 @@ _STEPS: list[tuple[object, str, Callable[[Any], Any]]] = [
     (facts, "lock", _dying),
     (facts, "note_gap", _dying),
     (facts, "packed_users", _dying_between),
+    (facts, "packed_voids", _dying_between),
     (facts, "packed_requests", _dying_between),
     (facts, "active_blocks", _dying),
     (facts, "standing", _dying),
@@ -457,20 +417,20 @@ async def test_second_rebuild_finishes_when_the_first_one_died_after(
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, fatal(getattr(owner, step)))
         with pytest.raises(_Died):
-            await _rebuild(campaign)
+            await rebuild(campaign)
     (answer,) = await campaign.ask((3, "a"))
     if answer.code is DrawCode.DRAWN:  # it died with all done in Redis, and not told to Postgres
         assert GAP_DRAWS < answer.first_seq
-        assert Outcome.HEALTHY == await _rebuild(campaign)
+        assert Outcome.HEALTHY == await rebuild(campaign)
     else:
         assert DrawCode.NOT_LOADED == answer.code
         assert ConfigureCode.CONFLICT == (await campaign.configure()).code
-        assert Outcome.REBUILT == await _rebuild(campaign)
+        assert Outcome.REBUILT == await rebuild(campaign)
         await campaign.draw((3, "a"))
     await campaign.record()
     stock = await redis.hgetall(key(campaign.pool_id, "stock"))
     assert {str(campaign.prize_ids[0]).encode(): b"6"} == stock
-    assert ([], 3) == (await _findings(campaign), await campaign.verify())
+    assert ([], 3) == (await findings(campaign), await campaign.verify())
 
 
 async def test_one_of_two_rebuilds_at_once_does_the_work(
@@ -481,11 +441,11 @@ async def test_one_of_two_rebuilds_at_once_does_the_work(
     await campaign.record()
     recorded: int = await campaign.fetchval("SELECT draws FROM pools WHERE id = $1")
     await redis.flushall()
-    outcomes = await asyncio.gather(*[_rebuild(campaign) for _ in range(3)])
+    outcomes = await asyncio.gather(*[rebuild(campaign) for _ in range(3)])
     assert [Outcome.HEALTHY, Outcome.HEALTHY, Outcome.REBUILT] == sorted(outcomes)
     await campaign.draw_fresh(2)
     await campaign.record()
-    assert ([], recorded + 2) == (await _findings(campaign), await campaign.verify())
+    assert ([], recorded + 2) == (await findings(campaign), await campaign.verify())
 
 
 async def test_publication_is_refused_while_a_pool_is_lost(

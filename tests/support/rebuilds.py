@@ -1,0 +1,54 @@
+"""Pools lost with Redis and brought back, and what they are then."""
+
+from typing import Any
+
+import msgpack
+
+from ops.rebuild.rebuilder import Outcome, Rebuilder
+from services.draw.books.collector import Auditor
+from services.draw.books.findings import Finding
+from services.draw.redis_store import key
+from tests.support.ledgers import Campaign
+
+
+async def rebuild(campaign: Campaign) -> Outcome:
+    """Bring the campaign's pool back."""
+    return await Rebuilder(campaign.postgres, campaign.redis).rebuild(
+        campaign.pool_id, lambda _: None
+    )
+
+
+async def lose_and_rebuild(campaign: Campaign) -> None:
+    """Lose all of Redis, and bring the campaign's pool back."""
+    await campaign.redis.flushall()
+    assert Outcome.REBUILT == await rebuild(campaign)
+
+
+async def findings(campaign: Campaign) -> list[Finding]:
+    """What does not add up in the campaign's pool and in the winner list."""
+    auditor = Auditor(campaign.postgres, campaign.redis)
+    return [*(await auditor.audit_pool(campaign.pool_id) or []), *await auditor.audit_winner_list()]
+
+
+async def memory(campaign: Campaign) -> dict[str, Any]:
+    """What decides a draw: all of a pool but its seq, its versions and its ledger."""
+
+    async def unpacked(name: str) -> dict[bytes, Any]:
+        fields: Any = await campaign.redis.hgetall(key(campaign.pool_id, name))
+        return {
+            field: msgpack.unpackb(value, strict_map_key=False) or {}
+            for field, value in fields.items()
+        }
+
+    users = await unpacked("users")
+    packed: Any = await campaign.redis.get(key(campaign.pool_id, "config"))
+    state: Any = await campaign.redis.hgetall(key(campaign.pool_id, "state"))
+    return {
+        # Lua writes an empty map as an empty list.
+        "users": {user: [*counts, wins or {}] for user, (*counts, wins) in users.items()},
+        "requests": [await unpacked("req:0"), await unpacked("req:1")],
+        "stock": await campaign.redis.hgetall(key(campaign.pool_id, "stock")),
+        "blocked": await campaign.redis.hgetall(key(campaign.pool_id, "blocked")),
+        "config": msgpack.unpackb(packed)[1:],
+        "days": (state[b"req_day"], state[b"last_ms"]),
+    }
