@@ -27,6 +27,7 @@ O(intents x prizes). One slot. Either every intent's effects are written, or non
 --@include users
 --@include requests
 --@include pool
+--@include drawing
 --@include intents
 --@include chain
 local intents = cmsgpack.unpack(ARGV[1])
