@@ -62,7 +62,7 @@ class Desk:
         self._guard.check()
         box = await self._box(wanted.goods_id, wanted.num)
         if wanted.order_type not in (0, box.order_type):
-            raise InvalidArgumentError("order_type", f"These goods take {box.order_type:d}.")
+            raise InvalidArgumentError("order_type", f"Of these goods it is {box.order_type:d}.")
         for _ in range(_ATTEMPTS):
             served = await self._settled(await self._orders.reserve(wanted, box))
             if served is not None:
@@ -85,16 +85,16 @@ class Desk:
         return await self._used_before(wanted)
 
     async def _box(self, goods_id: int, num: int) -> Box:
-        order_type = await self._shelf.order_type(goods_id)
-        if not num and order_type is OrderType.ICHIBAN:
+        if not num and await self._shelf.order_type(goods_id) is OrderType.ICHIBAN:
             raise InvalidArgumentError("num", "Name the num: these goods are in numbered boxes.")
         return await self._shelf.box(goods_id, num or 1)
 
     async def _nums(self, wanted: WantedCard) -> list[int]:
         """The boxes to try, one after the other."""
-        order_type = await self._shelf.order_type(wanted.goods_id)
-        if wanted.num or order_type is OrderType.INFINITE:
-            return [wanted.num or 1]
+        if wanted.num:
+            return [wanted.num]
+        if await self._shelf.order_type(wanted.goods_id) is OrderType.INFINITE:
+            return [1]
         return await self._shelf.nums_left(wanted.goods_id)
 
     async def _use_on(self, wanted: WantedCard, box: Box) -> Served:

@@ -6,8 +6,12 @@ SELECT type FROM goods WHERE id = :goods_id;
 -- name: goods_have_ended(goods_id)$
 SELECT is_ended FROM goods WHERE id = :goods_id;
 
--- name: pool_of_box(goods_id, num)$
-SELECT pool_id FROM boxes WHERE goods_id = :goods_id AND num = :num;
+-- name: box(goods_id, num)^
+-- No row: there are no such goods; pool_id is null: they have no such box.
+SELECT goods.type, boxes.pool_id
+FROM goods
+LEFT JOIN boxes ON boxes.goods_id = goods.id AND boxes.num = :num
+WHERE goods.id = :goods_id;
 
 -- name: is_box(pool_id)$
 SELECT EXISTS (SELECT FROM boxes WHERE pool_id = :pool_id);

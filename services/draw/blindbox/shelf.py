@@ -11,7 +11,7 @@ from services.common.errors import GoodsNotFoundError
 from services.common.orders import OrderType, money
 from services.common.postgres import load_queries
 
-_UNKNOWN_LIVE_S = 1.0
+_MISSING_LIVE_S = 1.0
 _queries: Any = load_queries(__file__)
 _ORDER_TYPES = {"ichiban": OrderType.ICHIBAN, "infinite": OrderType.INFINITE}
 
@@ -37,7 +37,7 @@ class Box:
     A numbered box of some goods.
 
     Args:
-        order_type: Of orders that draw from it: ICHIBAN or INFINITE.
+        order_type: Which orders it takes: ICHIBAN or INFINITE.
         items: By prize id, in the order of creation.
     """
 
@@ -53,27 +53,9 @@ class Shelf:
 
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
-        self._order_types: dict[int, OrderType] = {}
         self._boxes: dict[tuple[int, int], Box] = {}
-        self._unknown: TTLCache[tuple[int, int], bool] = TTLCache(10_000, _UNKNOWN_LIVE_S)
-
-    async def order_type(self, goods_id: int) -> OrderType:
-        """
-        Which orders draw from these goods: ICHIBAN or INFINITE ones.
-
-        Raises:
-            GoodsNotFoundError: There are no such goods.
-        """
-        known = self._order_types.get(goods_id)
-        if known is not None:
-            return known
-        if (goods_id, 0) in self._unknown:
-            raise GoodsNotFoundError
-        kind = await _queries.goods_type(self._postgres, goods_id=goods_id)
-        if kind is None:
-            self._unknown[goods_id, 0] = True
-            raise GoodsNotFoundError
-        return self._order_types.setdefault(goods_id, _ORDER_TYPES[kind])
+        self._order_types: dict[int, OrderType] = {}
+        self._missing: TTLCache[tuple[int, int], str] = TTLCache(10_000, _MISSING_LIVE_S)
 
     async def box(self, goods_id: int, num: int) -> Box:
         """
@@ -85,15 +67,25 @@ class Shelf:
         known = self._boxes.get((goods_id, num))
         if known is not None:
             return known
-        order_type = await self.order_type(goods_id)
-        if (goods_id, num) in self._unknown:
-            raise GoodsNotFoundError("num")
-        pool_id = await _queries.pool_of_box(self._postgres, goods_id=goods_id, num=num)
-        if pool_id is None:
-            self._unknown[goods_id, num] = True
-            raise GoodsNotFoundError("num")
-        box = Box(goods_id, num, order_type, pool_id, await self._items(pool_id))
-        return self._boxes.setdefault((goods_id, num), box)
+        missing = self._missing.get((goods_id, num))
+        if missing is not None:
+            raise GoodsNotFoundError(missing)
+        return await self._load(goods_id, num)
+
+    async def order_type(self, goods_id: int) -> OrderType:
+        """
+        Which orders these goods take: ICHIBAN or INFINITE. Until a box is open it may change.
+
+        Raises:
+            GoodsNotFoundError: There are no such goods.
+        """
+        known = self._order_types.get(goods_id)
+        if known is not None:
+            return known
+        kind = await _queries.goods_type(self._postgres, goods_id=goods_id)
+        if kind is None:
+            raise GoodsNotFoundError
+        return _ORDER_TYPES[kind]
 
     async def nums_left(self, goods_id: int) -> list[int]:
         """Boxes of these goods that may have tickets left, ascending; the others have none."""
@@ -107,6 +99,16 @@ class Shelf:
     async def is_box(self, pool_id: int) -> bool:
         """Whether this pool is a box's."""
         return bool(await _queries.is_box(self._postgres, pool_id=pool_id))
+
+    async def _load(self, goods_id: int, num: int) -> Box:
+        row = await _queries.box(self._postgres, goods_id=goods_id, num=num)
+        if row is None or row["pool_id"] is None:
+            missing = self._missing[goods_id, num] = "num" if row else "goods_id"
+            raise GoodsNotFoundError(missing)
+        order_type = self._order_types.setdefault(goods_id, _ORDER_TYPES[row["type"]])
+        items = await self._items(row["pool_id"])
+        box = Box(goods_id, num, order_type, row["pool_id"], items)
+        return self._boxes.setdefault((goods_id, num), box)
 
     async def _items(self, pool_id: int) -> dict[int, Item]:
         rows = _queries.items_of_box(self._postgres, pool_id=pool_id)
