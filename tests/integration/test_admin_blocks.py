@@ -20,7 +20,7 @@ from kuji.admin.v1.admin_pb2 import (
 )
 
 from services.common.errors import UnavailableError
-from tests.support.admin import Caller, World, failure, open_world
+from tests.support.admin import Caller, World, failure, open_world, settled_or_waiting
 
 
 @pytest.fixture
@@ -229,17 +229,6 @@ async def test_repetition_settles_what_a_failure_left(world: World) -> None:
     assert [{mallory: 0}] * 2 == blocked(world)
     await lift(world, created.block_id)
     assert [{}, {}] == blocked(world)
-
-
-async def settled_or_waiting(world: World, task: asyncio.Task[Any]) -> None:
-    """Return once *task* is done, or waits for another's lock in Postgres."""
-    query = (
-        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-        " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
-    )
-    async with asyncio.timeout(5):
-        while not task.done() and not await world.postgres.fetchval(query):
-            pass
 
 
 async def test_block_reaches_an_activity_that_is_being_created(world: World) -> None:

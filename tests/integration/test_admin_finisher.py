@@ -18,7 +18,7 @@ from kuji.admin.v1.admin_pb2 import (
 from kuji.draw.v1 import pool_pb2
 
 from services.common.errors import PoolNotLoadedError, UnavailableError
-from tests.support.admin import World, failure, open_world
+from tests.support.admin import World, failure, open_world, settled_or_waiting
 
 ENDED = pool_pb2.POOL_STATUS_ENDED
 OPEN = pool_pb2.POOL_STATUS_OPEN
@@ -114,21 +114,10 @@ async def test_finish_yields_to_an_extension(world: World) -> None:
     async with world.postgres.acquire() as other, other.transaction():
         await other.execute("SELECT FROM pools WHERE id = $1 FOR UPDATE", activity.pool_id)
         look = asyncio.create_task(world.finisher.look())
-        await waits_for_a_lock(world)
+        await settled_or_waiting(world, look)
         await other.execute("UPDATE activities SET end_time = now() + interval '1 hour'")
     await look
     assert (["open"], [OPEN]) == (await stored(world), live(world))
-
-
-async def waits_for_a_lock(world: World) -> None:
-    """Return once a session of this database waits for another's lock."""
-    query = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(5):
-        while not await world.postgres.fetchval(query):
-            pass
 
 
 async def test_finish_of_one_does_not_wait_for_another_s_trouble(world: World) -> None:
@@ -209,7 +198,7 @@ async def test_day_stays_when_another_process_shifted_it_meanwhile(world: World)
     async with world.postgres.acquire() as other, other.transaction():
         await other.execute("SELECT FROM pools WHERE id = $1 FOR UPDATE", activity.pool_id)
         look = asyncio.create_task(world.finisher.look())
-        await waits_for_a_lock(world)
+        await settled_or_waiting(world, look)
         config = '{"limits": {"day_offset_minutes": 540}}'
         await other.execute("UPDATE pool_versions SET config = CAST($1 AS json)", config)
     await look

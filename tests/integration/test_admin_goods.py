@@ -203,13 +203,14 @@ async def test_shang_refuses_bad_input(world: World) -> None:
     """Each unfit field is named, and nothing is stored."""
     goods_id = (await world.goods()).goods_id
     rows = await world.dump()
-    for fields, field in [
+    unfit: list[tuple[dict[str, Any], str]] = [
         ({"title": " "}, "title"),
         ({"color": "red"}, "color"),
         ({"color": "#12345"}, "color"),
         ({"sort": -1}, "sort"),
         ({"sort": 1_000_001}, "sort"),
-    ]:
+    ]
+    for fields, field in unfit:
         request = CreateShangRequest(**{"goods_id": goods_id, "title": "A", **fields})
         assert ("INVALID_ARGUMENT", {"field": field}) == await failure(world.admin(request)), fields
     assert rows == await world.dump()

@@ -144,6 +144,7 @@ class FakePools:
         self.pools: dict[int, LivePool] = {}
         self.refusal: KujiError | None = None
         self.refuse_once: KujiError | None = None
+        self.refusals: dict[int, KujiError] = {}  # of publications of these pools
         self.refused = asyncio.Event()
         self.hold: asyncio.Event | None = None
         self.held = asyncio.Event()
@@ -164,6 +165,8 @@ class FakePools:
     ) -> pool_pb2.PublishPoolResponse:
         """Compare and set; where an answer shall be lost, the change is applied all the same."""
         self._refuse()
+        if refusal := self.refusals.get(request.pool_id):
+            raise refusal
         await self._hold()
         self.publications += 1
         pool = self.pools[request.pool_id]
@@ -383,6 +386,17 @@ async def failure(call: Any) -> tuple[str, dict[str, str]]:
     info = error_info_of(caught.value)
     assert info is not None, caught.value
     return info.reason, dict(info.metadata)
+
+
+async def settled_or_waiting(world: World, task: asyncio.Task[Any]) -> None:
+    """Return once *task* is done, or a session of this database waits for another's lock."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(5):
+        while not task.done() and not await world.postgres.fetchval(query):
+            pass
 
 
 @asynccontextmanager
