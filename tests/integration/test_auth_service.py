@@ -366,13 +366,22 @@ async def test_logout_leaves_the_login_alone_when_it_is_somebody_elses(stub: Stu
 
 # ------------------------------------------------------------------- profile
 
+_TWO_DRAWS = """
+INSERT INTO lottery_records (
+    pool_id, seq, user_id, request_id, draw_index, draw_count, user_draw_no, version, ticket,
+    odds_weight, odds_total, created_at
+)
+SELECT 1, seq, $1, 'r' || seq, 0, 1, seq, 1, 0, 1, 1, to_timestamp(1799999998 + seq)
+FROM generate_series(1, 2) AS seq
+"""
+
 
 async def test_profile_shows_the_caller(stub: Stub, postgres: asyncpg.Pool) -> None:
     """Name, address and times; the time of the last draw is absent before the first."""
     session = await register(stub, email="alice@example.org")
     call = bearer(session.access_token)
     before = (await stub.GetProfile(auth_pb2.GetProfileRequest(), metadata=call)).profile
-    await postgres.execute("UPDATE users SET last_lottery_at = to_timestamp(1800000000)")
+    await postgres.execute(_TWO_DRAWS, session.user_id)
     after = (await stub.GetProfile(auth_pb2.GetProfileRequest(), metadata=call)).profile
     assert (session.user_id, "alice", "alice@example.org") == (
         before.user_id,

@@ -38,7 +38,6 @@ STEPS = [
     "_load_configs",
     "_add_versions",
     "_add_links",
-    "_touch_users",
     "_count_prizes",
     "_advance",
     "_add_winners",

@@ -79,7 +79,6 @@ class Batch:
         wins: In the order of the ledger.
         configs: Configurations that came up.
         won_units: Prize id → wins.
-        last_draws: User id → newest draw.
         new_users: Users who drew for the first time.
         links: Last seq and link of each entry with draws.
         oldest_ms: Of its oldest draw, Unix milliseconds; 0: no draws.
@@ -91,7 +90,6 @@ class Batch:
     wins: list[Win] = field(default_factory=list)
     configs: list[ConfigEntry] = field(default_factory=list)
     won_units: Counter[int] = field(default_factory=Counter)
-    last_draws: dict[int, datetime] = field(default_factory=dict)
     new_users: int = 0
     oldest_ms: int = 0
     links: list[tuple[int, bytes]] = field(default_factory=list)
@@ -194,7 +192,6 @@ def _add_draws(batch: Batch, entry: DrawEntry, config: HeldConfig) -> None:
                 drawn_at,
             )
         )
-        batch.last_draws[draw.user_id] = drawn_at
         batch.new_users += draw.is_new_user
 
 

@@ -129,14 +129,6 @@ FROM unnest(:shang_ids::bigint[], :counts::bigint[]) AS given
 ON CONFLICT (goods_id, shang_id) DO UPDATE SET items = counter.items + excluded.items
 RETURNING shang_id, items;
 
--- name: touch_users(ids, drawn_ats)!
--- Give the ids in order, on a connection that plans by key (see connections.py): two pools
--- may share users, and so every transaction locks them in the same order.
-UPDATE users
-SET last_lottery_at = greatest(last_lottery_at, drew.drawn_at)
-FROM unnest(:ids::bigint[], :drawn_ats::timestamptz[]) AS drew (id, drawn_at)
-WHERE users.id = drew.id;
-
 -- name: advance_pool(pool_id, seq, version, draws, wins, users)!
 UPDATE pools
 SET recorded_seq = :seq, recorded_version = :version, draws = draws + :draws,

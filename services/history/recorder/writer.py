@@ -119,7 +119,6 @@ async def _write(connection: Connection, batch: Batch, known_version: int) -> No
             "lottery_records", records=batch.rows, columns=RECORD_COLUMNS
         )
         await _add_links(connection, batch)
-        await _touch_users(connection, batch)
     if batch.wins:
         await _count_prizes(connection, batch)
     await _advance(connection, batch)
@@ -144,12 +143,6 @@ async def _add_versions(connection: Connection, batch: Batch, known_version: int
 async def _add_links(connection: Connection, batch: Batch) -> None:
     seqs, links = zip(*batch.links, strict=True)
     await _queries.add_links(connection, pool_id=batch.pool_id, seqs=seqs, links=links)
-
-
-async def _touch_users(connection: Connection, batch: Batch) -> None:
-    ids = sorted(batch.last_draws)
-    drawn_ats = [batch.last_draws[user_id] for user_id in ids]
-    await _queries.touch_users(connection, ids=ids, drawn_ats=drawn_ats)
 
 
 async def _count_prizes(connection: Connection, batch: Batch) -> None:
