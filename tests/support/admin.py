@@ -248,10 +248,10 @@ class Caller:
         }
         self._metadata = [] if token is None else [("authorization", f"Bearer {token}")]
 
-    async def __call__(self, request: Any) -> Any:
+    async def __call__(self, request: Any, timeout: float = 8) -> Any:
         """Send *request* to the method that its type names; grpc.aio.AioRpcError on failure."""
         method = self._method(request)
-        return await method(request, timeout=8, metadata=self._metadata)
+        return await method(request, timeout=timeout, metadata=self._metadata)
 
     async def read(self, request: Any) -> list[Any]:
         """All that the stream of *request*'s method gives; grpc.aio.AioRpcError on failure."""

@@ -12,7 +12,8 @@ from services.admin.goods.pool_config import MODE_OF_TYPE, box_pool_config
 from services.admin.goods.store import GoodsRows, GoodsStore
 from services.admin.goods.upkeep import bring_up_to_date
 from services.common.context import RequestContext
-from services.common.errors import InvalidArgumentError, KujiError, UnavailableError
+from services.common.errors import InvalidArgumentError, UnavailableError
+from services.common.server import to_kuji_error
 
 log = structlog.get_logger()
 
@@ -89,8 +90,9 @@ class Boxes:
     async def _bring_up_one(self, ctx: RequestContext, pool_id: int) -> bool:
         try:
             await self._editor.edit(ctx, pool_id, bring_up_to_date)
-        except KujiError as error:
-            log.warning("box left to the finisher", pool_id=pool_id, why=error.message)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others go on
+            failure = to_kuji_error(error, f"pool {pool_id}")
+            log.warning("box left to the finisher", pool_id=pool_id, why=failure.message)
             return False
         return True
 
