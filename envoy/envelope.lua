@@ -3,7 +3,11 @@
   success   {"status":1,"msg":"ok","data":<body>}
   failure   {"status":0,"msg":<sentence>,"reason":<REASON>,"data":null,"metadata":{…}}
 
-The transcoder's answers are compact JSON in a fixed order, so a scanner finds what is needed; nothing is decoded. Event
+Methods of kuji.blindbox.v1 speak to the clients of the old system: their 64-bit integers are numbers, and a business failure
+is HTTP 200.
+
+The transcoder's answers are compact JSON, an object's fields in the order of its proto, so patterns and a scanner find what is
+needed; nothing is decoded. A quote inside a text comes escaped, so `name":` is a field's name and nothing else. Event
 streams, and the methods of RAW, stay as they are. x-kuji-method, the gRPC method called, is set by the route and taken off here.
 See docs/errors.md. ]]
 
@@ -18,7 +22,7 @@ local RAW = {
 -- would be nearly two. Envoy's own Date lags by up to half a second; hence the one set here.
 local KEPT = { ["/kuji.history.v1.HistoryService/ListWinners"] = true }
 
--- Methods whose answer is one field of their message: response_body of the protos, which Envoy
+-- Methods whose answer is the one field of their message: response_body of the protos, which Envoy
 -- itself cannot do. A test holds this against the protos.
 local RESPONSE_BODY = {
   ["/kuji.auth.v1.AuthService/Register"] = "session",
@@ -34,24 +38,67 @@ local RESPONSE_BODY = {
   ["/kuji.admin.v1.AdminService/CreatePrize"] = "prize",
   ["/kuji.admin.v1.AdminService/UpdatePrize"] = "prize",
   ["/kuji.admin.v1.AdminService/DeletePrize"] = "prize",
+  ["/kuji.admin.v1.GoodsService/CreateGoods"] = "goods",
+  ["/kuji.admin.v1.GoodsService/UpdateGoods"] = "goods",
+  ["/kuji.admin.v1.GoodsService/CreateShang"] = "shang",
+  ["/kuji.admin.v1.GoodsService/CreateGoodsItem"] = "item",
+  ["/kuji.admin.v1.GoodsService/UpdateGoodsItem"] = "item",
+  ["/kuji.blindbox.v1.BlindBoxService/DrawWithItemCard"] = "result",
+  ["/kuji.blindbox.v1.BlindBoxService/CalculateProbabilities"] = "probabilities",
+  ["/kuji.blindbox.v1.BlindBoxRecordService/ListGoods"] = "goods",
+  ["/kuji.blindbox.v1.BlindBoxRecordService/ListOrderPrizes"] = "prizes",
+  ["/kuji.blindbox.v1.BlindBoxRecordService/ListInfiniteOrderPrizes"] = "prizes",
+  ["/kuji.blindbox.v1.BlindBoxRecordService/ListDailyRecords"] = "records",
+  ["/kuji.blindbox.v1.BlindBoxRecordService/ListItemCards"] = "item_cards",
   ["/kuji.history.v1.HistoryService/GetResult"] = "result",
 }
 
--- Fields that are null while unset; the transcoder leaves them out. A field inside a list's
--- elements has the list's name before it. A test holds this against the protos.
+-- Fields of the answer that are null while unset; the transcoder leaves them out. A test holds this
+-- and the next table against the protos.
 local NULLS = {
   ["/kuji.auth.v1.AuthService/GetProfile"] = { "last_lottery_at" },
   ["/kuji.draw.v1.DrawService/Draw"] = { "prize", "draws_left", "next_draw_at" },
   ["/kuji.draw.v1.DrawService/VerifyDraw"] = { "seed" },
   ["/kuji.admin.v1.AdminService/CreateActivity"] = { "end_time" },
   ["/kuji.admin.v1.AdminService/UpdateActivity"] = { "end_time" },
-  ["/kuji.admin.v1.AdminService/ListActivities"] = { "activities.end_time" },
   ["/kuji.admin.v1.AdminService/CreateBlock"] = { "until" },
   ["/kuji.admin.v1.AdminService/DeleteBlock"] = { "until" },
-  ["/kuji.admin.v1.AdminService/ListBlocks"] = { "blocks.until" },
-  ["/kuji.history.v1.HistoryService/ListActivities"] = { "activities.end_time" },
-  ["/kuji.history.v1.HistoryService/ListPrizes"] = { "activity.end_time" },
+  ["/kuji.admin.v1.GoodsService/CreateGoodsItem"] = { "stock", "weight" },
+  ["/kuji.admin.v1.GoodsService/UpdateGoodsItem"] = { "stock", "weight" },
+  ["/kuji.blindbox.v1.BlindBoxService/DrawWithItemCard"] = { "last_prize" },
+  ["/kuji.blindbox.v1.BlindBoxService/ValidateDraw"] = { "seed" },
   ["/kuji.history.v1.HistoryService/GetResult"] = { "prize" },
+}
+
+-- The same for fields of the objects within an answer, by a field that follows in the same object
+-- and is always there: when it comes, what should have come before it is missing.
+local NULLS_WITHIN = {
+  ["/kuji.admin.v1.AdminService/ListActivities"] = { status = { "end_time" } },
+  ["/kuji.admin.v1.AdminService/ListBlocks"] = { is_active = { "until" } },
+  ["/kuji.admin.v1.GoodsService/ListGoodsItems"] = { is_last_prize = { "stock", "weight" } },
+  ["/kuji.admin.v1.GoodsService/ListItemCards"] = { status = { "goods_id" } },
+  ["/kuji.blindbox.v1.BlindBoxService/CalculateProbabilities"] = { probability = { "surplus_stock" } },
+  ["/kuji.blindbox.v1.BlindBoxRecordService/ListGoods"] = {
+    is_last_prize = { "stock", "weight" },
+    sold_out = { "total", "left" },
+  },
+  ["/kuji.blindbox.v1.BlindBoxRecordService/ListItemCards"] = { status = { "goods_id" } },
+  ["/kuji.history.v1.HistoryService/ListActivities"] = { status = { "end_time" } },
+  ["/kuji.history.v1.HistoryService/ListPrizes"] = { status = { "end_time" } },
+}
+
+-- The 64-bit integers in the answers of kuji.blindbox.v1; the transcoder prints them as texts. A test
+-- holds this against the protos.
+local NUMBERS = {
+  addtime = true, draw_time = true, goods_id = true, goods_item_id = true, id = true, item_card_id = true,
+  left = true, luck_no = true, odds_total = true, odds_weight = true, order_id = true, pool_id = true,
+  shang_id = true, stock = true, surplus_stock = true, total = true, weight = true,
+}
+
+-- Failures that keep their HTTP code for the clients of the old system too: no business of theirs.
+local KEEPS_CODE = {
+  UNAUTHENTICATED = true, PERMISSION_DENIED = true, RATE_LIMITED = true,
+  INTERNAL = true, UNAVAILABLE = true, OVERLOADED = true, POOL_NOT_LOADED = true,
 }
 
 -- What an answer without ErrorInfo means: Envoy's own refusals.
@@ -114,35 +161,73 @@ local function member(object, wanted)
   end
 end
 
-local with_null
-
-local function with_null_in_each(value, path)
-  if value:sub(1, 1) == "{" then return with_null(value, path) end
-  local elements, at = {}, 2
-  while value:sub(at, at) ~= "]" do
-    local past = behind(value, at)
-    elements[#elements + 1] = with_null(value:sub(at, past - 1), path)
-    at = value:sub(past, past) == "," and past + 1 or past
-  end
-  return "[" .. table.concat(elements, ",") .. "]"
+local function is_for_old_clients(method)
+  return method ~= nil and method:find("/kuji.blindbox.v1.", 1, true) == 1
 end
 
--- *object* with the field at *path* null where it is missing.
-function with_null(object, path)
-  local name, rest = path:match("^([^.]+)%.?(.*)$")
-  local value, first, past = member(object, name)
-  if rest ~= "" then
-    if not value then return object end
-    return object:sub(1, first - 1) .. with_null_in_each(value, rest) .. object:sub(past)
-  end
-  if value then return object end
+-- The only field of *message*, named *field*; one never set is null.
+local function unwrapped(message, field)
+  return message == "{}" and "null" or message:sub(#field + 5, -2)
+end
+
+-- *object* with its field *name* null where it is missing.
+local function with_null(object, name)
+  if object == "null" or member(object, name) then return object end
   return object:sub(1, -2) .. (object == "{}" and "" or ",") .. '"' .. name .. '":null}'
+end
+
+local QUOTE = ('"'):byte()
+
+local function next_field(json, at)
+  local colon = json:find('":', at + 1, true)
+  if not colon then return nil end
+  local first = colon - 1
+  while json:byte(first) ~= QUOTE do first = first - 1 end
+  return colon, json:sub(first + 1, colon - 1), first
+end
+
+-- Iterates over the fields of all objects in *json*: two positions before the value, name, first
+-- position of the field. Plain finds, no patterns: those are what LuaJIT compiles.
+local function fields(json) return next_field, json, 0 end
+
+-- *json* with the fields that are missing null; *expected* is a row of NULLS_WITHIN.
+local function with_nulls_within(json, expected)
+  local pieces, n, kept, seen = {}, 0, 1, {}
+  for _, name, first in fields(json) do
+    seen[name] = true
+    for _, before in ipairs(expected[name] or {}) do
+      if not seen[before] then
+        pieces[n + 1], pieces[n + 2] = json:sub(kept, first - 1), '"' .. before .. '":null,'
+        n, kept = n + 2, first
+      end
+      seen[before] = false
+    end
+  end
+  pieces[n + 1] = json:sub(kept)
+  return table.concat(pieces)
+end
+
+-- *json* with the fields of NUMBERS as numbers.
+local function with_numbers(json)
+  local pieces, n, kept = {}, 0, 1
+  for colon, name in fields(json) do
+    local opening = colon + 2
+    if NUMBERS[name] and json:byte(opening) == QUOTE then
+      local closing = json:find('"', opening + 1, true)
+      pieces[n + 1], pieces[n + 2] = json:sub(kept, opening - 1), json:sub(opening + 1, closing - 1)
+      n, kept = n + 2, closing + 1
+    end
+  end
+  pieces[n + 1] = json:sub(kept)
+  return table.concat(pieces)
 end
 
 local function success(body, method)
   local field = RESPONSE_BODY[method]
-  if field then body = member(body, field) end
-  for _, path in ipairs(NULLS[method] or {}) do body = with_null(body, path) end
+  if field then body = unwrapped(body, field) end
+  for _, name in ipairs(NULLS[method] or {}) do body = with_null(body, name) end
+  if NULLS_WITHIN[method] then body = with_nulls_within(body, NULLS_WITHIN[method]) end
+  if is_for_old_clients(method) then body = with_numbers(body) end
   return '{"status":1,"msg":"ok","data":' .. body .. "}"
 end
 
@@ -170,12 +255,14 @@ local function refusal(text, status)
   return quoted(message), quoted(reason), '{"field":' .. quoted(field) .. "}"
 end
 
+-- The envelope of a failure; and the reason, where a service gave it.
 local function failure(body, status)
   local message, reason, metadata
   if body:sub(1, 1) == "{" then message, reason, metadata = explanation(body) end
+  local given = reason and reason:sub(2, -2)
   if not reason then message, reason, metadata = refusal(body, status) end
   local tail = (metadata or "{}") == "{}" and "}" or ',"metadata":' .. metadata .. "}"
-  return '{"status":0,"msg":' .. (message or '""') .. ',"reason":' .. reason .. ',"data":null' .. tail
+  return '{"status":0,"msg":' .. (message or '""') .. ',"reason":' .. reason .. ',"data":null' .. tail, given
 end
 
 function envoy_on_response(handle)
@@ -197,6 +284,10 @@ function envoy_on_response(handle)
   end
   local body = handle:body(true)  -- waits; what was got of the handle before is no longer valid
   local text = body:length() > 0 and body:getBytes(0, body:length()) or ""
-  local length = body:setBytes(succeeded and success(text, method) or failure(text, status))
-  handle:headers():replace("content-length", length)
+  local answer, reason
+  if succeeded then answer = success(text, method) else answer, reason = failure(text, status) end
+  if reason and is_for_old_clients(method) and not KEEPS_CODE[reason] then
+    handle:headers():replace(":status", "200")
+  end
+  handle:headers():replace("content-length", body:setBytes(answer))
 end

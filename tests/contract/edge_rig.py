@@ -17,8 +17,9 @@ from google.api import httpbody_pb2
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from jwt.algorithms import OKPAlgorithm
-from kuji.admin.v1 import admin_pb2
+from kuji.admin.v1 import admin_pb2, goods_pb2
 from kuji.auth.v1 import auth_pb2
+from kuji.blindbox.v1 import blindbox_pb2, records_pb2
 from kuji.draw.v1 import draw_pb2
 from kuji.history.v1 import history_pb2
 
@@ -31,11 +32,21 @@ from stack.edge import Edge
 from stack.ports import free_port
 from stack.processes import Child, stop
 
+# What each process serves.
 SERVICES = {
-    "auth": auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
-    "draw": draw_pb2.DESCRIPTOR.services_by_name["DrawService"],
-    "admin": admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
-    "history": history_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+    "auth": (auth_pb2.DESCRIPTOR.services_by_name["AuthService"],),
+    "draw": (
+        draw_pb2.DESCRIPTOR.services_by_name["DrawService"],
+        blindbox_pb2.DESCRIPTOR.services_by_name["BlindBoxService"],
+    ),
+    "admin": (
+        admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
+        goods_pb2.DESCRIPTOR.services_by_name["GoodsService"],
+    ),
+    "history": (
+        history_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+        records_pb2.DESCRIPTOR.services_by_name["BlindBoxRecordService"],
+    ),
 }
 Behaviour = Callable[[Any, RequestContext], Awaitable[Message]]
 _KID = "test"
@@ -155,7 +166,7 @@ class Rig:
 
 async def _start_upstream(script: Script, service: str) -> Upstream:
     settings = ServiceSettings(listen="127.0.0.1:0")
-    bounds = [Bound(script, SERVICES[service])]
+    bounds = [Bound(script, descriptor) for descriptor in SERVICES[service]]
     server, port, healthy = build_server(bounds, TokenVerifier(script.jwks), settings)
     upstream = Upstream(service, server, healthy, f"127.0.0.1:{port}")
     await server.start()

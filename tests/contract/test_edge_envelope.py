@@ -52,58 +52,101 @@ def _nullable_fields() -> set[str]:
 NULLABLE = _nullable_fields()
 
 
+INT64 = {FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64}
+SCALARS: dict[int, Any] = {
+    FieldDescriptor.CPPTYPE_STRING: 'a "name":"5',
+    FieldDescriptor.CPPTYPE_BOOL: True,
+    FieldDescriptor.CPPTYPE_INT32: 6,
+    FieldDescriptor.CPPTYPE_UINT32: 7,
+    FieldDescriptor.CPPTYPE_INT64: 2**53 - 1,
+    FieldDescriptor.CPPTYPE_DOUBLE: 0.5,
+}
+
+
 def _is_list(field: Any) -> bool:
     return bool(field.is_repeated)
 
 
-def _filled(message: Message) -> Message:
-    """*message* with one element in each list and every message set but the nullable ones."""
+def filled(message: Message, *, whole: bool) -> Message:
+    """
+    *message* with two elements in each list, and every field set.
+
+    Not *whole*, the nullable fields are left out, and the scalars in it are zero.
+    """
     for field in message.DESCRIPTOR.fields:
-        if field.message_type is None or field.full_name in NULLABLE:
-            continue
-        if _is_list(field):
-            _filled(getattr(message, field.name).add())
-        else:
-            getattr(message, field.name).SetInParent()
-            _filled(getattr(message, field.name))
+        if whole or field.full_name not in NULLABLE:
+            _fill(message, field, whole)
     return message
 
 
-def _expected(message: Message) -> Any:
+def _fill(message: Message, field: Any, whole: bool) -> None:
+    if field.message_type is None:
+        value = SCALARS[field.cpp_type] if whole else field.default_value
+        if _is_list(field):
+            getattr(message, field.name).extend([SCALARS[field.cpp_type]] * 2)
+        elif whole or field.has_presence:
+            setattr(message, field.name, value)
+    elif _is_list(field):
+        for _ in range(2):
+            filled(getattr(message, field.name).add(), whole=whole)
+    else:
+        getattr(message, field.name).SetInParent()
+        if not field.message_type.full_name.startswith("google."):
+            filled(getattr(message, field.name), whole=whole)
+
+
+def expected_of(message: Message) -> Any:
+    """What the edge shows of *message*: its JSON, with null where the protos promise it."""
     if message.DESCRIPTOR.full_name.startswith("google."):
         return json_format.MessageToDict(message)
     shown: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
         if _is_list(field):
-            shown[field.name] = [_expected(element) for element in value]
-        elif field.has_presence and not message.HasField(field.name):
-            if field.full_name in NULLABLE:
-                shown[field.name] = None
-        elif field.message_type is not None:
-            shown[field.name] = _expected(value)
-        else:
-            is_int64 = field.type in (FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64)
-            shown[field.name] = str(value) if is_int64 else value
+            shown[field.name] = [_shown(field, element) for element in value]
+        elif not field.has_presence or message.HasField(field.name):
+            shown[field.name] = _shown(field, value)
+        elif field.full_name in NULLABLE:
+            shown[field.name] = None
     return shown
+
+
+def _shown(field: Any, value: Any) -> Any:
+    if field.message_type is not None:
+        return expected_of(value)
+    is_text = field.type in INT64 and field.file.package != "kuji.blindbox.v1"
+    return str(value) if is_text else value
 
 
 def _response_body(rpc: MethodDescriptor) -> str:
     return str(rpc.GetOptions().Extensions[annotations_pb2.http].response_body)
 
 
+def data_of(rpc: MethodDescriptor, answer: Message) -> Any:
+    """The `data` that the edge makes of *answer*."""
+    body = _response_body(rpc)
+    return expected_of(answer)[body] if body else expected_of(answer)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["nulls", "whole"])
 @pytest.mark.parametrize("route", UNARY, ids=str)
-async def test_data_is_the_response_body_of_the_proto(rig: Rig, route: Route) -> None:
+async def test_data_is_the_response_body_of_the_proto(rig: Rig, route: Route, whole: bool) -> None:
     """Each answer is what its proto says: the named field unwrapped, absent fields null."""
-    answer = _filled(message_factory.GetMessageClass(route.rpc.output_type)())
+    answer = filled(message_factory.GetMessageClass(route.rpc.output_type)(), whole=whole)
     rig.script.answer(route.rpc.name, answer)
     # A query of its own, so that no other test's answer is in the edge's cache.
     paged = "page" in route.rpc.input_type.fields_by_name
-    path = f"{route.path}?page=10" if paged else route.path
+    path = f"{route.path}?page={20 + whole}" if paged else route.path
     response = await rig.call(route.verb, path, "admin")
+    assert {"status": 1, "msg": "ok", "data": data_of(route.rpc, answer)} == response.json()
+
+
+@pytest.mark.parametrize("route", UNARY, ids=str)
+def test_response_body_is_the_only_field_of_its_message(route: Route) -> None:
+    """The envelope takes it out without looking for it."""
     body = _response_body(route.rpc)
-    data = _expected(getattr(answer, body) if body else answer)
-    assert {"status": 1, "msg": "ok", "data": data} == response.json()
+    assert body in ("", *[field.name for field in route.rpc.output_type.fields])
+    assert not body or 1 == len(route.rpc.output_type.fields)
 
 
 def test_nullable_fields_are_found_in_the_protos() -> None:
@@ -158,7 +201,7 @@ def test_errors_page_shows_every_reason_as_it_is() -> None:
     assert expected == {(name, int(code), status) for name, code, status in rows}
 
 
-def _example(kind: type[KujiError]) -> KujiError:
+def example_of(kind: type[KujiError]) -> KujiError:
     parameters = inspect.signature(kind.__init__).parameters.values()
     values: dict[Any, Any] = {int: 5, str: 'say "no" {'}
     wanted = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]
@@ -177,7 +220,7 @@ ERRORS = [
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 async def test_error_has_its_code_reason_and_metadata(rig: Rig, kind: type[KujiError]) -> None:
     """Every domain error reaches the browser as error_reason.proto says."""
-    error = _example(kind)
+    error = example_of(kind)
     rig.script.answer("Draw", error)
     response = await rig.call("POST", "/api/lottery/draw", "user", json={})
     expected = {
@@ -208,7 +251,7 @@ async def test_stream_is_server_sent_events_without_an_envelope(rig: Rig) -> Non
     response = await rig.call("GET", "/api/lottery/global-history/stream")
     events = [json.loads(event) for event in re.findall(r"data: (.*)\n\n", response.text)]
     assert "text/event-stream" == response.headers["content-type"]
-    assert [_expected(winner) for winner in winners] == events
+    assert [expected_of(winner) for winner in winners] == events
 
 
 async def test_stream_refused_at_once_is_in_the_envelope(rig: Rig) -> None:
