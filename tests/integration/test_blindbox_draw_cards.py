@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -112,7 +113,7 @@ async def test_card_is_refused_when_goods_box_or_request_id_are_unfit(mall: Mall
     box = await mall.box(ItemSpec(5))
     unopened = await mall.goods(ItemSpec(5))
     card = await insert_card(mall.postgres, OWNER)
-    cases = [
+    cases: list[tuple[str, str, tuple[Any, ...]]] = [
         ("GOODS_NOT_FOUND", "goods_id", (987_654, card)),
         ("GOODS_NOT_FOUND", "goods_id", (987_654, card, "r", 1)),
         ("GOODS_NOT_FOUND", "num", (box.goods_id, card, "r", 2)),

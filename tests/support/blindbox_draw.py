@@ -1,6 +1,7 @@
 """Boxes in a running draw service: their goods, their buyers, and what is left in them."""
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -174,6 +175,33 @@ class Mall:
     async def _entries(self, box: Box) -> list[Entry]:
         raw: Any = await self.redis.xrange(ledger_key(box.pool_id))
         return [decode_entry(*entry) for entry in raw]
+
+
+async def settled_books(mall: Mall, box: Box) -> Counter[str]:
+    """
+    How many orders of *box* are drawn, and how many released, after checking them by the ledger.
+
+    Raises:
+        AssertionError: One is reserved still; or what an order has is not what the ledger says; or
+            the stock that is gone is not what the orders drew.
+    """
+    rows = await mall.postgres.fetch(
+        f"SELECT order_num, draw_count, {_COLUMNS} FROM orders WHERE pool_id = $1", box.pool_id
+    )
+    draws = await mall.ledger(box)
+    places: dict[str, list[int]] = defaultdict(list)
+    for seq, draw in enumerate(draws, 1):
+        places[draw.request_id.decode()].append(seq)
+    for row in rows:
+        seqs = places.pop(row["draw_request_id"], [])
+        if row["status"] == "drawn":
+            assert list(range(row["first_seq"], row["first_seq"] + row["places"])) == seqs, row
+        else:
+            assert ("released", []) == (row["status"], seqs), row
+    assert {} == places, "drawn for no order"
+    gone = sum(prize.units for prize in box.config.prizes) - sum(await mall.left(box))
+    assert len(draws) == gone
+    return Counter(row["status"] for row in rows)
 
 
 @asynccontextmanager
