@@ -1,7 +1,6 @@
 """The main job through the edge, with every part real: register, configure, draw, read back."""
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
@@ -12,50 +11,26 @@ import jwt
 import pytest
 from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
 
+from tests.support.edge import Call, caller, log_in_admin, register
 from tests.support.stacks import StackUnderTest
-
-_names = itertools.count(1)
-
-# A caller: method, path, options of httpx → data of the envelope.
-Call = Callable[..., Awaitable[Any]]
-
-
-def _caller(http: httpx.AsyncClient, token: str) -> Call:
-    async def call(method: str, path: str, **options: Any) -> Any:
-        headers = {"authorization": f"Bearer {token}"}
-        response = await http.request(method, path, headers=headers, **options)
-        body = response.json()
-        assert (1, "ok") == (body["status"], body["msg"]), response.text
-        return body["data"]
-
-    return call
-
-
-async def _register(http: httpx.AsyncClient) -> dict[str, Any]:
-    credentials = {"username": f"alice-{next(_names)}", "password": "correct horse"}
-    response = await http.post("/api/auth/register", json=credentials)
-    assert 200 == response.status_code, response.text
-    session: dict[str, Any] = response.json()["data"]
-    return session
 
 
 @pytest.fixture
 async def session(http: httpx.AsyncClient) -> dict[str, Any]:
     """A fresh user's session."""
-    return await _register(http)
+    return await register(http)
 
 
 @pytest.fixture
 def user(http: httpx.AsyncClient, session: dict[str, Any]) -> Call:
     """Calls as that user."""
-    return _caller(http, session["access_token"])
+    return caller(http, session["access_token"])
 
 
 @pytest.fixture
 async def admin(stack: StackUnderTest, http: httpx.AsyncClient) -> Call:
     """Calls as the administrator."""
-    response = await http.post("/admin/api/login", json=stack.admin)
-    return _caller(http, response.json()["data"]["access_token"])
+    return caller(http, await log_in_admin(http, stack.admin))
 
 
 @pytest.fixture

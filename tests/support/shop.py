@@ -1,178 +1,121 @@
-"""Boxes on sale in a real Redis: opened, bought from by the scripts, carried into Postgres."""
+"""A shop with blind boxes on a running stack, as its operator, buyers and visitors see it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import asyncio
+import itertools
+import re
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-from redis.asyncio import Redis
+import httpx
+import pytest
 
-from services.common.ledger import decode_entry, ledger_key
-from services.common.orders import OrderType, card_order_num, order_item_id
-from services.common.prize_code import prize_code
-from services.draw import fairness
-from services.draw.configuration import config_of, document_of
-from services.draw.redis_store import RedisStore
-from services.draw.store import ConfigureCode, DrawCode, Drawn
-from services.history.recorder.order_items import BoxMemory
-from services.history.recorder.writer import record
-from tests.support.blindbox import Box, ItemSpec, Shelf, insert_card, insert_goods
-from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent
+from tests.support.edge import Call, caller, register
+
+_numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class Item:
-    """An item that an order gave, as its buyer was told it."""
-
-    id: int
-    order_id: int
-    user_id: int
-    box: Box
-    seq: int
-    drawn_ms: int
-    place: int  # of the goods item, among those of the shelf
-    luck_no: int
-    prize_code: str
-    is_last_prize: bool
-
-    @property
-    def draw_id(self) -> str:
-        """<pool_id>-<seq>."""
-        return f"{self.box.pool_id}-{self.seq}"
-
-
-@dataclass(frozen=True)
-class Bought:
-    """An order that was drawn."""
-
-    order_id: int
-    order_num: str
-    order_type: int
-    user_id: int
-    items: Sequence[Item]
+def fresh(prefix: str = "o") -> str:
+    """A name never used before."""
+    return f"{prefix}-{next(_numbers)}"
 
 
 @dataclass
 class Shop:
     """
-    Goods on sale.
+    Goods on the shelf, and who buys.
 
     Args:
-        items: All that was drawn, oldest first.
+        items: Goods item id → units in a box; None: unlimited.
+        shangs: Level ids, A first.
     """
 
-    shelf: Shelf
-    redis: Redis
-    items: list[Item] = field(default_factory=list)
-    orders: int = 0
+    admin: Call
+    user: Call
+    user_id: int
+    goods_id: int
+    items: dict[int, int | None]
+    shangs: list[int]
 
-    def __post_init__(self) -> None:
-        self.postgres = self.shelf.postgres
-        self._store = RedisStore(self.redis, NO_BACKLOG_BOUND)
+    async def order(self, count: int = 1, num: int = 1, **fields: Any) -> Any:
+        """What a fresh order of the user's gives."""
+        body = {
+            "order_num": fresh(),
+            "user_id": self.user_id,
+            "goods_id": self.goods_id,
+            "num": num,
+            "count": count,
+            **fields,
+        }
+        return await self.admin("POST", "/api/blindbox/orders", json=body)
 
-    async def open_box(self, **config: Any) -> Box:
-        """A box that can be drawn from."""
-        pool_id = await self.postgres.fetchval("SELECT nextval('pool_ids')")
-        box = await self.shelf.open_box(pool_id, fairness.commitment(SEED), **config)
-        await self.publish(box)
-        return box
+    async def cards(self, count: int = 1, **fields: Any) -> list[int]:
+        """Fresh item cards of the user's."""
+        body = {"user_id": self.user_id, "count": count, **fields}
+        issued = await self.admin("POST", "/admin/api/item-cards", json=body)
+        return [int(card) for card in issued["item_card_ids"]]
 
-    async def publish(self, box: Box) -> None:
-        """Publish the box's configuration as its next version."""
-        version = await self.postgres.fetchval("SELECT nextval('pool_versions_seq')")
-        done = await self._store.configure(
-            box.pool_id, box.version, version, config_of(box.config), document_of(box.config)
+
+async def open_shop(
+    http: httpx.AsyncClient,
+    admin_token: str,
+    kind: str,
+    *items: dict[str, Any],
+    boxes: int = 1,
+    **goods: Any,
+) -> Shop:
+    """Goods with levels A and B and these items, opened."""
+    admin, session = caller(http, admin_token), await register(http)
+    made = await admin(
+        "POST", "/admin/api/goods", json={"title": "春箱", "type": kind, "price": "9.90", **goods}
+    )
+    goods_id = int(made["goods_id"])
+    path = f"/admin/api/goods/{goods_id}"
+    shangs = [
+        int((await admin("POST", f"{path}/shangs", json=shang))["shang_id"])
+        for shang in (
+            {"title": "A", "color": "#c00000", "sort": 1},
+            {"title": "B", "color": "#00c000", "sort": 2},
         )
-        assert ConfigureCode.CONFIGURED == done.code
-        await self.postgres.execute(
-            "UPDATE pools SET version = $2 WHERE id = $1", box.pool_id, version
-        )
-        box.version = version
-
-    async def buy(self, box: Box, user_id: int, count: int = 1, *, mark: bool = True) -> Bought:
-        """An order of *count*, drawn; without *mark* its row stays reserved."""
-        self.orders += 1
-        order_num = f"N-{box.pool_id}-{self.orders}"
-        kind = OrderType.ICHIBAN if self.shelf.type == "ichiban" else OrderType.INFINITE
-        order_id = await self.shelf.order(box, order_num, user_id, count)
-        return await self._draw(box, order_id, order_num, kind, user_id, count, mark)
-
-    async def buy_by_card(self, box: Box, user_id: int) -> Bought:
-        """One item for a fresh item card."""
-        card_id = await insert_card(self.postgres, user_id)
-        order_num, kind = card_order_num(card_id), OrderType.ITEM_CARD
-        order_id = await self.shelf.order(
-            box, order_num, user_id, order_type=kind, item_card_id=card_id
-        )
-        return await self._draw(box, order_id, order_num, kind, user_id, 1, mark=True)
-
-    async def _draw(
-        self,
-        box: Box,
-        order_id: int,
-        order_num: str,
-        kind: OrderType,
-        user_id: int,
-        count: int,
-        mark: bool,
-    ) -> Bought:
-        request_id = await self.postgres.fetchval(
-            "SELECT draw_request_id FROM orders WHERE id = $1", order_id
-        )
-        wish = intent(user_id, request_id, count, box.pool_id)
-        drawing = await self._store.draw(box.pool_id, [wish])
-        (answer,) = drawing.answers
-        assert DrawCode.DRAWN == answer.code
-        items = [
-            self._item(box, order_id, user_id, answer.first_seq, drawing.now_ms, at, drawn)
-            for at, drawn in enumerate(answer.draws)
-        ]
-        self.items += items
-        if mark:
-            await self.postgres.execute(
-                "UPDATE orders SET status = 'drawn', first_seq = $2, places = $3 WHERE id = $1",
-                order_id,
-                answer.first_seq,
-                answer.places,
-            )
-        return Bought(order_id, order_num, kind, user_id, items)
-
-    def _item(
-        self,
-        box: Box,
-        order_id: int,
-        user_id: int,
-        first_seq: int,
-        drawn_ms: int,
-        at: int,
-        drawn: Drawn,
-    ) -> Item:
-        place = box.prize_ids.index(drawn.prize_id)
-        return Item(
-            order_item_id(order_id, at),
-            order_id,
-            user_id,
-            box,
-            first_seq + at,
-            drawn_ms,
-            place,
-            drawn.ticket + 1,
-            prize_code(box.pool_id, first_seq + at, drawn.tag),
-            self.shelf.items[place].is_last_prize,
-        )
-
-    async def record(self, box: Box, entries: int | None = None) -> None:
-        """Carry the first *entries* of the box's ledger, or all, into Postgres."""
-        raw: Any = await self.redis.xrange(ledger_key(box.pool_id))
-        async with self.postgres.acquire() as connection:
-            decoded = [decode_entry(*one) for one in raw[:entries]]
-            await record(connection, box.pool_id, decoded, {}, BoxMemory())
-
-    def shang_id(self, item: Item) -> int:
-        """The level of *item*."""
-        return self.shelf.shang_ids[self.shelf.items[item.place].shang]
+    ]
+    units: dict[int, int | None] = {}
+    for item in items:
+        body = {"title": "cup", "price": "5.00", "sc_money": "1.50", **item}
+        body["shang_id"] = shangs[item.get("shang_id", 0)]
+        row = await admin("POST", f"{path}/items", json=body)
+        if not item.get("is_last_prize"):
+            units[int(row["goods_item_id"])] = item.get("stock")
+    await admin("POST", f"{path}/boxes", json={"count": boxes})
+    user = caller(http, session["access_token"])
+    return Shop(admin, user, int(session["user_id"]), goods_id, units, shangs)
 
 
-async def open_shop(postgres: asyncpg.Pool, redis: Redis, *items: ItemSpec, **goods: Any) -> Shop:
-    """Goods on sale, with columns of insert_goods; no boxes yet."""
-    return Shop(await insert_goods(postgres, *items, **goods), redis)
+async def data_of(http: httpx.AsyncClient, name: str, **query: Any) -> Any:
+    response = await http.get(f"/api/blindbox/{name}", params=query)
+    body = response.json()
+    assert 1 == body["status"], response.text
+    return body["data"]
+
+
+async def listed(http: httpx.AsyncClient, shop: Shop) -> Any:
+    """The shop's goods as the public list has them; it may be a second old."""
+    async with asyncio.timeout(5):
+        while True:
+            for goods in await data_of(http, "goods"):
+                if goods["goods_id"] == shop.goods_id:
+                    return goods
+            await asyncio.sleep(0.1)
+
+
+async def stock_of(http: httpx.AsyncClient, shop: Shop, num: int = 1) -> dict[int, Any]:
+    rows = await data_of(http, "probabilities", goods_id=shop.goods_id, num=num)
+    return {row["goods_item_id"]: row for row in rows}
+
+
+async def refusal_of(call: Awaitable[Any]) -> str:
+    """The reason of a call that a blind-box route refuses with HTTP 200."""
+    with pytest.raises(AssertionError) as caught:
+        await call
+    reason = re.search(r'"reason":"(\w+)"', str(caught.value))
+    assert reason is not None, caught.value
+    return reason[1]
