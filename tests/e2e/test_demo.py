@@ -8,16 +8,19 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from ops.connections import Endpoints, read_endpoints
-from ops.demo.doors import Ack
-from ops.demo.plan import Plan, parse_prizes
-from ops.demo.session import Demo, Played, open_demo
-from ops.demo.verdict import Check
+from ops.demo.boxes.act import Boxes
+from ops.demo.boxes.plan import Plan as BoxesPlan
+from ops.demo.checks import Check
+from ops.demo.lottery.act import Lottery
+from ops.demo.lottery.plan import Plan, parse_prizes
+from ops.demo.stage import Stage, open_stage
 from ops.terminal import progress
 from stack.home import Home
 from stack.ports import free_port
@@ -81,17 +84,17 @@ def _kill(home: Path, part: str) -> None:
     os.kill(pids[part], signal.SIGKILL)
 
 
-def _at_draws(actions: dict[int, Callable[[], None]]) -> Callable[[Ack], None]:
-    """Does each action at the acknowledgement of so many draws."""
+def _at_acks(actions: dict[int, Callable[[], None]]) -> Callable[[object], None]:
+    """Does each action at the acknowledgement of so many draws or orders."""
     acks = 0
 
-    def on_draw(_: Ack) -> None:
+    def on_ack(_: object) -> None:
         nonlocal acks
         acks += 1
         if acks in actions:
             actions[acks]()
 
-    return on_draw
+    return on_ack
 
 
 def _problems(checks: list[Check]) -> list[str]:
@@ -108,46 +111,88 @@ async def test_demo_ends_well_when_draw_service_and_recorder_are_killed(
         400: lambda: _kill(home, "recorder"),
         600: lambda: _kill(home, "draw"),
     }
-    async with open_demo(plan, endpoints, progress()) as demo:
-        played = await demo.play(_at_draws(kills))
-        seen, checks = await demo.judge(played)
+    async with open_stage(endpoints, plan.users, progress()) as stage:
+        act = Lottery(plan, stage)
+        played = await act.play(_at_acks(kills))
+        seen, checks = await act.judge(played)
     assert [] == _problems(checks)
     assert (plan.draws, plan.draws) == (len(played.game.acks), len(seen.records))
     assert {True, False} == {ack.over_grpc for ack in played.game.acks}
     assert any(ack.attempts > 1 for ack in played.game.acks), "nobody noticed the kills"
 
 
+async def test_boxes_end_well_when_draw_service_and_recorder_are_killed(
+    home: Path, endpoints: Endpoints
+) -> None:
+    """Every order and card draws once and for good, whoever dies in the middle."""
+    plan = BoxesPlan(buyers=30, infinite_orders=600, cards=12, seed=1)
+    kills = {
+        10: lambda: _kill(home, "draw"),
+        60: lambda: _kill(home, "recorder"),
+        250: lambda: _kill(home, "draw"),
+        450: lambda: _kill(home, "recorder"),
+        550: lambda: _kill(home, "draw"),
+    }
+    async with open_stage(endpoints, plan.buyers, progress()) as stage:
+        act = Boxes(plan, stage)
+        played = await act.play(_at_acks(kills))
+        _, checks = await act.judge(played)
+    assert [] == _problems(checks)
+    drawn = [ack for ack in played.game.acks if not ack.refusal]
+    assert plan.infinite_orders + plan.cards < len(drawn)
+    assert {True, False} == {ack.over_grpc for ack in drawn}
+    assert any(ack.attempts > 1 for ack in drawn), "nobody noticed the kills"
+
+
+async def test_boxes_fail_their_verdict_when_an_item_is_deleted(endpoints: Endpoints) -> None:
+    """The verdict looks at what each order has, item by item; what is restored passes again."""
+    plan = BoxesPlan(buyers=8, infinite_orders=10, cards=2, seed=1)
+    async with open_stage(endpoints, plan.buyers, progress()) as stage:
+        act = Boxes(plan, stage)
+        played = await act.play()
+        assert [] == _problems((await act.judge(played))[1])
+        async with _without_row(stage, "order_items", played.box.pool_id):
+            broken = (await act.judge(played))[1]
+        assert [] == _problems((await act.judge(played))[1])
+    books, _, in_postgres, _, _, logs, records, _ = broken
+    for check in (books, in_postgres, logs, records):
+        assert check.problems, f"it was not seen that not: {check.promise}"
+
+
 async def test_demo_fails_its_verdict_when_a_record_is_deleted(endpoints: Endpoints) -> None:
     """The verdict looks at Postgres itself, row by row; what is restored passes again."""
     plan = Plan(users=5, draws=40, prizes=parse_prizes("10:1.0"), seed=1)
-    async with open_demo(plan, endpoints, progress()) as demo:
-        played = await demo.play()
-        assert [] == _problems((await demo.judge(played))[1])
-        broken = await _judge_without_a_win(demo, played)
-        assert [] == _problems((await demo.judge(played))[1])
+    async with open_stage(endpoints, plan.users, progress()) as stage:
+        act = Lottery(plan, stage)
+        played = await act.play()
+        assert [] == _problems((await act.judge(played))[1])
+        async with _without_row(stage, "lottery_records", played.campaign.pool_id):
+            broken = (await act.judge(played))[1]
+        assert [] == _problems((await act.judge(played))[1])
     assert broken[0].problems, "the audit did not see it"
     assert broken[2].problems, "the comparison with the answers did not see it"
 
 
-async def _judge_without_a_win(demo: Demo, played: Played) -> list[Check]:
-    postgres, pool_id = demo.stores.postgres, played.campaign.pool_id
+@asynccontextmanager
+async def _without_row(stage: Stage, table: str, pool_id: int) -> AsyncIterator[None]:
+    """The row of draw 3 is gone meanwhile."""
+    postgres = stage.stores.postgres
     row = await postgres.fetchrow(
-        "DELETE FROM lottery_records WHERE pool_id = $1 AND seq = 3 RETURNING *", pool_id
+        f"DELETE FROM {table} WHERE pool_id = $1 AND seq = 3 RETURNING *", pool_id
     )
-    assert row["prize_id"] is not None
     try:
-        return (await demo.judge(played))[1]
+        yield
     finally:
-        columns = [name for name in row.keys() if name != "id"]  # noqa: SIM118  # a Record
-        values = [tuple(row[name] for name in columns)]
-        await postgres.copy_records_to_table("lottery_records", records=values, columns=columns)
+        await postgres.copy_records_to_table(
+            table, records=[tuple(row.values())], columns=list(row.keys())
+        )
 
 
 async def test_demo_command_gives_4_units_to_4_winners_when_many_draw_at_once(home: Path) -> None:
     """One prize of 4 units at probability 1, a hundred users at once: exactly four win."""
     ran = await _run(
         "ops.demo",
-        *("--prizes", "4:1.0", "--users", "100", "--draws", "100"),
+        *("--acts", "lottery", "--prizes", "4:1.0", "--users", "100", "--draws", "100"),
         home=home,
         port=free_port(),
     )
@@ -158,11 +203,14 @@ async def test_demo_command_gives_4_units_to_4_winners_when_many_draw_at_once(ho
 
 
 async def test_demo_command_starts_and_stops_a_stack_when_none_runs(folder: Path) -> None:
-    """On a fresh machine one command is enough, and it leaves nothing running."""
+    """On a fresh machine one command is enough for both acts, and it leaves nothing running."""
     home = folder / "fresh"
     ran = await _run("ops.demo", "--users", "10", "--draws", "60", home=home, port=free_port())
     assert ran.code == 0, ran.out + ran.err
-    assert "The books balance." in ran.out
+    assert 2 == ran.out.count("The books balance.")
+    assert re.search(r"F +Keyring +40 +40 +0\s", ran.out)
+    assert re.search(r"Last prize\nd\*\*\*\d  Figure, black, with draw \d+-81\s", ran.out)
+    assert re.search(r"B +Plush +∞ +\d+ +∞\s", ran.out)
     assert Home(home).owner() is None
 
 
@@ -174,7 +222,10 @@ async def test_demo_command_exits_2_when_the_stack_cannot_start(folder: Path, ho
     assert f"Port {port} is taken" in ran.out
 
 
-@pytest.mark.parametrize("arguments", [["--prizes", "5"], ["--users", "0"], ["--draws", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--prizes", "5"], ["--users", "0"], ["--draws", "x"], ["--acts", "boxes,opera"]],
+)
 async def test_demo_command_exits_2_when_an_option_is_unfit(
     folder: Path, arguments: list[str]
 ) -> None:

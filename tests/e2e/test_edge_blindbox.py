@@ -272,8 +272,8 @@ async def test_goods_off_the_shelf_do_not_draw(http: httpx.AsyncClient, ichiban:
     await ichiban.admin("PUT", path, json={"on_shelf": False})
     assert "GOODS_OFF_SHELF" == await refusal_of(ichiban.order(order_num="off-shelf-order"))
     async with asyncio.timeout(5):
-        while ichiban.goods_id in [one["goods_id"] for one in await data_of(http, "goods")]:
-            await asyncio.sleep(0.1)  # the list may be a second old
+        while ichiban.goods_id in [one["goods_id"] for one in await data_of(http, "goods")]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
     await ichiban.admin("PUT", path, json={"on_shelf": True})
     assert 1 == len((await ichiban.order(order_num="off-shelf-order"))["results"])
 
