@@ -11,7 +11,7 @@ async def run(settings: HistorySettings) -> None:
     async with open_history(settings) as history:
         # Streams do not end by themselves, and would hold up the draining.
         on_stopping = history.feed.close
-        await serve_until_stopped([history.bound], history.verifier, settings, on_stopping)
+        await serve_until_stopped(history.bounds, history.verifier, settings, on_stopping)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,26 @@
 """The history service, put together from its settings."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import asyncpg
 import grpc
+from kuji.blindbox.v1 import records_pb2
 from kuji.history.v1 import history_pb2
 from redis.asyncio import Redis
 
 from services.common.postgres import open_pool
 from services.common.server import Bound
 from services.common.tokens import TokenVerifier, fetch_jwks_from
+from services.history.blindbox.cards import CardStore
+from services.history.blindbox.goods import GoodsStore
+from services.history.blindbox.orders import OrderReader
+from services.history.blindbox.public_records import PublicRecords
+from services.history.blindbox.records import RecordReader
+from services.history.blindbox.servicer import BlindBoxRecordServicer
+from services.history.blindbox.tail import LedgerTails
 from services.history.catalogue import CatalogueStore
 from services.history.feed import WinnerFeed, listen
 from services.history.public_pages import PublicPages
@@ -25,9 +34,10 @@ from services.history.winners import WinnerStore
 class History:
     """The parts of a running history service."""
 
-    bound: Bound
+    bounds: Sequence[Bound]
     verifier: TokenVerifier
     servicer: HistoryServicer
+    blindbox: BlindBoxRecordServicer
     feed: WinnerFeed
 
 
@@ -45,13 +55,13 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
     async with (
         await pool as postgres,
         grpc.aio.insecure_channel(settings.auth_address) as auth,
+        _blindbox_records(postgres, redis, settings) as blindbox,
         asyncio.TaskGroup() as tasks,
     ):
         winners = WinnerStore(postgres)
         pages = PublicPages(winners, CatalogueStore(postgres), settings)
         feed = WinnerFeed(winners, settings.poll_s, settings.stream_queue)
         servicer = HistoryServicer(pages, winners, ResultReader(postgres, redis), feed)
-        service = history_pb2.DESCRIPTOR.services_by_name["HistoryService"]
 
         def on_nudge() -> None:
             pages.forget_winners()
@@ -60,13 +70,31 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
         own = [tasks.create_task(listen(redis, on_nudge)), tasks.create_task(feed.run())]
         try:
             verifier = TokenVerifier(fetch_jwks_from(auth))
-            yield History(Bound(servicer, service), verifier, servicer, feed)
+            yield History(_bounds(servicer, blindbox), verifier, servicer, blindbox, feed)
         finally:
             feed.close()
             for task in own:
                 task.cancel()
             await pages.aclose()
     await redis.aclose()
+
+
+@asynccontextmanager
+async def _blindbox_records(
+    postgres: asyncpg.Pool, redis: Redis, settings: HistorySettings
+) -> AsyncIterator[BlindBoxRecordServicer]:
+    tails = LedgerTails(redis, settings.tail_draws)
+    records = PublicRecords(GoodsStore(postgres), RecordReader(postgres, tails), settings)
+    try:
+        yield BlindBoxRecordServicer(records, OrderReader(postgres, tails), CardStore(postgres))
+    finally:
+        await records.aclose()
+
+
+def _bounds(servicer: HistoryServicer, blindbox: BlindBoxRecordServicer) -> list[Bound]:
+    history = history_pb2.DESCRIPTOR.services_by_name["HistoryService"]
+    records = records_pb2.DESCRIPTOR.services_by_name["BlindBoxRecordService"]
+    return [Bound(servicer, history), Bound(blindbox, records)]
 
 
 def _open_redis(settings: HistorySettings) -> Redis:

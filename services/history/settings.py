@@ -1,6 +1,17 @@
 """What the history service is told."""
 
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field
+
 from services.common.settings import ServiceSettings
+
+
+def _is_a_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError('a time zone of the IANA database is needed, like "Asia/Shanghai"')
+    return name
 
 
 class HistorySettings(ServiceSettings):
@@ -18,6 +29,9 @@ class HistorySettings(ServiceSettings):
         cached_pages: Pages kept, of all lists.
         poll_s: How often the stream of winners looks by itself.
         stream_queue: Winners that may wait for one subscriber.
+        time_zone: Whose days the daily records of blind boxes are for; an IANA name.
+        daily_records: Of a day so many are listed, the newest.
+        tail_draws: Past so many unrecorded draws, lists show only what is recorded.
     """
 
     postgres_dsn: str
@@ -30,3 +44,6 @@ class HistorySettings(ServiceSettings):
     cached_pages: int = 4096
     poll_s: float = 1.0
     stream_queue: int = 1000
+    time_zone: Annotated[str, AfterValidator(_is_a_time_zone)] = "UTC"
+    daily_records: int = Field(default=2000, ge=1)
+    tail_draws: int = Field(default=10_000, ge=0)

@@ -18,8 +18,8 @@ from services.history.recorder.connections import open_postgres
 from services.history.recorder.settings import RecorderSettings
 from services.history.recorder.writer import record
 from tests.support.blindbox import Box, ItemSpec
+from tests.support.box_sales import Item, Shop, open_shop
 from tests.support.history import eventually, make_users, recording
-from tests.support.shop import Item, Shop, open_shop
 
 ICHIBAN = (
     ItemSpec(stock=2, shang=0),

@@ -15,6 +15,7 @@ from services.common.prize_code import prize_code
 from services.history.feed import FEED_CHANNEL
 from services.history.recorder import metrics
 from tests.support.blindbox import ItemSpec
+from tests.support.box_sales import open_shop
 from tests.support.history import (
     PPB,
     START_MS,
@@ -30,7 +31,6 @@ from tests.support.history import (
     recording,
     until_recorded,
 )
-from tests.support.shop import open_shop
 
 Outcomes = list[tuple[int, int]]
 

@@ -269,6 +269,10 @@ def as_user(user_id: int) -> RequestContext:
     return RequestContext(Caller(user_id, f"user-{user_id}", Role.USER), 5.0)
 
 
+AS_SERVICE = RequestContext(Caller(0, "shop", Role.SERVICE), 5.0)
+AS_ADMIN = RequestContext(Caller(999_999, "admin", Role.ADMIN), 5.0)
+
+
 @asynccontextmanager
 async def history_of(postgres_dsn: str, redis_url: str, **changes: Any) -> AsyncIterator[History]:
     """A history service."""

@@ -1,0 +1,98 @@
+"""kuji.blindbox.v1.BlindBoxRecordService: from messages to the domain and back."""
+
+from kuji.blindbox.v1 import records_pb2 as pb
+
+from services.common.context import RequestContext, Role
+from services.common.errors import InvalidArgumentError
+from services.common.paging import page_of
+from services.history.blindbox.cards import CardStore
+from services.history.blindbox.messages import item_cards_message, order_prize_message
+from services.history.blindbox.orders import OrderPrize, OrderReader
+from services.history.blindbox.public_records import PublicRecords
+from services.history.blindbox.records import RecordsQuery
+
+_TYPES = ("", "ichiban", "infinite")
+_MAX_ORDER_NUM = 64
+_OrderRequest = pb.ListOrderPrizesRequest | pb.ListInfiniteOrderPrizesRequest
+_ACTS_FOR_OTHERS = (Role.SERVICE, Role.ADMIN)
+
+
+def _not_negative(field: str, value: int) -> int:
+    if value < 0:
+        raise InvalidArgumentError(field, f"{field} counts from 1.")
+    return value
+
+
+def _buyer_of(request: _OrderRequest, ctx: RequestContext) -> int | None:
+    """Whose order is asked for; None: not the caller's own, and none that it may see."""
+    caller = ctx.require_caller()
+    user_id = _not_negative("user_id", request.user_id) or caller.user_id
+    if not user_id:
+        raise InvalidArgumentError("user_id", "user_id says whose order it is.")
+    may_see = caller.role in _ACTS_FOR_OTHERS or user_id == caller.user_id
+    return user_id if may_see else None
+
+
+def _order_num_of(request: _OrderRequest) -> str:
+    if not 1 <= len(request.order_num) <= _MAX_ORDER_NUM:
+        raise InvalidArgumentError("order_num", f"order_num has 1 to {_MAX_ORDER_NUM} characters.")
+    return request.order_num
+
+
+class BlindBoxRecordServicer:
+    """See kuji/blindbox/v1/records.proto."""
+
+    def __init__(self, records: PublicRecords, orders: OrderReader, cards: CardStore) -> None:
+        self._records = records
+        self._orders = orders
+        self._cards = cards
+
+    async def ListGoods(
+        self, request: pb.ListGoodsRequest, _: RequestContext
+    ) -> pb.ListGoodsResponse:
+        """See the proto."""
+        if request.type not in _TYPES:
+            raise InvalidArgumentError("type", 'type is "ichiban" or "infinite".')
+        return await self._records.goods(request.type)
+
+    async def ListOrderPrizes(
+        self, request: pb.ListOrderPrizesRequest, ctx: RequestContext
+    ) -> pb.ListOrderPrizesResponse:
+        """See the proto."""
+        prizes = await self._prizes(request, ctx, "ichiban")
+        return pb.ListOrderPrizesResponse(prizes=map(order_prize_message, prizes))
+
+    async def ListInfiniteOrderPrizes(
+        self, request: pb.ListInfiniteOrderPrizesRequest, ctx: RequestContext
+    ) -> pb.ListInfiniteOrderPrizesResponse:
+        """See the proto."""
+        prizes = await self._prizes(request, ctx, "infinite")
+        return pb.ListInfiniteOrderPrizesResponse(prizes=map(order_prize_message, prizes))
+
+    async def ListInfiniteRecords(
+        self, request: pb.ListInfiniteRecordsRequest, _: RequestContext
+    ) -> pb.ListInfiniteRecordsResponse:
+        """See the proto."""
+        goods_id = _not_negative("goods_id", request.goods_id)
+        shang_id = _not_negative("shang_id", request.shang_id)
+        return await self._records.page(RecordsQuery(goods_id, shang_id, page_of(request)))
+
+    async def ListDailyRecords(
+        self, request: pb.ListDailyRecordsRequest, _: RequestContext
+    ) -> pb.ListDailyRecordsResponse:
+        """See the proto."""
+        return await self._records.today(_not_negative("goods_id", request.goods_id))
+
+    async def ListItemCards(
+        self, _: pb.ListItemCardsRequest, ctx: RequestContext
+    ) -> pb.ListItemCardsResponse:
+        """See the proto."""
+        return item_cards_message(await self._cards.of_user(ctx.require_caller().user_id))
+
+    async def _prizes(
+        self, request: _OrderRequest, ctx: RequestContext, goods_type: str
+    ) -> list[OrderPrize]:
+        order_num, buyer_id = _order_num_of(request), _buyer_of(request, ctx)
+        if buyer_id is None:
+            return []
+        return await self._orders.prizes(buyer_id, order_num, goods_type)
