@@ -44,12 +44,16 @@ _TIMEOUT_S = 60
 _RECORDED_S = 10  # until a draw is on every list, and a seed revealed
 
 # What is another value in every run; a dot: inside that object or list alone.
+_OF_ITEMS = ("title", "price", "sc_money")
 _VARIES = {
     *("access_token", "refresh_token", "user_id", "activity_id", "pool_id", "prize_id", "draw_id"),
     *("created_at", "updated_at", "start_time", "drawn_at", "won_at", "pool_version"),
     *("ledger_link", "seed", "seed_commitment", "roll", "ticket", "explanation"),
     *("odds", "odds_weight", "recorder_lag_ms", "prize_name", "prize.name", "prize.prize_code"),
     *("prizes.won", "prizes.remaining", "prizes.remaining_count", "prizes.observed_probability"),
+    *("goods_id", "shang_id", "goods_item_id", "order_id", "item_card_ids", "id", "prize_code"),
+    *("luck_no", "draw_time", "addtime", "data.reason", "goodslist_title", "goodslist_price"),
+    *("goodslist_money", *(f"{of}.{name}" for of in ("results", "data") for name in _OF_ITEMS)),
 }
 _VARIES_IN_TEXT = [
     (r"Bicycle|Umbrella|Mug|Sticker", "PRIZE"),
