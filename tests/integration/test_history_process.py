@@ -7,6 +7,7 @@ import sys
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kuji.blindbox.v1 import records_pb2, records_pb2_grpc
 from kuji.history.v1 import history_pb2 as pb
 from kuji.history.v1 import history_pb2_grpc
 
@@ -14,6 +15,7 @@ from services.common.status import error_info_of
 from stack.ports import free_port
 
 SERVICE = "kuji.history.v1.HistoryService"
+BLINDBOX = "kuji.blindbox.v1.BlindBoxRecordService"
 
 
 async def start(**environment: str) -> asyncio.subprocess.Process:
@@ -41,13 +43,17 @@ async def test_process_serves_the_public_lists_and_stops_on_sigterm(
     )
     try:
         async with grpc.aio.insecure_channel(listen) as channel:
-            health = await health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(service=SERVICE), wait_for_ready=True, timeout=60
-            )
-            assert health_pb2.HealthCheckResponse.SERVING == health.status
+            for service in (SERVICE, BLINDBOX):
+                health = await health_pb2_grpc.HealthStub(channel).Check(
+                    health_pb2.HealthCheckRequest(service=service), wait_for_ready=True, timeout=60
+                )
+                assert health_pb2.HealthCheckResponse.SERVING == health.status
             stub = history_pb2_grpc.HistoryServiceStub(channel)
             page = await stub.ListWinners(pb.ListWinnersRequest(), timeout=10)
             assert pb.ListWinnersResponse(page=1, page_size=20) == page
+            records = records_pb2_grpc.BlindBoxRecordServiceStub(channel)
+            goods = await records.ListGoods(records_pb2.ListGoodsRequest(), timeout=10)
+            assert records_pb2.ListGoodsResponse() == goods
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.GetResult(pb.GetResultRequest(draw_id="1-1"), timeout=10)
             info = error_info_of(caught.value)

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
 from services.common.ledger import decode_entry, ledger_key
@@ -15,6 +16,7 @@ from services.common.orders import GoodslistType
 from services.history.recorder import order_items
 from services.history.recorder import writer as steps
 from services.history.recorder.connections import open_postgres
+from services.history.recorder.locks import open_locks
 from services.history.recorder.settings import RecorderSettings
 from services.history.recorder.writer import record
 from tests.support.blindbox import Box, ItemSpec
@@ -344,6 +346,29 @@ async def test_configuration_of_a_box_that_was_not_committed_sets_the_version_al
     await shop.record(box)
     assert before == await postgres.fetch("SELECT * FROM prizes, goods, boxes ORDER BY prizes.id")
     assert box.version == await postgres.fetchval("SELECT version FROM pools")
+
+
+async def test_ended_box_is_let_be_once_its_end_is_recorded(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """Boxes end by the thousand, and cost the recorder nothing; what is published anew is seen."""
+    shop = await open_shop(postgres, redis, *ICHIBAN, shangs=LEVELS)
+    ended, live = await shop.open_box(), await shop.open_box()
+    for box in (ended, live):
+        await shop.buy(box, 1)
+        await shop.record(box)
+    ended.config.status = pool_pb2.POOL_STATUS_ENDED
+    await shop.publish(ended)
+    await postgres.execute("UPDATE boxes SET is_ended = true WHERE num = 1")
+    assert {ended.pool_id, live.pool_id} == await taken(postgres_dsn)
+    await shop.record(ended)
+    assert {live.pool_id} == await taken(postgres_dsn)
+
+
+async def taken(dsn: str) -> set[int]:
+    """The pools that a recorder takes when it starts."""
+    async with open_locks(dsn, timeout_s=10) as locks:
+        return {pool.pool_id for pool in await locks.take(())}
 
 
 async def test_orders_are_found_by_key_when_the_table_is_small(

@@ -2,12 +2,17 @@
 
 -- name: take_pools(held)
 -- Pools that nobody records, from now on ours: a lock of this session. (19282 << 48
--- keeps clear of other advisory locks.) OFFSET 0 fences the filter from the locking.
+-- keeps clear of other advisory locks.) OFFSET 0 fences the filter from the locking. Boxes whose
+-- end is recorded are let be: there are ever more of them, and nothing comes after it.
 SELECT id, recorded_seq, recorded_version
 FROM (
     SELECT id, recorded_seq, recorded_version
     FROM pools
     WHERE halted_reason = '' AND id <> ALL(:held::bigint[])
+      AND NOT (
+          recorded_version >= version
+          AND EXISTS (SELECT FROM boxes WHERE boxes.pool_id = pools.id AND boxes.is_ended)
+      )
     ORDER BY id
     OFFSET 0
 ) AS unheld
