@@ -68,12 +68,10 @@ class _Recorded:
     How far goods are recorded.
 
     Args:
-        goods_type: ichiban or infinite.
         items: Newest number of the level asked for.
         recorded_seqs: See HasPositions.
     """
 
-    goods_type: str
     items: int
     recorded_seqs: Mapping[int, int]
 
@@ -100,6 +98,7 @@ class RecordReader:
         fresh = (await self._of_level(tail, query.shang_id))[::-1]
         skip, size = query.page.offset, query.page.size
         shown = fresh[skip : skip + size]
+        # Numbers up to what the first look found: what is recorded meanwhile has higher ones.
         newest_no = recorded.items - max(0, skip - len(fresh))
         rows = await self._describe(shown)
         rows += await self._numbered(query, newest_no, size - len(shown))
@@ -135,7 +134,7 @@ class RecordReader:
         if not rows or goods_type not in ("", rows[0]["type"]):
             raise GoodsNotFoundError
         seqs = {row["pool_id"]: row["recorded_seq"] for row in rows if row["pool_id"] is not None}
-        return _Recorded(rows[0]["type"], rows[0]["items"], seqs)
+        return _Recorded(rows[0]["items"], seqs)
 
     async def _of_level(self, tail: list[TailDraw], shang_id: int) -> list[TailDraw]:
         if shang_id == _ALL_LEVELS or not tail:
