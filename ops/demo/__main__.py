@@ -1,22 +1,28 @@
-"""python -m ops.demo: play a campaign end to end, and check the books."""
+"""python -m ops.demo: play a lottery and blind boxes end to end, and check the books."""
 
 import asyncio
 import signal
 import sys
+from functools import partial
 from typing import Annotated
 
 import aiohttp
 import grpc
 import typer
 
-from ops.connections import Endpoints, OpsSettings
+from ops.connections import OpsSettings
+from ops.demo.boxes.performance import play_boxes
+from ops.demo.boxes.plan import Plan as BoxesPlan
 from ops.demo.host import running_stack
+from ops.demo.lottery.performance import play_lottery
+from ops.demo.lottery.plan import DEFAULT_PRIZES, MAX_DRAWS, MAX_USERS, PrizePlan, parse_prizes
+from ops.demo.lottery.plan import Plan as LotteryPlan
 from ops.demo.patience import EdgeError
-from ops.demo.plan import DEFAULT_PRIZES, MAX_DRAWS, MAX_USERS, Plan, PrizePlan, parse_prizes
-from ops.demo.report import print_report, print_verdict
-from ops.demo.session import open_demo
 from ops.errors import OperatorError
-from ops.terminal import complain, counted, out, progress
+from ops.terminal import complain
+
+LOTTERY, BOXES = "lottery", "boxes"
+ALL_ACTS = f"{LOTTERY},{BOXES}"
 
 
 def _prizes(text: str) -> list[PrizePlan]:
@@ -26,37 +32,37 @@ def _prizes(text: str) -> list[PrizePlan]:
         raise typer.BadParameter(str(error), param_hint="--prizes") from error
 
 
+def _acts(text: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    if not names or not set(names) <= {LOTTERY, BOXES}:
+        raise typer.BadParameter(f"{text!r} is not of {LOTTERY},{BOXES}", param_hint="--acts")
+    return names
+
+
 def demo(
     users: Annotated[int, typer.Option(min=1, max=MAX_USERS, help="Who draw, all at once.")] = 200,
     draws: Annotated[int, typer.Option(min=1, max=MAX_DRAWS, help="Draws of all of them.")] = 3000,
     prizes: Annotated[
         str, typer.Option(help="units:probability,… of the prizes.")
     ] = DEFAULT_PRIZES,
-    seed: Annotated[int, typer.Option(help="Decides which draws go over gRPC.")] = 1,
+    seed: Annotated[int, typer.Option(help="Decides what goes over gRPC, and order sizes.")] = 1,
+    acts: Annotated[str, typer.Option(help="What is played, in this order.")] = ALL_ACTS,
 ) -> None:
     """
-    Play a small campaign on the running stack, or on one started for it: users register and draw
-    at once, through Envoy and over gRPC. Then compare what they were told with Redis and Postgres.
+    Play on the running stack, or on one started for it, through Envoy and over gRPC. First a
+    lottery: users register and draw at once. Then blind boxes: buyers empty a box at once, order
+    from infinite goods, use item cards. Then compare what they were told with Redis and Postgres.
 
     Exit code 0: everything adds up; 1: it does not; 2: the demo could not be played.
     """
-    plan = Plan(users, draws, _prizes(prizes), seed)
+    plays = {
+        LOTTERY: partial(play_lottery, LotteryPlan(users, draws, _prizes(prizes), seed)),
+        BOXES: partial(play_boxes, BoxesPlan(seed=seed)),
+    }
+    chosen = [plays[name] for name in _acts(acts)]
     with running_stack(OpsSettings().home) as endpoints:
-        is_good = asyncio.run(_run(plan, endpoints))
-    raise typer.Exit(0 if is_good else 1)
-
-
-async def _run(plan: Plan, endpoints: Endpoints) -> bool:
-    out.print(
-        f"{counted(plan.users, 'user')}, {counted(plan.draws, 'draw')}, "
-        f"{counted(len(plan.prizes), 'prize')} at {endpoints.edge} (seed {plan.seed})"
-    )
-    with progress() as bars:
-        async with open_demo(plan, endpoints, bars) as game:
-            played = await game.play()
-            seen, checks = await game.judge(played)
-    print_report(out, plan, played, seen)
-    return print_verdict(out, checks)
+        verdicts = [asyncio.run(play(endpoints)) for play in chosen]
+    raise typer.Exit(0 if all(verdicts) else 1)
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import aiohttp
 import grpc
@@ -59,3 +60,24 @@ async def patiently(
         # Spread out, so that those whom one failure hit do not all come back at once.
         await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+class Asked(NamedTuple, Generic[Answer]):
+    """An answer, the attempts that it took, and the seconds from the first of them to it."""
+
+    answer: Answer
+    attempts: int
+    seconds: float
+
+
+async def asked(call: Callable[[], Awaitable[Answer]]) -> Asked[Answer]:
+    """The answer of *call*, as patiently() gets it, and what it took."""
+    attempts, started = 0, time.perf_counter()
+
+    async def attempt() -> Answer:
+        nonlocal attempts
+        attempts += 1
+        return await call()
+
+    answer = await patiently(attempt)
+    return Asked(answer, attempts, time.perf_counter() - started)

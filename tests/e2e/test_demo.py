@@ -129,9 +129,8 @@ async def test_boxes_end_well_when_draw_service_and_recorder_are_killed(
     kills = {
         10: lambda: _kill(home, "draw"),
         60: lambda: _kill(home, "recorder"),
-        250: lambda: _kill(home, "draw"),
-        450: lambda: _kill(home, "recorder"),
-        550: lambda: _kill(home, "draw"),
+        300: lambda: _kill(home, "draw"),
+        500: lambda: _kill(home, "recorder"),
     }
     async with open_stage(endpoints, plan.buyers, progress()) as stage:
         act = Boxes(plan, stage)

@@ -9,12 +9,13 @@ import aiohttp
 import grpc
 import pytest
 
-from ops.demo.doors import Ack, Outcome
-from ops.demo.evidence import Evidence, Listed, Record
-from ops.demo.patience import EdgeError, passes, patiently
-from ops.demo.plan import DEFAULT_PRIZES, Plan, PrizePlan, parse_prizes
-from ops.demo.players import Game, Player
-from ops.demo.verdict import judge
+from ops.demo.accounts import Player
+from ops.demo.lottery.doors import Ack, Outcome
+from ops.demo.lottery.evidence import Evidence, Listed, Record
+from ops.demo.lottery.game import Game
+from ops.demo.lottery.plan import DEFAULT_PRIZES, Plan, PrizePlan, parse_prizes
+from ops.demo.lottery.verdict import judge
+from ops.demo.patience import EdgeError, asked, passes, patiently
 from services.draw.books.facts import Flight, PoolFacts, PoolRow, Tally
 from services.draw.books.findings import Finding, Kind
 
@@ -106,6 +107,13 @@ async def test_patiently_repeats_until_the_answer_comes() -> None:
     """Two failures that pass cost nothing but time."""
     call = _failing([TimeoutError(), EdgeError(503, "OVERLOADED", "")])
     assert await patiently(call) == "answer"
+
+
+async def test_attempts_are_counted_until_the_answer_comes() -> None:
+    """The report tells how often a call had to be repeated."""
+    answer, attempts, seconds = await asked(_failing([TimeoutError(), TimeoutError()]))
+    assert ("answer", 3) == (answer, attempts)
+    assert 0 < seconds
 
 
 async def test_patiently_raises_when_a_refusal_is_final() -> None:

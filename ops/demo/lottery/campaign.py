@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from ops.connections import Login
 from ops.demo.edge import Edge
-from ops.demo.patience import patiently
-from ops.demo.plan import Plan
+from ops.demo.lottery.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +13,6 @@ class Campaign:
     activity_id: int
     pool_id: int
     name: str
-
-
-async def log_in(edge: Edge, admin: Login) -> str:
-    """An administrator's access token."""
-    body = admin.model_dump()
-    session = await patiently(lambda: edge.call("POST", "/admin/api/login", body=body))
-    token: str = session["access_token"]
-    return token
 
 
 async def open_campaign(edge: Edge, token: str, plan: Plan, name: str) -> Campaign:

@@ -1,6 +1,5 @@
 """Two ways to one draw: JSON through Envoy, and the gRPC stubs."""
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
@@ -9,14 +8,8 @@ import grpc
 from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
 
 from ops.demo.edge import Edge
-from ops.demo.patience import patiently
-
-_RPC_TIMEOUT_S = 10.0
-_RECONNECT = [
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
+from ops.demo.patience import asked
+from ops.demo.rpc import RPC_TIMEOUT_S, bearer, open_channel
 
 
 class Outcome(NamedTuple):
@@ -66,15 +59,7 @@ class Doors(NamedTuple):
 async def _acknowledged(
     user_id: int, request_id: str, over_grpc: bool, call: Callable[[], Awaitable[Outcome]]
 ) -> Ack:
-    attempts, started = 0, time.perf_counter()
-
-    async def attempt() -> Outcome:
-        nonlocal attempts
-        attempts += 1
-        return await call()
-
-    outcome = await patiently(attempt)
-    seconds = time.perf_counter() - started
+    outcome, attempts, seconds = await asked(call)
     return Ack(user_id, request_id, outcome, over_grpc, attempts, seconds)
 
 
@@ -109,10 +94,10 @@ class GrpcDoor:
     async def draw(self, user_id: int, token: str, request_id: str) -> Ack:
         """See Door."""
         request = draw_pb2.DrawRequest(activity_id=self._activity_id, request_id=request_id)
-        metadata = [("authorization", f"Bearer {token}")]
+        metadata = bearer(token)
 
         async def call() -> Outcome:
-            response = await self._stub.Draw(request, metadata=metadata, timeout=_RPC_TIMEOUT_S)
+            response = await self._stub.Draw(request, metadata=metadata, timeout=RPC_TIMEOUT_S)
             result: draw_pb2.DrawResult = response.result
             return Outcome(
                 result.draw_id, result.prize.prize_id, result.prize.prize_code, result.replayed
@@ -124,5 +109,5 @@ class GrpcDoor:
 @asynccontextmanager
 async def open_doors(edge: Edge, draw_address: str, activity_id: int) -> AsyncIterator[Doors]:
     """Both ways to an activity's draw; closed on leaving."""
-    async with grpc.aio.insecure_channel(draw_address, options=_RECONNECT) as channel:
+    async with open_channel(draw_address) as channel:
         yield Doors(JsonDoor(edge, activity_id), GrpcDoor(channel, activity_id))

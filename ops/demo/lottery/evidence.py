@@ -1,25 +1,22 @@
 """What the verdict is computed from: Postgres, Redis and the JSON face, after the last draw."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ops.connections import Stores
-from ops.demo.campaign import Campaign
+from ops.demo.accounts import Player
+from ops.demo.books import read_books
+from ops.demo.crowd import for_each
 from ops.demo.edge import Edge, Json
-from ops.demo.players import Player
+from ops.demo.lottery.campaign import Campaign
 from services.common.postgres import load_queries
-from services.draw.books.collector import Auditor
 from services.draw.books.facts import PoolFacts
 from services.draw.books.findings import Finding
-from services.draw.redis_store import RedisStore
 
 _queries = load_queries(__file__)
-_POLL_S = 0.05
-_CATCH_UP_S = 60.0
 _LIST_MAX_AGE_S = 1.0
-_READING_AT_ONCE = 16
 
 
 class Record(NamedTuple):
@@ -61,51 +58,18 @@ class Evidence:
     statistics: Json
 
 
-async def wait_until_recorded(
-    stores: Stores, pool_id: int, on_progress: Callable[[int, int], None]
-) -> None:
-    """
-    Return once Postgres has the pool's newest draw, or the recorder had its time for it: what
-    is missing then, the verdict says.
-
-    Args:
-        stores: Both.
-        pool_id: The pool; no more draws may come.
-        on_progress: Called with the newest seq recorded, and the newest drawn.
-    """
-    live = await RedisStore(stores.redis, max_backlog=0).inspect(pool_id)
-    newest = live.seq if live else 0
-    try:
-        async with asyncio.timeout(_CATCH_UP_S):
-            while (recorded := await _recorded_seq(stores, pool_id)) < newest:
-                on_progress(recorded, newest)
-                await asyncio.sleep(_POLL_S)
-        on_progress(newest, newest)
-    except TimeoutError:
-        return
-
-
-async def _recorded_seq(stores: Stores, pool_id: int) -> int:
-    seq: int = await _queries.recorded_seq(stores.postgres, pool_id=pool_id)
-    return seq
-
-
 async def collect_evidence(
     stores: Stores, edge: Edge, token: str, campaign: Campaign, players: Sequence[Player]
 ) -> Evidence:
     """All evidence of *campaign*; *token* is an administrator's."""
-    auditor = Auditor(stores.postgres, stores.redis)
-    facts = await auditor.facts(campaign.pool_id)
-    findings = await auditor.audit_pool(campaign.pool_id)
-    if facts is None or findings is None:
-        raise LookupError(f"pool {campaign.pool_id} is gone")
+    facts, findings = await read_books(stores, campaign.pool_id)
     records = _queries.list_records(stores.postgres, pool_id=campaign.pool_id)
     # The list may be a second old.
     await asyncio.sleep(_LIST_MAX_AGE_S)
     statistics = await edge.get("/admin/api/statistics", token, activity_id=campaign.activity_id)
     return Evidence(
         facts,
-        [*findings, *await auditor.audit_winner_list()],
+        findings,
         [Record(*row) async for row in records],
         await _winners(edge, campaign),
         await _histories(edge, campaign, players),
@@ -121,17 +85,13 @@ async def _winners(edge: Edge, campaign: Campaign) -> list[Json]:
 async def _histories(
     edge: Edge, campaign: Campaign, players: Sequence[Player]
 ) -> dict[int, list[Listed]]:
-    gate = asyncio.Semaphore(_READING_AT_ONCE)
-
     async def read(player: Player) -> list[Listed]:
         path, activity_id = "/api/user/lottery-history", campaign.activity_id
-        async with gate:
-            rows = edge.pages(path, "records", player.token, activity_id=activity_id)
-            return [listed(row) async for row in rows]
+        rows = edge.pages(path, "records", player.token, activity_id=activity_id)
+        return [listed(row) async for row in rows]
 
-    async with asyncio.TaskGroup() as group:
-        tasks = {player.user_id: group.create_task(read(player)) for player in players}
-    return {user_id: task.result() for user_id, task in tasks.items()}
+    histories = await for_each(players, read)
+    return {player.user_id: rows for player, rows in zip(players, histories, strict=True)}
 
 
 def listed(row: Json) -> Listed:

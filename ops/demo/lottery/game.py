@@ -1,24 +1,12 @@
-"""The users' part: they register, then draw all at once, each until its draws are spent."""
+"""The users' part: they draw all at once, each until its draws are spent."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ops.demo.doors import Ack, Door, Doors
-from ops.demo.edge import Edge
-from ops.demo.patience import EdgeError, passes, patiently
-
-_REGISTERING_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Player:
-    """A registered user."""
-
-    user_id: int
-    username: str
-    token: str
+from ops.demo.accounts import Player
+from ops.demo.lottery.doors import Ack, Door, Doors
+from ops.demo.patience import passes
 
 
 @dataclass(slots=True)
@@ -33,39 +21,6 @@ class Game:
 
     acks: list[Ack] = field(default_factory=list)
     unanswered: dict[tuple[int, str], str] = field(default_factory=dict)
-
-
-async def register_players(
-    edge: Edge, count: int, prefix: str, on_registered: Callable[[], None]
-) -> list[Player]:
-    """*count* new users, a bounded number of them at a time."""
-    gate = asyncio.Semaphore(_REGISTERING_AT_ONCE)
-
-    async def register(number: int) -> Player:
-        async with gate:
-            player = await _register(edge, f"{prefix}-{number}")
-        on_registered()
-        return player
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(register(number)) for number in range(1, count + 1)]
-    return [task.result() for task in tasks]
-
-
-async def _register(edge: Edge, username: str) -> Player:
-    credentials = {"username": username, "password": secrets.token_urlsafe(12)}
-
-    async def attempt() -> Player:
-        try:
-            session = await edge.call("POST", "/api/auth/register", body=credentials)
-        except EdgeError as error:
-            if error.reason != "USERNAME_TAKEN":
-                raise
-            # An earlier attempt did it, and its answer was lost.
-            session = await edge.call("POST", "/api/auth/login", body=credentials)
-        return Player(int(session["user_id"]), username, session["access_token"])
-
-    return await patiently(attempt)
 
 
 async def play(

@@ -1,8 +1,5 @@
 -- What the verdict compares the acknowledged draws with.
 
--- name: recorded_seq(pool_id)$
-SELECT recorded_seq FROM pools WHERE id = :pool_id;
-
 -- name: list_records(pool_id)
 SELECT r.user_id, r.request_id, r.pool_id || '-' || r.seq AS draw_id,
        coalesce(r.prize_id, 0) AS prize_id, coalesce(w.prize_code, '') AS prize_code

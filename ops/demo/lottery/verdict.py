@@ -2,22 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
 
-from ops.demo.doors import Ack
+from ops.demo.accounts import Player
+from ops.demo.checks import Check
 from ops.demo.edge import Json
-from ops.demo.evidence import Evidence, Listed, Record, listed
-from ops.demo.players import Game, Player
+from ops.demo.lottery.doors import Ack
+from ops.demo.lottery.evidence import Evidence, Listed, Record, listed
+from ops.demo.lottery.game import Game
 from services.common.masking import mask
-
-Row = TypeVar("Row")
-
-
-class Check(NamedTuple):
-    """A promise, and what breaks it; no problems: it holds."""
-
-    promise: str
-    problems: Sequence[str]
 
 
 def judge(game: Game, players: Sequence[Player], evidence: Evidence) -> list[Check]:

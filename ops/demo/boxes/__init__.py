@@ -1,0 +1,1 @@
+"""Act 2: blind boxes, bought by many users at once."""
