@@ -9,13 +9,15 @@ from google.protobuf import json_format
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
-from ops.rebuild.rebuilder import GAP_DRAWS, Outcome
+from ops.rebuild.rebuilder import GAP_DRAWS, Outcome, Rebuilder
 from services.common.orders import draw_request_id
+from services.draw.books.collector import Auditor
 from services.draw.fairness import request_digest
 from services.draw.past import PastDraws
 from services.draw.redis_store import key
 from services.draw.store import DrawCode, Status, Voided
 from tests.support.blindbox import ItemSpec
+from tests.support.blindbox_draw import drew, open_mall
 from tests.support.boxes import LAST_PRIZE, BoxCampaign, open_box
 from tests.support.command import run_kuji
 from tests.support.ledgers import ENDED, PAUSED
@@ -178,6 +180,30 @@ async def test_order_draws_anew_when_its_draw_was_lost_before_it_was_recorded(
     await box.record()
     assert "drawn" == await box.fetchval(status, "told")
     assert ([], 12) == (await findings(box), await box.verify())
+
+
+async def test_shop_that_sends_its_orders_again_is_served_when_redis_was_rebuilt(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """What is recorded is given again; what went down with Redis is drawn anew, to be recorded."""
+    async with open_mall(redis, postgres, postgres_dsn, redis_url) as mall:
+        box, shop = await mall.box(ItemSpec(20), LAST_PRIZE), mall.shop()
+        kept = await shop.order(box, "kept", count=3)
+        await mall.record(box)
+        lost = await shop.order(box, "lost", count=2)
+        assert "drawn" == await mall.status("lost")
+        await redis.flushall()
+        rebuilder = Rebuilder(postgres, redis)
+        assert Outcome.REBUILT == await rebuilder.rebuild(box.pool_id, lambda _: None)
+        assert "reserved" == await mall.status("lost")
+        assert kept == await shop.order(box, "kept", count=3)
+        again = await shop.order(box, "lost", count=2)
+        assert lost.order_id == again.order_id
+        first_seq = 3 + GAP_DRAWS + 1
+        assert [f"{box.pool_id}-{seq}" for seq in (first_seq, first_seq + 1)] == drew(again)
+        assert [15, 1] == await mall.left(box)
+        await mall.record(box)
+        assert [] == await Auditor(postgres, redis).audit_pool(box.pool_id)
 
 
 @pytest.mark.parametrize("status", [PAUSED, ENDED])

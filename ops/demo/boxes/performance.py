@@ -12,8 +12,8 @@ from ops.terminal import counted, out, progress
 async def play_boxes(plan: Plan, endpoints: Endpoints) -> bool:
     """Whether everything added up."""
     out.print(
-        f"\n{counted(plan.buyers, 'buyer')}, {counted(ICHIBAN.tickets, 'ticket')} in a box, "
-        f"{counted(plan.infinite_orders, 'order')} of infinite goods, "
+        f"\n{counted(plan.buyers, 'buyer')}, {counted(ICHIBAN.tickets, 'ticket')}, "
+        f"{counted(plan.infinite_orders, 'infinite order')}, "
         f"{counted(plan.cards, 'item card')} (seed {plan.seed})"
     )
     with progress() as bars:
