@@ -17,7 +17,8 @@ from kuji.admin.v1.admin_pb2 import (
 from kuji.draw.v1 import pool_pb2
 
 from services.admin.models import ActivityTerms, Wish
-from tests.support.admin import COMMITMENT, World, failure, open_world
+from tests.support.admin import World, failure, open_world
+from tests.support.live_pools import COMMITMENT
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from kuji.admin.v1.goods_pb2 import ListGoodsRequest, OpenBoxesRequest, UpdateGo
 from kuji.draw.v1 import pool_pb2
 
 from services.common.errors import OverloadedError, UnavailableError
-from tests.support.admin import COMMITMENT, World, failure, open_world, settled_or_waiting
+from tests.support.admin import World, failure, open_world, settled_or_waiting
+from tests.support.live_pools import COMMITMENT
 
 OPEN = pool_pb2.POOL_STATUS_OPEN
 PAUSED = pool_pb2.POOL_STATUS_PAUSED

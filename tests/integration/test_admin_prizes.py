@@ -17,7 +17,8 @@ from kuji.admin.v1.admin_pb2 import (
 )
 from kuji.draw.v1 import pool_pb2
 
-from tests.support.admin import LivePool, World, failure, open_world
+from tests.support.admin import World, failure, open_world
+from tests.support.live_pools import LivePool
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -22,22 +22,14 @@ from kuji.draw.v1 import pool_pb2
 from services.admin.assembly import open_admin
 from services.admin.finisher import Finisher
 from services.admin.settings import AdminSettings
-from services.common.context import RequestContext
-from services.common.errors import (
-    BadCredentialsError,
-    ConflictError,
-    InvalidArgumentError,
-    KujiError,
-    UnavailableError,
-    UnitsBelowWonError,
-)
+from services.common.errors import BadCredentialsError
 from services.common.server import Bound, build_server
 from services.common.settings import ServiceSettings
 from services.common.status import details_of, error_info_of, status_of
 from services.common.tokens import ALGORITHM, AUDIENCE, ISSUER, TokenVerifier, fetch_jwks_from
+from tests.support.live_pools import FakePools
 
 SECRET = "the service secret of this test"
-COMMITMENT = "ab" * 32
 
 
 class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
@@ -89,155 +81,6 @@ class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
         return httpbody_pb2.HttpBody(content_type="application/json", data=data)
 
 
-@dataclass
-class LivePool:
-    """A pool as the live store holds it."""
-
-    version: int = 0
-    config: pool_pb2.PoolConfig = field(default_factory=pool_pb2.PoolConfig)
-    units: dict[int, int] = field(default_factory=dict)
-    won: dict[int, int] = field(default_factory=dict)
-    last_seq: int = 0
-    oldest_unrecorded_ms: int = 0
-    blocked: dict[int, int] = field(default_factory=dict)
-
-    def configure(self, request: pool_pb2.PublishPoolRequest) -> None:
-        """Compare and set, with the rules of PoolService.PublishPool."""
-        if self.version != request.expected_version or request.version <= self.version:
-            raise ConflictError(live_version=self.version)
-        was_ended = self.config.status == pool_pb2.POOL_STATUS_ENDED
-        if was_ended and request.config.status != pool_pb2.POOL_STATUS_ENDED:
-            raise InvalidArgumentError("status", "It has ended for good.")
-        units = {prize.prize_id: self._units_of(prize) for prize in request.config.prizes}
-        self.version, self.config, self.units = request.version, request.config, units
-
-    def _units_of(self, prize: pool_pb2.PoolPrize) -> int:
-        won = self.won.get(prize.prize_id, 0)
-        if prize.retired:
-            return won
-        if 0 <= prize.units < won:
-            raise UnitsBelowWonError(prize.prize_id, won)
-        return prize.units
-
-    def draw(self, prize_id: int = 0, count: int = 1) -> None:
-        """*count* draws that win *prize_id*, or miss (0)."""
-        self.last_seq += count
-        if prize_id:
-            self.won[prize_id] = self.won.get(prize_id, 0) + count
-
-    def stocks(self) -> list[pool_pb2.PrizeStock]:
-        """One a prize."""
-        return [
-            pool_pb2.PrizeStock(
-                prize_id=prize_id,
-                units=units,
-                remaining=-1 if units < 0 else units - self.won.get(prize_id, 0),
-            )
-            for prize_id, units in self.units.items()
-        ]
-
-
-class FakePools:
-    """PoolService over live pools in memory, with faults to order."""
-
-    def __init__(self) -> None:
-        self.pools: dict[int, LivePool] = {}
-        self.refusal: KujiError | None = None
-        self.refuse_once: KujiError | None = None
-        self.refusals: dict[int, KujiError] = {}  # of publications of these pools
-        self.refused = asyncio.Event()
-        self.hold: asyncio.Event | None = None
-        self.held = asyncio.Event()
-        self.answers_lost = 0
-        self.publications = 0
-
-    async def CreatePool(  # noqa: N802
-        self, _request: pool_pb2.CreatePoolRequest, _ctx: RequestContext
-    ) -> pool_pb2.CreatePoolResponse:
-        """A fresh pool."""
-        self._refuse()
-        pool_id = len(self.pools) + 1
-        self.pools[pool_id] = LivePool()
-        return pool_pb2.CreatePoolResponse(pool_id=pool_id, seed_commitment=COMMITMENT)
-
-    async def PublishPool(  # noqa: N802
-        self, request: pool_pb2.PublishPoolRequest, _ctx: RequestContext
-    ) -> pool_pb2.PublishPoolResponse:
-        """Compare and set; where an answer shall be lost, the change is applied all the same."""
-        self._refuse()
-        if refusal := self.refusals.get(request.pool_id):
-            raise refusal
-        await self._hold()
-        self.publications += 1
-        pool = self.pools[request.pool_id]
-        try:
-            pool.configure(request)
-        except KujiError:
-            self.refused.set()
-            raise
-        if self.answers_lost:
-            self.answers_lost -= 1
-            raise UnavailableError
-        return pool_pb2.PublishPoolResponse(after_seq=pool.last_seq, stocks=pool.stocks())
-
-    async def SetUserBlock(  # noqa: N802
-        self, request: pool_pb2.SetUserBlockRequest, _ctx: RequestContext
-    ) -> pool_pb2.SetUserBlockResponse:
-        """Within the bounds of the real one: 1…1000 pools."""
-        self._refuse()
-        await self._hold()
-        if not 1 <= len(request.pool_ids) <= 1000:
-            raise InvalidArgumentError("pool_ids", "1 to 1000 pools at once.")
-        for pool_id in request.pool_ids:
-            blocked = self.pools.setdefault(pool_id, LivePool()).blocked
-            if request.blocked:
-                blocked[request.user_id] = request.until_ms
-            else:
-                blocked.pop(request.user_id, None)
-        return pool_pb2.SetUserBlockResponse()
-
-    async def InspectPools(  # noqa: N802
-        self, request: pool_pb2.InspectPoolsRequest, _ctx: RequestContext
-    ) -> pool_pb2.InspectPoolsResponse:
-        """Those that are loaded."""
-        self._refuse()
-        states = [
-            pool_pb2.PoolState(
-                pool_id=pool_id,
-                version=pool.version,
-                last_seq=pool.last_seq,
-                stocks=pool.stocks(),
-                oldest_unrecorded_ms=pool.oldest_unrecorded_ms,
-            )
-            for pool_id in request.pool_ids
-            if (pool := self.pools.get(pool_id)) is not None
-        ]
-        return pool_pb2.InspectPoolsResponse(pools=states)
-
-    def __getattr__(self, method: str) -> Any:
-        """Methods of PoolService that these tests do not need, and that fail when called."""
-        if not method[:1].isupper():
-            raise AttributeError(method)
-
-        async def unexpected(_request: object, _ctx: RequestContext) -> None:
-            raise AssertionError(f"{method} was not expected")
-
-        return unexpected
-
-    async def _hold(self) -> None:
-        if self.hold is not None:
-            self.held.set()
-            await self.hold.wait()
-
-    def _refuse(self) -> None:
-        once, self.refuse_once = self.refuse_once, None
-        if once is not None:
-            raise once
-        if self.refusal is not None:
-            self.refused.set()
-            raise self.refusal
-
-
 class Caller:
     """A client of the admin service with one person's token."""
 
@@ -264,27 +107,15 @@ class Caller:
 
 
 @dataclass
-class World:
+class Operator:
     """
-    The admin service, running.
+    Somebody who runs lotteries and sells boxes.
 
     Args:
-        admin: A caller with the admin role, named "boss".
-        pools: The live pools.
-        auth: The auth service.
-        postgres: This test's database.
-        channel: To the admin service.
-        finisher: Its background task, which a test runs itself.
-        variables: What a process of its own is told, but for its port.
+        admin: A caller with the admin role.
     """
 
     admin: Caller
-    pools: FakePools
-    auth: FakeAuth
-    postgres: asyncpg.Pool
-    channel: grpc.aio.Channel
-    finisher: Finisher
-    variables: dict[str, str]
 
     async def activity(self, **fields: Any) -> admin_pb2.Activity:
         """A new activity, ongoing unless told otherwise."""
@@ -334,6 +165,29 @@ class World:
         await self.item(await self.shang(goods.goods_id), stock=stock)
         await self.open(goods.goods_id, count)
         return goods
+
+
+@dataclass
+class World(Operator):
+    """
+    The admin service, running.
+
+    Args:
+        admin: A caller with the admin role, named "boss".
+        pools: The live pools.
+        auth: The auth service.
+        postgres: This test's database.
+        channel: To the admin service.
+        finisher: Its background task, which a test runs itself.
+        variables: What a process of its own is told, but for its port.
+    """
+
+    pools: FakePools
+    auth: FakeAuth
+    postgres: asyncpg.Pool
+    channel: grpc.aio.Channel
+    finisher: Finisher
+    variables: dict[str, str]
 
     async def record(self, pool_id: int, prize_id: int = 0, count: int = 1) -> None:
         """Bring *count* draws that won *prize_id*, or missed (0), into Postgres' counters."""
@@ -423,6 +277,18 @@ async def _server(bounds: Sequence[Bound], verifier: TokenVerifier) -> AsyncIter
 
 
 @asynccontextmanager
+async def admin_process(**settings: Any) -> AsyncIterator[tuple[grpc.aio.Channel, Finisher]]:
+    """An admin service in this process: a channel to it, and its background task, not running."""
+    read = AdminSettings(**{"listen": "127.0.0.1:0", "service_secret": SECRET, **settings})
+    async with (
+        open_admin(read) as admin,
+        _server(admin.bounds, admin.verifier) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        yield channel, admin.finisher
+
+
+@asynccontextmanager
 async def open_world(postgres: asyncpg.Pool, dsn: str, **settings: Any) -> AsyncIterator[World]:
     """An admin service over the database at *dsn*, with *settings* other than the defaults."""
     auth = FakeAuth()  # type: ignore[abstract]  # the methods that admin calls
@@ -434,17 +300,9 @@ async def open_world(postgres: asyncpg.Pool, dsn: str, **settings: Any) -> Async
         _server(
             [Bound(pools, pool_service)], TokenVerifier(fetch_jwks_from(auth_channel))
         ) as draw_address,
-        open_admin(
-            AdminSettings(
-                listen="127.0.0.1:0",
-                postgres_dsn=dsn,
-                auth_address=auth_address,
-                draw_address=draw_address,
-                **{"service_secret": SECRET, **settings},
-            )
-        ) as admin,
-        _server(admin.bounds, admin.verifier) as address,
-        grpc.aio.insecure_channel(address) as channel,
+        admin_process(
+            postgres_dsn=dsn, auth_address=auth_address, draw_address=draw_address, **settings
+        ) as (channel, finisher),
     ):
         caller = Caller(channel, auth.token(1, "boss", "admin"))
         variables = {
@@ -453,4 +311,4 @@ async def open_world(postgres: asyncpg.Pool, dsn: str, **settings: Any) -> Async
             "KUJI_DRAW_ADDRESS": draw_address,
             "KUJI_SERVICE_SECRET": SECRET,
         }
-        yield World(caller, pools, auth, postgres, channel, admin.finisher, variables)
+        yield World(caller, pools, auth, postgres, channel, finisher, variables)

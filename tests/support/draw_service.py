@@ -96,12 +96,16 @@ class World:
 
     Args:
         auth: Signs the tokens.
+        auth_address: Where it listens.
         postgres: This test's database.
+        addresses: Where each replica listens.
         channels: One to each replica.
     """
 
     auth: FakeAuth
+    auth_address: str
     postgres: asyncpg.Pool
+    addresses: Sequence[str]
     channels: Sequence[grpc.aio.Channel]
 
     def user(self, user_id: int, replica: int = 0, role: str = "user") -> Caller:
@@ -195,16 +199,15 @@ async def _insert_prize(
 
 
 @asynccontextmanager
-async def replica(auth_address: str, **settings: Any) -> AsyncIterator[grpc.aio.Channel]:
-    """A draw service in this process, and a channel to it."""
+async def replica(auth_address: str, **settings: Any) -> AsyncIterator[str]:
+    """A draw service in this process; its host:port."""
     given = {"listen": "127.0.0.1:0", "seed_key": SEED_KEY, "auth_address": auth_address}
     read = DrawSettings(**{**given, **settings})
     async with open_draw(read) as draw:
         server, port, _ = build_server(draw.bounds, draw.verifier, read)
         await server.start()
         try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                yield channel
+            yield f"127.0.0.1:{port}"
         finally:
             await server.stop(1)
 
@@ -216,14 +219,18 @@ async def open_world(
     """A draw service, one replica for each of *redis_urls*, with settings besides the defaults."""
     auth = FakeAuth()  # type: ignore[abstract]  # the methods that verifiers call
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(auth_server(auth))
-        channels = [
+        auth_address = await stack.enter_async_context(auth_server(auth))
+        addresses = [
             await stack.enter_async_context(
-                replica(address, **{"postgres_dsn": dsn, "redis_url": url, **settings})
+                replica(auth_address, **{"postgres_dsn": dsn, "redis_url": url, **settings})
             )
             for url in redis_urls
         ]
-        yield World(auth, postgres, channels)
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(address))
+            for address in addresses
+        ]
+        yield World(auth, auth_address, postgres, addresses, channels)
 
 
 class Valkey:
