@@ -192,11 +192,12 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateBlock(self, request, context):
-        """Blocks a user, in every activity and for the very next draw. A user has
-        one block at most: where one holds already, this one takes its place.
+        """Blocks a user, in every activity and every box, for the very next draw. A
+        user has one block at most: where one holds already, this one takes its
+        place.
 
         Idempotent. Errors: NOT_FOUND NOT_FOUND (no such user); INVALID_ARGUMENT
-        INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some activities:
+        INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some pools:
         repeat it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

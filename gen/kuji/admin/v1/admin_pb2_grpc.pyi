@@ -78,11 +78,12 @@ class AdminServiceStub:
     ListAuditLog: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListAuditLogRequest, _admin_pb2.ListAuditLogResponse]
     """Who changed what, when; newest first."""
     CreateBlock: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateBlockRequest, _admin_pb2.CreateBlockResponse]
-    """Blocks a user, in every activity and for the very next draw. A user has
-    one block at most: where one holds already, this one takes its place.
+    """Blocks a user, in every activity and every box, for the very next draw. A
+    user has one block at most: where one holds already, this one takes its
+    place.
 
     Idempotent. Errors: NOT_FOUND NOT_FOUND (no such user); INVALID_ARGUMENT
-    INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some activities:
+    INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some pools:
     repeat it).
     """
     ListBlocks: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListBlocksRequest, _admin_pb2.ListBlocksResponse]
@@ -157,11 +158,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     ListAuditLog: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListAuditLogRequest, _admin_pb2.ListAuditLogResponse]  # type: ignore[assignment]
     """Who changed what, when; newest first."""
     CreateBlock: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateBlockRequest, _admin_pb2.CreateBlockResponse]  # type: ignore[assignment]
-    """Blocks a user, in every activity and for the very next draw. A user has
-    one block at most: where one holds already, this one takes its place.
+    """Blocks a user, in every activity and every box, for the very next draw. A
+    user has one block at most: where one holds already, this one takes its
+    place.
 
     Idempotent. Errors: NOT_FOUND NOT_FOUND (no such user); INVALID_ARGUMENT
-    INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some activities:
+    INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some pools:
     repeat it).
     """
     ListBlocks: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListBlocksRequest, _admin_pb2.ListBlocksResponse]  # type: ignore[assignment]
@@ -293,11 +295,12 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.CreateBlockRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.CreateBlockResponse, _abc.Awaitable[_admin_pb2.CreateBlockResponse]]:
-        """Blocks a user, in every activity and for the very next draw. A user has
-        one block at most: where one holds already, this one takes its place.
+        """Blocks a user, in every activity and every box, for the very next draw. A
+        user has one block at most: where one holds already, this one takes its
+        place.
 
         Idempotent. Errors: NOT_FOUND NOT_FOUND (no such user); INVALID_ARGUMENT
-        INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some activities:
+        INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some pools:
         repeat it).
         """
 

@@ -130,7 +130,7 @@ class GoodsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateShang(self, request, context):
-        """Adds a level.
+        """Adds a level. Goods have at most 256.
 
         Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
@@ -148,7 +148,7 @@ class GoodsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateGoodsItem(self, request, context):
-        """Adds an item. The items are fixed from the first box on.
+        """Adds an item. Goods have at most 256; they are fixed from the first box on.
 
         Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
         FAILED_PRECONDITION ITEMS_FIXED.
@@ -167,7 +167,8 @@ class GoodsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateGoodsItem(self, request, context):
-        """Changes the fields given, leaves the others.
+        """Changes the fields given, leaves the others. Null counts as not given: a
+        stock or a weight, once set, can be changed and not be taken away.
 
         Errors: NOT_FOUND GOODS_NOT_FOUND, NOT_FOUND (no such item); INVALID_ARGUMENT
         INVALID_ARGUMENT; FAILED_PRECONDITION ITEMS_FIXED.
@@ -182,8 +183,9 @@ class GoodsServiceServicer:
 
         Not idempotent: each call opens further boxes.
         Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT (no
-        items, none with tickets, too many boxes); UNAVAILABLE UNAVAILABLE (they may
-        have been opened: list the goods before repeating).
+        items, none with tickets, too many boxes, goods that have ended);
+        UNAVAILABLE UNAVAILABLE (they may have been opened: list the goods before
+        repeating).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,7 +53,7 @@ class GoodsServiceStub:
     in all of them in a moment: read it again).
     """
     CreateShang: _grpc.UnaryUnaryMultiCallable[_goods_pb2.CreateShangRequest, _goods_pb2.CreateShangResponse]
-    """Adds a level.
+    """Adds a level. Goods have at most 256.
 
     Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
@@ -63,7 +63,7 @@ class GoodsServiceStub:
     Errors: NOT_FOUND GOODS_NOT_FOUND.
     """
     CreateGoodsItem: _grpc.UnaryUnaryMultiCallable[_goods_pb2.CreateGoodsItemRequest, _goods_pb2.CreateGoodsItemResponse]
-    """Adds an item. The items are fixed from the first box on.
+    """Adds an item. Goods have at most 256; they are fixed from the first box on.
 
     Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
     FAILED_PRECONDITION ITEMS_FIXED.
@@ -74,7 +74,8 @@ class GoodsServiceStub:
     Errors: NOT_FOUND GOODS_NOT_FOUND.
     """
     UpdateGoodsItem: _grpc.UnaryUnaryMultiCallable[_goods_pb2.UpdateGoodsItemRequest, _goods_pb2.UpdateGoodsItemResponse]
-    """Changes the fields given, leaves the others.
+    """Changes the fields given, leaves the others. Null counts as not given: a
+    stock or a weight, once set, can be changed and not be taken away.
 
     Errors: NOT_FOUND GOODS_NOT_FOUND, NOT_FOUND (no such item); INVALID_ARGUMENT
     INVALID_ARGUMENT; FAILED_PRECONDITION ITEMS_FIXED.
@@ -85,8 +86,9 @@ class GoodsServiceStub:
 
     Not idempotent: each call opens further boxes.
     Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT (no
-    items, none with tickets, too many boxes); UNAVAILABLE UNAVAILABLE (they may
-    have been opened: list the goods before repeating).
+    items, none with tickets, too many boxes, goods that have ended);
+    UNAVAILABLE UNAVAILABLE (they may have been opened: list the goods before
+    repeating).
     """
     IssueItemCards: _grpc.UnaryUnaryMultiCallable[_goods_pb2.IssueItemCardsRequest, _goods_pb2.IssueItemCardsResponse]
     """Gives item cards to a user.
@@ -123,7 +125,7 @@ class GoodsServiceAsyncStub(GoodsServiceStub):
     in all of them in a moment: read it again).
     """
     CreateShang: _aio.UnaryUnaryMultiCallable[_goods_pb2.CreateShangRequest, _goods_pb2.CreateShangResponse]  # type: ignore[assignment]
-    """Adds a level.
+    """Adds a level. Goods have at most 256.
 
     Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
@@ -133,7 +135,7 @@ class GoodsServiceAsyncStub(GoodsServiceStub):
     Errors: NOT_FOUND GOODS_NOT_FOUND.
     """
     CreateGoodsItem: _aio.UnaryUnaryMultiCallable[_goods_pb2.CreateGoodsItemRequest, _goods_pb2.CreateGoodsItemResponse]  # type: ignore[assignment]
-    """Adds an item. The items are fixed from the first box on.
+    """Adds an item. Goods have at most 256; they are fixed from the first box on.
 
     Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
     FAILED_PRECONDITION ITEMS_FIXED.
@@ -144,7 +146,8 @@ class GoodsServiceAsyncStub(GoodsServiceStub):
     Errors: NOT_FOUND GOODS_NOT_FOUND.
     """
     UpdateGoodsItem: _aio.UnaryUnaryMultiCallable[_goods_pb2.UpdateGoodsItemRequest, _goods_pb2.UpdateGoodsItemResponse]  # type: ignore[assignment]
-    """Changes the fields given, leaves the others.
+    """Changes the fields given, leaves the others. Null counts as not given: a
+    stock or a weight, once set, can be changed and not be taken away.
 
     Errors: NOT_FOUND GOODS_NOT_FOUND, NOT_FOUND (no such item); INVALID_ARGUMENT
     INVALID_ARGUMENT; FAILED_PRECONDITION ITEMS_FIXED.
@@ -155,8 +158,9 @@ class GoodsServiceAsyncStub(GoodsServiceStub):
 
     Not idempotent: each call opens further boxes.
     Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT (no
-    items, none with tickets, too many boxes); UNAVAILABLE UNAVAILABLE (they may
-    have been opened: list the goods before repeating).
+    items, none with tickets, too many boxes, goods that have ended);
+    UNAVAILABLE UNAVAILABLE (they may have been opened: list the goods before
+    repeating).
     """
     IssueItemCards: _aio.UnaryUnaryMultiCallable[_goods_pb2.IssueItemCardsRequest, _goods_pb2.IssueItemCardsResponse]  # type: ignore[assignment]
     """Gives item cards to a user.
@@ -214,7 +218,7 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.CreateShangRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.CreateShangResponse, _abc.Awaitable[_goods_pb2.CreateShangResponse]]:
-        """Adds a level.
+        """Adds a level. Goods have at most 256.
 
         Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
@@ -236,7 +240,7 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.CreateGoodsItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.CreateGoodsItemResponse, _abc.Awaitable[_goods_pb2.CreateGoodsItemResponse]]:
-        """Adds an item. The items are fixed from the first box on.
+        """Adds an item. Goods have at most 256; they are fixed from the first box on.
 
         Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
         FAILED_PRECONDITION ITEMS_FIXED.
@@ -259,7 +263,8 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.UpdateGoodsItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.UpdateGoodsItemResponse, _abc.Awaitable[_goods_pb2.UpdateGoodsItemResponse]]:
-        """Changes the fields given, leaves the others.
+        """Changes the fields given, leaves the others. Null counts as not given: a
+        stock or a weight, once set, can be changed and not be taken away.
 
         Errors: NOT_FOUND GOODS_NOT_FOUND, NOT_FOUND (no such item); INVALID_ARGUMENT
         INVALID_ARGUMENT; FAILED_PRECONDITION ITEMS_FIXED.
@@ -276,8 +281,9 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Not idempotent: each call opens further boxes.
         Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT (no
-        items, none with tickets, too many boxes); UNAVAILABLE UNAVAILABLE (they may
-        have been opened: list the goods before repeating).
+        items, none with tickets, too many boxes, goods that have ended);
+        UNAVAILABLE UNAVAILABLE (they may have been opened: list the goods before
+        repeating).
         """
 
     @_abc_1.abstractmethod
