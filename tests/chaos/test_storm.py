@@ -123,7 +123,8 @@ async def cluster(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Cluster]:
             grpc.aio.insecure_channel(addresses[0]) as one,
             grpc.aio.insecure_channel(addresses[1]) as two,
         ):
-            yield Cluster(addresses, World(auth, postgres, [one, two]), tmp_path)
+            world = World(auth, auth_address, postgres, addresses, [one, two])
+            yield Cluster(addresses, world, tmp_path)
 
 
 @pytest.mark.parametrize("sends", [1, 2], ids=["sent once", "sent twice"])
