@@ -13,6 +13,7 @@ from tests.support.admin import failure
 from tests.support.blindbox import Box, ItemSpec
 from tests.support.blindbox_draw import Mall, open_mall, told
 from tests.support.history import eventually
+from tests.support.proxy import proxying
 
 OPEN, PAUSED, ENDED = (
     pool_pb2.POOL_STATUS_OPEN,
@@ -198,14 +199,29 @@ async def test_order_is_shed_and_released_when_too_many_wait(
     postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: Redis
 ) -> None:
     """What this process has no room for was never sent: OVERLOADED, and free to try again."""
-    async with open_mall(redis, postgres, postgres_dsn, redis_url, max_pending_draws=1000) as mall:
+    port = int(redis_url.rpartition(":")[2].partition("/")[0])
+    bounds = {"max_pending_draws": 1000, "redis_timeout_s": 60.0}
+    async with (
+        proxying("127.0.0.1", port) as proxy,
+        open_mall(
+            redis, postgres, postgres_dsn, f"redis://127.0.0.1:{proxy.port}/0", **bounds
+        ) as mall,
+    ):
         box = await mall.box(ItemSpec(10_000))
-        calls = [mall.shop().order(box, f"o{nth}", count=100) for nth in range(60)]
-        reasons = await asyncio.gather(*map(told, calls))
-        shed = [f"o{nth}" for nth, reason in enumerate(reasons) if reason]
-        assert {"OVERLOADED"} == {reason for reason in reasons if reason}
+        await mall.shop().order(box, "before", count=100)
+
+        async def are_reserved() -> bool:
+            return 61 == await postgres.fetchval("SELECT count(*) FROM orders")
+
+        proxy.hang()  # so that the first ones are under way, and all others wait
+        calls = [told(mall.shop().order(box, f"o{nth}", count=100)) for nth in range(60)]
+        calling = asyncio.gather(*calls)
+        await eventually(are_reserved)
+        proxy.resume()
+        shed = [f"o{nth}" for nth, reason in enumerate(await calling) if reason]
+        assert {"", "OVERLOADED"} == set(calling.result())
         assert {"released"} == {await mall.status(order_num) for order_num in shed}
-        assert [10_000 - 100 * (60 - len(shed))] == await mall.left(box)
+        assert [9900 - 100 * (60 - len(shed))] == await mall.left(box)
         await mall.shop().order(box, shed[0], count=100)
 
 
