@@ -365,6 +365,31 @@ async def test_ended_box_is_let_be_once_its_end_is_recorded(
     assert {live.pool_id} == await taken(postgres_dsn)
 
 
+async def test_ended_box_is_given_back_by_a_recorder_that_runs(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """A recorder that runs for months does not gather the boxes that have ended meanwhile."""
+    shop = await open_shop(postgres, redis, *ICHIBAN, shangs=LEVELS)
+    ended, live = await shop.open_box(), await shop.open_box()
+
+    async def is_held(pool_id: int) -> bool:
+        # See take_pools: the low half of a lock's number is its objid.
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::oid"
+        return bool(await postgres.fetchval(locks, pool_id))
+
+    async with recording(postgres_dsn, redis_url):
+        await eventually(lambda: is_held(ended.pool_id))
+        await postgres.execute("UPDATE boxes SET is_ended = true WHERE num = 1")
+        ended.config.status = pool_pb2.POOL_STATUS_ENDED
+        await shop.publish(ended)
+
+        async def is_let_go() -> bool:
+            return not await is_held(ended.pool_id)
+
+        await eventually(is_let_go)
+        assert await is_held(live.pool_id)
+
+
 async def taken(dsn: str) -> set[int]:
     """The pools that a recorder takes when it starts."""
     async with open_locks(dsn, timeout_s=10) as locks:

@@ -110,6 +110,7 @@ CREATE TABLE orders (
     CHECK ((status = 'drawn') = (first_seq IS NOT NULL AND places IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX orders_reserved ON orders (updated_at) WHERE status = 'reserved';
+CREATE INDEX orders_pool ON orders (pool_id);  -- for the audit and the rebuild of one box
 
 -- ---------------------------------------------------------------- what was drawn
 -- An item that an order gave. The recorder writes it with the draw's record. id = order_id × 128

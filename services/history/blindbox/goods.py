@@ -11,6 +11,7 @@ from services.common.postgres import Connection, load_queries
 
 _queries = load_queries(__file__)
 _NEWEST = 100
+_BOXES = 100  # of each goods
 
 
 class Shang(NamedTuple):
@@ -77,7 +78,7 @@ class GoodsStore:
             ids = list(rows)
             shangs = await _by_goods(connection, _queries.shangs_of_goods, ids)
             items = await _by_goods(connection, _queries.items_of_goods, ids)
-            boxes = await _by_goods(connection, _queries.boxes_of_goods, ids)
+            boxes = await _by_goods(connection, _queries.boxes_of_goods, ids, size=_BOXES)
         return [
             Goods._make(
                 (
@@ -95,9 +96,10 @@ async def _by_goods(
     connection: Connection,
     query: Any,  # noqa: ANN401  # aiosql makes the methods at run time
     goods_ids: Sequence[int],
+    **arguments: int,
 ) -> defaultdict[int, list[Sequence[Any]]]:
     """The rows of *query* by their first column, the goods, and without it."""
     rows: defaultdict[int, list[Sequence[Any]]] = defaultdict(list)
-    async for goods_id, *row in query(connection, goods_ids=goods_ids):
+    async for goods_id, *row in query(connection, goods_ids=goods_ids, **arguments):
         rows[goods_id].append(row)
     return rows

@@ -66,7 +66,12 @@ class OrderReader:
         self._tails = tails
 
     async def prizes(self, user_id: int, order_num: str, goods_type: str) -> list[OrderPrize]:
-        """What the user's order of goods of this type gave; nothing where there is no such one."""
+        """
+        What an order of goods of this type gave; nothing where there is no such one.
+
+        Args:
+            user_id: Whose it has to be; 0: whoever's.
+        """
         order = await self._find(user_id, order_num, goods_type)
         if order is None or order.status == "released":
             return []

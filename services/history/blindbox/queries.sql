@@ -22,11 +22,17 @@ JOIN shangs AS s ON s.id = i.shang_id
 WHERE i.goods_id = ANY(:goods_ids::bigint[])
 ORDER BY i.goods_id, s.sort, s.id, i.id;
 
--- name: boxes_of_goods(goods_ids)
+-- name: boxes_of_goods(goods_ids, size)
+-- At most so many of each goods: those that may still draw come before those that have ended.
 -- Tickets as they are recorded; null: unlimited. The last prize has none of its own.
 SELECT b.goods_id, b.num, stock.total, stock.remaining, b.pool_id,
        encode(p.seed_commitment, 'hex') AS seed_commitment
-FROM boxes AS b
+FROM (
+    SELECT goods_id, num, pool_id,
+           row_number() OVER (PARTITION BY goods_id ORDER BY is_ended, num) AS place
+    FROM boxes
+    WHERE goods_id = ANY(:goods_ids::bigint[])
+) AS b
 JOIN pools AS p ON p.id = b.pool_id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN bool_and(prizes.total_count IS NOT NULL)
@@ -37,7 +43,7 @@ CROSS JOIN LATERAL (
     JOIN goods_items AS i ON i.id = prizes.goods_item_id
     WHERE prizes.pool_id = b.pool_id AND NOT i.is_last_prize
 ) AS stock
-WHERE b.goods_id = ANY(:goods_ids::bigint[])
+WHERE b.place <= :size
 ORDER BY b.goods_id, b.num;
 
 -- name: item_cards(user_id, size)
@@ -49,11 +55,12 @@ ORDER BY c.id DESC
 LIMIT :size;
 
 -- name: find_order(order_num, user_id, goods_type)^
+-- user_id 0: whoever's.
 SELECT o.id, o.pool_id, o.draw_request_id, o.status, o.first_seq, p.recorded_seq
 FROM orders AS o
 JOIN goods AS g ON g.id = o.goods_id
 JOIN pools AS p ON p.id = o.pool_id
-WHERE o.order_num = :order_num AND o.user_id = :user_id AND g.type = :goods_type;
+WHERE o.order_num = :order_num AND :user_id::bigint IN (0, o.user_id) AND g.type = :goods_type;
 
 -- name: recorded_prizes(order_id)
 SELECT oi.id, i.title, i.img_url, i.price, i.sc_money, oi.goodslist_type, oi.status, oi.created_at,

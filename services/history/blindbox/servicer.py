@@ -24,13 +24,12 @@ def _not_negative(field: str, value: int) -> int:
 
 
 def _buyer_of(request: _OrderRequest, ctx: RequestContext) -> int | None:
-    """Whose order is asked for; None: not the caller's own, and none that it may see."""
+    """Whose order is asked for, 0: whoever's; None: one that the caller may not see."""
     caller = ctx.require_caller()
-    user_id = _not_negative("user_id", request.user_id) or caller.user_id
-    if not user_id:
-        raise InvalidArgumentError("user_id", "user_id says whose order it is.")
-    may_see = caller.role in _ACTS_FOR_OTHERS or user_id == caller.user_id
-    return user_id if may_see else None
+    user_id = _not_negative("user_id", request.user_id)
+    if caller.role in _ACTS_FOR_OTHERS:
+        return user_id
+    return caller.user_id if user_id in (0, caller.user_id) else None
 
 
 def _order_num_of(request: _OrderRequest) -> str:

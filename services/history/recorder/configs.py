@@ -4,7 +4,7 @@ import json
 from typing import NamedTuple
 
 from google.protobuf import json_format
-from kuji.draw.v1.pool_pb2 import PoolConfig
+from kuji.draw.v1.pool_pb2 import PoolConfig, PoolStatus
 
 from services.common.ledger import ConfigEntry
 
@@ -16,10 +16,12 @@ class HeldConfig(NamedTuple):
     Args:
         activity_id: None for a blind box.
         prize_names: By prize id, retired prizes included.
+        is_ended: Whether no draw can come after it.
     """
 
     activity_id: int | None
     prize_names: dict[int, str]
+    is_ended: bool = False
 
 
 def parse_config(config_json: str) -> PoolConfig:
@@ -31,7 +33,8 @@ def held_config(config_json: str) -> HeldConfig:
     """What rows need of a configuration."""
     config = parse_config(config_json)
     names = {prize.prize_id: prize.name for prize in config.prizes}
-    return HeldConfig(config.activity_id or None, names)
+    is_ended = config.status == PoolStatus.POOL_STATUS_ENDED
+    return HeldConfig(config.activity_id or None, names, is_ended)
 
 
 def units_json(entry: ConfigEntry) -> str:

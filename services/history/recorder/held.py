@@ -35,7 +35,8 @@ class HeldPool:
         oldest_ms: Drawing time of the oldest draw in the batch in hand; 0: none in hand.
         trimmed_to: Where the stream was last cut.
         is_writing: Whether a task works on *waiting*.
-        is_lost: Whether it is to be given back: something failed, Postgres knows how far it got.
+        is_lost: Whether it is to be given back: something failed, and Postgres knows how far it
+            got; or it has ended, and nothing more comes.
     """
 
     pool_id: int

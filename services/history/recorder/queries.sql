@@ -2,7 +2,7 @@
 
 -- name: take_pools(held)
 -- Pools that nobody records, from now on ours: a lock of this session. (19282 << 48
--- keeps clear of other advisory locks.) OFFSET 0 fences the filter from the locking. Boxes whose
+-- keeps clear of other advisory locks.) OFFSET 0 fences the filter from the locking. Pools whose
 -- end is recorded are let be: there are ever more of them, and nothing comes after it.
 SELECT id, recorded_seq, recorded_version
 FROM (
@@ -11,7 +11,9 @@ FROM (
     WHERE halted_reason = '' AND id <> ALL(:held::bigint[])
       AND NOT (
           recorded_version >= version
-          AND EXISTS (SELECT FROM boxes WHERE boxes.pool_id = pools.id AND boxes.is_ended)
+          AND (EXISTS (SELECT FROM boxes WHERE boxes.pool_id = pools.id AND boxes.is_ended)
+               OR EXISTS (SELECT FROM activities
+                          WHERE activities.pool_id = pools.id AND activities.status = 'ended'))
       )
     ORDER BY id
     OFFSET 0

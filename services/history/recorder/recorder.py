@@ -148,6 +148,8 @@ class Recorder:
         entries = pool.take(self._settings.batch_draws)
         async with self._postgres.acquire() as connection:
             recorded = await record(connection, pool.pool_id, entries, pool.configs, pool.box)
+        newest = pool.configs.get(recorded.position.version)
+        pool.is_lost = newest is not None and newest.is_ended and not pool.waiting
         pool.forget_old_configs()
         metrics.DRAWS.inc(recorded.draws)
         metrics.BATCH_DRAWS.observe(recorded.draws)

@@ -101,7 +101,9 @@ class Goods(_message.Message):
 
     @_builtins.property
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Box]:
-        """Boxes that are open or were, by number."""
+        """Boxes, by number; at most 100, those that may still draw before those that
+        have ended.
+        """
 
     def __init__(
         self,
@@ -279,7 +281,9 @@ class ListOrderPrizesRequest(_message.Message):
     order_num: _builtins.str
     """The order's number."""
     user_id: _builtins.int
-    """Its buyer: for services and administrators; others ask for themselves."""
+    """Its buyer, for services and administrators; left out (0), whoever's. Others
+    see their own alone.
+    """
     def __init__(
         self,
         *,
@@ -329,7 +333,9 @@ class ListInfiniteOrderPrizesRequest(_message.Message):
     order_num: _builtins.str
     """The order's number."""
     user_id: _builtins.int
-    """Its buyer: for services and administrators; others ask for themselves."""
+    """Its buyer, for services and administrators; left out (0), whoever's. Others
+    see their own alone.
+    """
     def __init__(
         self,
         *,

@@ -115,7 +115,7 @@ class BlindBoxRecordServiceServicer:
         """Today's winning records of goods, newest first; the day is that of the
         configured time zone. At most the newest 2000.
 
-        Errors: NOT_FOUND GOODS_NOT_FOUND.
+        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,7 @@ class BlindBoxRecordServiceStub:
     """Today's winning records of goods, newest first; the day is that of the
     configured time zone. At most the newest 2000.
 
-    Errors: NOT_FOUND GOODS_NOT_FOUND.
+    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     ListItemCards: _grpc.UnaryUnaryMultiCallable[_records_pb2.ListItemCardsRequest, _records_pb2.ListItemCardsResponse]
     """The caller's item cards, newest first, at most 1000."""
@@ -95,7 +95,7 @@ class BlindBoxRecordServiceAsyncStub(BlindBoxRecordServiceStub):
     """Today's winning records of goods, newest first; the day is that of the
     configured time zone. At most the newest 2000.
 
-    Errors: NOT_FOUND GOODS_NOT_FOUND.
+    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     ListItemCards: _aio.UnaryUnaryMultiCallable[_records_pb2.ListItemCardsRequest, _records_pb2.ListItemCardsResponse]  # type: ignore[assignment]
     """The caller's item cards, newest first, at most 1000."""
@@ -158,7 +158,7 @@ class BlindBoxRecordServiceServicer(metaclass=_abc_1.ABCMeta):
         """Today's winning records of goods, newest first; the day is that of the
         configured time zone. At most the newest 2000.
 
-        Errors: NOT_FOUND GOODS_NOT_FOUND.
+        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
