@@ -11,6 +11,7 @@ from kuji.admin.v1.admin_pb2 import ListAuditLogRequest
 from kuji.admin.v1.goods_pb2 import Goods, UpdateGoodsRequest
 from kuji.draw.v1 import pool_pb2
 
+from services.admin.goods.store import GoodsStore
 from services.common.errors import PoolNotLoadedError
 from tests.support.admin import World, open_world
 
@@ -91,6 +92,7 @@ async def test_infinite_box_with_an_unlimited_item_never_sells_out(world: World)
     await world.open(goods_id)
     await sell(world, 1, 1, 1000)
     await sell(world, 1, 2, 1)
+    assert [] == await GoodsStore(world.postgres).due_boxes()
     await world.finisher.look()
     assert ([OPEN], [False]) == (live(world), await ended(world))
 
