@@ -20,6 +20,7 @@ from services.auth.settings import AuthSettings
 from services.auth.store import KeyStore, RefreshTokenStore, UserStore
 from services.common.postgres import open_pool
 from services.common.server import Bound
+from services.common.tasks import pause
 from services.common.tokens import Jwks, TokenVerifier
 
 _UPKEEP_TIMEOUT_S = 60.0
@@ -97,7 +98,7 @@ def _fetcher_of(ring: KeyRing) -> Callable[[], Awaitable[Jwks]]:
 async def repeat(work: Callable[[], Awaitable[None]], every_s: float) -> None:
     """Do *work* every so often until cancelled; where it fails, log it and try next time."""
     while True:
-        await asyncio.sleep(every_s)
+        await pause(every_s)
         try:
             async with asyncio.timeout(_UPKEEP_TIMEOUT_S):
                 await work()

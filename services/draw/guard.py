@@ -1,13 +1,12 @@
 """Sheds draws before the store is full, and takes them again when it is not."""
 
-import asyncio
-
 import structlog
 from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.common.errors import OverloadedError
+from services.common.tasks import pause
 
 log = structlog.get_logger()
 MEMORY_SHARE = Gauge("kuji_draw_store_memory_share", "Store memory used, of what draws may use")
@@ -55,4 +54,4 @@ class MemoryGuard:
                 await self.look()
             except (OSError, TimeoutError, RedisError) as error:
                 log.warning("store memory unknown", error=repr(error))
-            await asyncio.sleep(every_s)
+            await pause(every_s)

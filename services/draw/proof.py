@@ -1,6 +1,5 @@
 """One draw, recomputed from its pool's seed; and the reveal of seeds whose pools have ended."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from services.common.errors import InvalidArgumentError, NotFoundError, Unavaila
 from services.common.ledger import DrawEntry
 from services.common.postgres import load_queries
 from services.common.prize_code import prize_code
+from services.common.tasks import pause
 from services.draw import fairness
 from services.draw.configuration import config_of
 from services.draw.past import entry_of
@@ -124,7 +124,7 @@ class Prover:
                 await self.reveal_ended()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("reveal postponed", error=repr(error))
-            await asyncio.sleep(every_s)
+            await pause(every_s)
 
 
 def _as_recorded(pool_id: int, seq: int, entry: DrawEntry) -> _Row:

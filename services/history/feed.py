@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.common.errors import OverloadedError
+from services.common.tasks import end_if_cancelled, pause
 from services.history.winners import Winner
 
 log = structlog.get_logger()
@@ -33,7 +34,7 @@ async def listen(redis: Redis, on_nudge: Callable[[], None]) -> Never:
             await _listen_once(redis, on_nudge)
         except (OSError, RedisError) as error:
             log.warning("no nudges", error=repr(error))
-            await asyncio.sleep(_LISTEN_AGAIN_S)
+            await pause(_LISTEN_AGAIN_S)
 
 
 async def _listen_once(redis: Redis, on_nudge: Callable[[], None]) -> Never:
@@ -41,6 +42,7 @@ async def _listen_once(redis: Redis, on_nudge: Callable[[], None]) -> Never:
         await pubsub.subscribe(FEED_CHANNEL)
         on_nudge()  # some may have been missed
         while True:
+            end_if_cancelled()
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0)
             if message is not None:
                 on_nudge()
@@ -138,6 +140,7 @@ class WinnerFeed:
     async def run(self) -> Never:
         """Deliver until cancelled; Postgres may come and go."""
         while True:
+            end_if_cancelled()
             await self._wait()
             try:
                 await self._deliver()

@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.common.server import to_kuji_error
+from services.common.tasks import pause
 from services.draw.blindbox.fulfilment import Drew, Fulfilment
 from services.draw.blindbox.orders import OLDEST, Cursor, Order, Orders
 
@@ -44,7 +45,7 @@ class Sweeper:
                 await self.sweep()
             except Exception as error:  # noqa: BLE001  # it is logged, and the next sweep tries again
                 to_kuji_error(error, "sweep")
-            await asyncio.sleep(every_s)
+            await pause(every_s)
 
     async def _page(self, after: Cursor) -> Sequence[Order]:
         return await self._orders.reserved_longer(self._after_s, after, _AT_ONCE)

@@ -1,12 +1,11 @@
 """Watches the books of the pools that may still draw, and shows on metrics whether they balance."""
 
-import asyncio
-
 import asyncpg
 import structlog
 from prometheus_client import Gauge
 from redis.exceptions import RedisError
 
+from services.common.tasks import pause
 from services.draw.books.collector import Auditor
 from services.draw.books.findings import Finding
 
@@ -31,7 +30,7 @@ class BooksWatch:
     async def look_while_running(self, every_s: float) -> None:
         """Keep looking until cancelled."""
         while True:
-            await asyncio.sleep(every_s)
+            await pause(every_s)
             try:
                 await self.look()
             except (OSError, TimeoutError, RedisError, asyncpg.PostgresError) as error:

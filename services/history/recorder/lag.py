@@ -1,6 +1,5 @@
 """Gauges of how far the records are behind the draws."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from typing import Never
@@ -9,6 +8,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from services.common.postgres import load_queries
+from services.common.tasks import pause
 from services.history.recorder import metrics
 from services.history.recorder.held import HeldPool
 
@@ -28,7 +28,7 @@ class LagGauges:
         """Measure until cancelled."""
         while True:
             await self.measure(held)
-            await asyncio.sleep(_EVERY_S)
+            await pause(_EVERY_S)
 
     async def measure(self, held: Mapping[int, HeldPool]) -> None:
         """Set the gauges."""

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.common.postgres import load_queries
+from services.common.tasks import end_if_cancelled
 from services.history.recorder import metrics
 from services.history.recorder.held import HeldPool
 from services.history.recorder.lag import LagGauges
@@ -103,6 +104,7 @@ class Recorder:
     ) -> None:
         refresh_at = 0.0
         while not self._stop.is_set():
+            end_if_cancelled()
             if time.monotonic() >= refresh_at:
                 await self._refresh(held, locks)
                 refresh_at = time.monotonic() + self._settings.refresh_s
