@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from services.common.errors import GoodsOffShelfError, KujiError, UnavailableError
 from services.draw.batcher import Batcher
 from services.draw.blindbox.cards import Cards
-from services.draw.blindbox.desk import Desk, Served
+from services.draw.blindbox.desk import ATTEMPTS, Desk, Served
 from services.draw.blindbox.fulfilment import Fulfilment
 from services.draw.blindbox.orders import Orders
 from services.draw.blindbox.requests import WantedOrder
@@ -238,7 +238,7 @@ async def test_order_that_is_released_under_every_attempt_is_unavailable(
     with pytest.raises(UnavailableError):
         await till.order(box)
     till.store.steps = {}
-    assert (5, "released") == (len(attempts), await mall.status("a"))
+    assert (ATTEMPTS, "released") == (len(attempts), await mall.status("a"))
     await till.order(box)
     assert {"drawn": 1} == await settled_books(mall, box)
 

@@ -1,5 +1,6 @@
 """Where orders and cards are taken: reserve, settle, answer; and again where others interfere."""
 
+import asyncio
 import uuid
 from contextlib import suppress
 from typing import NamedTuple
@@ -21,7 +22,8 @@ from services.draw.blindbox.shelf import Box, Shelf
 from services.draw.guard import MemoryGuard
 from services.draw.past import PastDraws
 
-_ATTEMPTS = 5
+ATTEMPTS = 20
+_PAUSE_S = 0.005  # further apart each time, so that calls which cross each other get in step
 
 
 class Served(NamedTuple):
@@ -63,7 +65,8 @@ class Desk:
         box = await self._box(wanted.goods_id, wanted.num)
         if wanted.order_type not in (0, box.order_type):
             raise InvalidArgumentError("order_type", f"Of these goods it is {box.order_type:d}.")
-        for _ in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            await asyncio.sleep(attempt * _PAUSE_S)
             served = await self._settled(await self._orders.reserve(wanted, box))
             if served is not None:
                 return served
@@ -98,7 +101,8 @@ class Desk:
         return await self._shelf.nums_left(wanted.goods_id)
 
     async def _use_on(self, wanted: WantedCard, box: Box) -> Served:
-        for _ in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            await asyncio.sleep(attempt * _PAUSE_S)
             order = await self._cards.reserve(wanted, box) or await self._cards.taken(wanted)
             served = await self._settled(order) if order else None
             if served is not None:
