@@ -211,7 +211,7 @@ async def test_order_is_shed_and_released_when_too_many_wait(
         await mall.shop().order(box, "before", count=100)
 
         async def are_reserved() -> bool:
-            return 61 == await postgres.fetchval("SELECT count(*) FROM orders")
+            return bool(61 == await postgres.fetchval("SELECT count(*) FROM orders"))
 
         proxy.hang()  # so that the first ones are under way, and all others wait
         calls = [told(mall.shop().order(box, f"o{nth}", count=100)) for nth in range(60)]
