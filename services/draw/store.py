@@ -93,7 +93,7 @@ class Intent(NamedTuple):
 
     Args:
         user_id: Drawn for.
-        request_id: 1…64 printable ASCII characters.
+        request_id: Printable ASCII: 1…64 characters, or an order's (services/common/orders.py).
         digest: 16 bytes, from fairness.request_digest.
         draws: How many at once, all or nothing, 1…100.
         rolls: 32 bytes for each of *draws*.
