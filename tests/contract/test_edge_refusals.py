@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kuji.admin.v1 import goods_pb2
 from kuji.draw.v1 import draw_pb2
 from kuji.history.v1 import history_pb2
 
@@ -15,6 +16,7 @@ from services.common.errors import UnavailableError
 from tests.contract.edge_rig import Rig
 
 DRAW = "/api/lottery/draw"
+GOODS = "/admin/api/goods"
 WINNERS = "/api/lottery/global-history"
 
 
@@ -126,6 +128,23 @@ async def test_body_is_refused_when_it_does_not_fit(rig: Rig, body: str, field: 
     response = await rig.call("POST", DRAW, "user", content=body)
     assert (400, "INVALID_ARGUMENT") == _refusal(response)
     assert {"field": field} == response.json()["metadata"]
+
+
+async def test_body_is_refused_when_it_contradicts_the_path(rig: Rig) -> None:
+    """The path says what is changed: a body that names something else changes neither."""
+    rig.script.answer("UpdateGoods", goods_pb2.UpdateGoodsResponse())
+    response = await rig.call("PUT", f"{GOODS}/24", "admin", json={"goods_id": "1", "title": "x"})
+    assert (400, "INVALID_ARGUMENT") == _refusal(response)
+    assert [] == rig.script.requests
+
+
+@pytest.mark.parametrize("goods_id", ["24", 24])
+async def test_body_passes_when_it_repeats_the_path(rig: Rig, goods_id: str | int) -> None:
+    """What was read may be sent back as it is, changed."""
+    rig.script.answer("UpdateGoods", goods_pb2.UpdateGoodsResponse())
+    response = await rig.call("PUT", f"{GOODS}/24", "admin", json={"goods_id": goods_id})
+    assert 200 == response.status_code
+    assert 24 == rig.script.requests[0][1].goods_id
 
 
 @pytest.mark.parametrize(("query", "field"), [("page=abc", "page"), ("nothing=1", "nothing")])
