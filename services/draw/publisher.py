@@ -3,6 +3,7 @@
 from services.common.errors import (
     ConflictError,
     InvalidArgumentError,
+    PoolNotLoadedError,
     UnavailableError,
     UnitsBelowWonError,
 )
@@ -25,6 +26,7 @@ async def configure(
 
     Raises:
         ConflictError: The live version is another, or *version* is not above it.
+        PoolNotLoadedError: The store has lost the pool, or went back to before *expected_version*.
         UnitsBelowWonError: A prize would have fewer units than winners.
         InvalidArgumentError: A prize went missing, or turned from finite to unlimited or back; or
             the pool has ended.
@@ -34,6 +36,9 @@ async def configure(
     match configured.code:
         case ConfigureCode.CONFLICT if configured.detail == version:
             return await _published_before(store, pool_id, version)
+        # Whoever expects a version has seen it live, and versions only rise: the store lost it.
+        case ConfigureCode.CONFLICT if configured.detail < expected_version:
+            raise PoolNotLoadedError
         case ConfigureCode.CONFLICT:
             raise ConflictError(live_version=configured.detail)
         case ConfigureCode.UNITS_BELOW_WON:
