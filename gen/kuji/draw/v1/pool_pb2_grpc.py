@@ -83,7 +83,8 @@ class PoolServiceServicer:
         publication that arrives late does no harm. One that is sent twice changes
         nothing the second time, and is answered as the first.
         Errors: ABORTED CONFLICT; FAILED_PRECONDITION UNITS_BELOW_WON;
-        INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
+        INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE, POOL_NOT_LOADED
+        (the store lost the pool, or what was expected: it has to be rebuilt).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
