@@ -147,6 +147,18 @@ async def test_body_passes_when_it_repeats_the_path(rig: Rig, goods_id: str | in
     assert 24 == rig.script.requests[0][1].goods_id
 
 
+@pytest.mark.parametrize("kind", ["application/grpc", "application/grpc+json", "text/plain"])
+async def test_body_is_json_whatever_it_calls_itself(rig: Rig, kind: str) -> None:
+    """What fits is understood, and what does not is refused as always."""
+    rig.script.answer("Draw", draw_pb2.DrawResponse(result=draw_pb2.DrawResult()))
+    headers = {"content-type": kind, "authorization": f"Bearer {rig.script.token()}"}
+    answer = await rig.http.post(DRAW, headers=headers, content=b'{"request_id": "a"}')
+    assert (200, 1) == (answer.status_code, answer.json()["status"])
+    assert "a" == rig.script.requests[0][1].request_id
+    refused = await rig.http.post(DRAW, headers=headers, content=b"{")
+    assert (400, "INVALID_ARGUMENT") == _refusal(refused)
+
+
 @pytest.mark.parametrize(("query", "field"), [("page=abc", "page"), ("nothing=1", "nothing")])
 async def test_query_is_refused_when_it_does_not_fit(rig: Rig, query: str, field: str) -> None:
     """Wrong types and unknown names are 400 and name the parameter."""
