@@ -105,16 +105,23 @@ class Drawer:
 
         Args:
             wanted: Its request_id may be empty: then it gets one; its activity_id may be 0: then
-                the only ongoing activity is meant.
+                the one in which that request_id has drawn is meant, else the only ongoing one.
         """
-        if not wanted.request_id:
+        named = bool(wanted.request_id)
+        if not named:
             wanted = wanted._replace(request_id=uuid.uuid4().hex)
         check(wanted)
         self._guard.check()
-        pool = await self._pools.of_activity(wanted.activity_id)
+        pool = await self._pool_of(wanted, named)
         intent = _intent(pool, wanted)
         drawing = await self._batcher.draw(pool.pool_id, [intent])
         return await self._result(pool, intent, drawing, drawing.answers[0])
+
+    async def _pool_of(self, wanted: Wanted, named: bool) -> Pool:
+        if named and not wanted.activity_id:
+            digest = fairness.request_digest(wanted.user_id, wanted.request_id)
+            return await self._pools.of_request(digest)
+        return await self._pools.of_activity(wanted.activity_id)
 
     async def draw_many(
         self, wanted: Sequence[Wanted], remaining_s: float

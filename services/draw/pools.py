@@ -18,6 +18,7 @@ from services.draw.seeds import SeedCipher
 
 _UNKNOWN_LIVE_S = 1.0
 _ONGOING_LIVE_S = 0.25
+_REQUESTS = ("req:0", "req:1")
 _queries: Any = load_queries(__file__)
 
 
@@ -67,6 +68,7 @@ class Pools:
         self._of_id: dict[int, Pool] = {}
         self._unknown: TTLCache[int, bool] = TTLCache(10_000, _UNKNOWN_LIVE_S)
         self._ongoing: TTLCache[str, list[int]] = TTLCache(1, _ONGOING_LIVE_S)
+        self._recent: TTLCache[str, list[tuple[int, int]]] = TTLCache(1, _ONGOING_LIVE_S)
 
     async def create(self) -> tuple[int, bytes]:
         """A fresh pool id and the commitment to its seed."""
@@ -95,6 +97,31 @@ class Pools:
         if activity_id in self._unknown:
             raise ActivityNotFoundError
         return await self._load(activity_id)
+
+    async def of_request(self, digest: bytes) -> Pool:
+        """
+        The pool in which this request id has drawn; else of the only activity that is ongoing.
+
+        Otherwise a retry that names no activity would draw again, in the next one, when its own
+        has ended meanwhile.
+
+        Args:
+            digest: See fairness.request_digest.
+
+        Raises:
+            ActivityNotFoundError: It has drawn nowhere, and not exactly one is ongoing.
+        """
+        recent = await self._recently_ongoing()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for _, pool_id in recent:
+                for name in _REQUESTS:
+                    pipe.hexists(key(pool_id, name), digest)
+            found = await pipe.execute()
+        known = zip(found[::2], found[1::2], strict=True)
+        drawn = (
+            activity_id for (activity_id, _), days in zip(recent, known, strict=True) if any(days)
+        )
+        return await self.of_activity(next(drawn, 0))
 
     async def of_id(self, pool_id: int) -> Pool:
         """The pool with this id; NotFoundError when there is none."""
@@ -131,6 +158,14 @@ class Pools:
         roller = fairness.Roller(seed, row["pool_id"])
         self._keeper.note_seq(row["pool_id"], row["recorded_seq"])
         return Pool(row["pool_id"], row["activity_id"], roller, row["commitment"])
+
+    async def _recently_ongoing(self) -> list[tuple[int, int]]:
+        recent = self._recent.get("recent")
+        if recent is None:
+            rows = _queries.recently_ongoing_activities(self._postgres)
+            recent = [(row["id"], row["pool_id"]) async for row in rows]
+            self._recent["recent"] = recent
+        return recent
 
     async def _only_ongoing(self) -> int:
         ids = self._ongoing.get("ids")

@@ -32,6 +32,18 @@ FROM activities
 WHERE activity_status(status, start_time, end_time, now()) = 'ongoing'
 LIMIT 2;
 
+-- name: recently_ongoing_activities()
+-- Those in which a request id of the last day may have drawn, the newest first. Ending one by hand
+-- updates it.
+SELECT id, pool_id
+FROM activities
+WHERE start_time <= now()
+  AND (activity_status(status, start_time, end_time, now()) <> 'ended'
+       OR updated_at > now() - interval '2 days'
+       OR end_time BETWEEN now() - interval '2 days' AND now())
+ORDER BY id DESC
+LIMIT 100;
+
 -- name: recorded_draws(pool_id, first_seq, last_seq)
 -- Draws of one script call, in order, and the link of their entry.
 SELECT seq, version, lottery_records.prize_id, lottery_records.prize_name, ticket, odds_weight,

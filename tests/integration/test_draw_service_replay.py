@@ -141,3 +141,41 @@ async def test_replay_keeps_the_name_of_its_prize_when_that_changes(
     assert repeated(first) == await world.user(1).draw(activity.activity_id, "a")
     await trimmed(redis, activity, 2)
     assert repeated(first) == await world.user(1).draw(activity.activity_id, "a")
+
+
+@pytest.fixture
+async def replicas(
+    postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: object
+) -> AsyncIterator[World]:
+    """Two draw processes; one looks for what is ongoing when it is first asked."""
+    async with open_world(postgres, postgres_dsn, redis_url, redis_url) as world:
+        yield world
+
+
+@pytest.mark.parametrize(
+    "ending", ["status = 'ended'", "status = 'paused'", "start_time = 'epoch', end_time = now()"]
+)
+async def test_retry_without_activity_finds_its_draw_when_the_next_one_is_on(
+    replicas: World, ending: str
+) -> None:
+    """X2: what ended meanwhile is remembered; a fresh request id draws from what is ongoing."""
+    before = await replicas.activity((5, PPB))
+    first = await replicas.user(7).draw(0, "a")
+    await replicas.postgres.execute(f"UPDATE activities SET {ending}")
+    after = await replicas.activity((5, PPB))
+    assert repeated(first) == await replicas.user(7, replica=1).draw(0, "a")
+    others = [
+        await replicas.user(user, replica=1).draw(0, name) for user, name in [(7, "b"), (8, "a")]
+    ]
+    assert {after.activity_id} == {other.activity_id for other in others}
+    assert [[4], [3]] == [await replicas.left(before), await replicas.left(after)]
+
+
+async def test_retry_without_activity_finds_its_draw_when_several_are_on(replicas: World) -> None:
+    """X2: nothing has to be guessed where it has drawn already."""
+    before = await replicas.activity((5, PPB))
+    first = await replicas.user(7).draw(0, "a")
+    after = await replicas.activity((5, PPB))
+    assert repeated(first) == await replicas.user(7, replica=1).draw(0, "a")
+    assert "ACTIVITY_NOT_FOUND" == (await failure(replicas.user(7, replica=1).draw(0, "b")))[0]
+    assert [[4], [5]] == [await replicas.left(before), await replicas.left(after)]

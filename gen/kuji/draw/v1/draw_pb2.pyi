@@ -29,7 +29,9 @@ class DrawRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
-    """May be left out (0) while exactly one activity is ongoing."""
+    """May be left out (0) while exactly one activity is ongoing; by a retry also
+    afterwards: its request_id finds the draw.
+    """
     request_id: _builtins.str
     """The caller's name for this draw: 1…64 printable ASCII characters. Left
     out, the server makes one, and then a retry is a new draw.
