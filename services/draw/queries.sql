@@ -97,7 +97,7 @@ JOIN pool_seeds ON pool_seeds.pool_id = pools.id
 JOIN pool_versions ON pool_versions.pool_id = pools.id
     AND pool_versions.version = pools.recorded_version
 WHERE pool_versions.config ->> 'status' = 'POOL_STATUS_ENDED'
-    AND NOT EXISTS (SELECT FROM pool_reveals WHERE pool_reveals.pool_id = pools.id)
+    AND NOT pools.is_revealed
 LIMIT 100;
 
 -- name: reveal(pool_id, seed)!

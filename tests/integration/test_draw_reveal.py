@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from services.common.errors import NotFoundError, UnavailableError
 from services.common.ledger import decode_entry, ledger_key
+from services.draw import proof
 from services.draw.fairness import Roller, commitment
 from services.draw.proof import Prover
 from services.draw.seeds import SeedCipher
@@ -104,6 +105,28 @@ async def test_seed_is_revealed_once_when_several_processes_look(
     await asyncio.gather(*[prover.reveal_ended() for _ in range(4)])
     assert (0, SEED) == (await prover.reveal_ended(), await _revealed(campaign))
     assert 6 == await campaign.verify()
+
+
+async def test_revealed_pools_are_not_even_looked_at(
+    postgres: asyncpg.Pool, redis: Redis, prover: Prover
+) -> None:
+    """Every second pools are looked for: it costs what the unrevealed ones cost."""
+    campaigns = [await open_campaign(postgres, redis, [{}]) for _ in range(20)]
+    for campaign in campaigns:
+        if campaign is not campaigns[0]:
+            campaign.config.status = ENDED
+            await campaign.publish()
+        await campaign.record()
+    assert 19 == await prover.reveal_ended()
+    await postgres.execute("ANALYZE pools, pool_seeds, pool_versions")
+    async with postgres.acquire() as connection:
+        await connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        plan = await connection.fetch(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "
+            + proof._queries.pools_to_reveal.sql
+        )
+    scans = [row[0] for row in plan if " on pools " in row[0]]
+    assert [True] == ["pools_unrevealed" in scan and "rows=1.00" in scan for scan in scans], plan
 
 
 async def test_seed_is_revealed_when_an_ended_pool_is_edited(

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from services.common.ledger import decode_entry, ledger_key
 from services.common.orders import GoodslistType
-from services.history.recorder import order_items
+from services.history.recorder import locks, order_items
 from services.history.recorder import writer as steps
 from services.history.recorder.connections import open_postgres
 from services.history.recorder.locks import open_locks
@@ -407,3 +407,27 @@ async def test_orders_are_found_by_key_when_the_table_is_small(
         )
     lines = [row[0] for row in plan]
     assert any("Index Scan using orders_draw_request_id_key" in line for line in lines), lines
+
+
+async def test_ended_boxes_are_not_even_looked_at(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str
+) -> None:
+    """Several times a second pools are looked for: it costs what the live ones cost."""
+    shop = await open_shop(postgres, redis, *ICHIBAN, shangs=LEVELS)
+    boxes = [await shop.open_box() for _ in range(40)]
+    for box in boxes:
+        await shop.record(box)
+    await postgres.execute("UPDATE boxes SET is_ended = true WHERE num > 3")
+    await postgres.execute("ANALYZE pools, boxes, activities")
+    async with postgres.acquire() as connection:
+        await connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        plan = await connection.fetch(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "
+            + locks._queries.take_pools.sql,
+            [],
+        )
+    lines = [row[0] for row in plan]
+    scans = [line for line in lines if " on pools " in line or " on boxes" in line]
+    assert all("rows=3.00" in line or "rows=0.00" in line for line in scans), lines
+    assert not any("Rows Removed by Filter: 37" in line for line in lines), lines
+    assert {box.pool_id for box in boxes[:3]} == await taken(postgres_dsn)

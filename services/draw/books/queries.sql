@@ -35,9 +35,7 @@ ORDER BY id;
 
 -- name: list_live_pools()
 -- Pools that may still draw.
-SELECT id FROM pools
-WHERE NOT EXISTS (SELECT FROM pool_reveals WHERE pool_reveals.pool_id = pools.id)
-ORDER BY id;
+SELECT id FROM pools WHERE NOT is_revealed ORDER BY id;
 
 -- name: tally(pool_id, recorded_seq)^
 SELECT record.*, winner.*

@@ -3,18 +3,20 @@
 -- name: take_pools(held)
 -- Pools that nobody records, from now on ours: a lock of this session. (19282 << 48
 -- keeps clear of other advisory locks.) OFFSET 0 fences the filter from the locking. Pools whose
--- end is recorded are let be: there are ever more of them, and nothing comes after it.
+-- end is recorded are let be: there are ever more of them, and nothing comes after it. This is
+-- asked several times a second, so they are not even looked at.
 SELECT id, recorded_seq, recorded_version
 FROM (
     SELECT id, recorded_seq, recorded_version
     FROM pools
     WHERE halted_reason = '' AND id <> ALL(:held::bigint[])
-      AND NOT (
-          recorded_version >= version
-          AND (EXISTS (SELECT FROM boxes WHERE boxes.pool_id = pools.id AND boxes.is_ended)
-               OR EXISTS (SELECT FROM activities
-                          WHERE activities.pool_id = pools.id AND activities.status = 'ended'))
-      )
+      AND id = ANY(ARRAY(
+          SELECT id FROM pools WHERE recorded_version < version
+          UNION ALL
+          SELECT pool_id FROM boxes WHERE NOT is_ended
+          UNION ALL
+          SELECT pool_id FROM activities WHERE status <> 'ended'
+      ))
     ORDER BY id
     OFFSET 0
 ) AS unheld
