@@ -10,6 +10,7 @@ from kuji.blindbox.v1 import blindbox_pb2
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
+from services.draw.blindbox.shelf import Shelf
 from services.draw.fairness import Roller, commitment
 from tests.support.admin import failure
 from tests.support.blindbox import Box, ItemSpec
@@ -269,3 +270,14 @@ async def test_items_of_every_level_come_up_in_a_thousand_draws(mall: Mall) -> N
     assert Counter(item_ids[draw.prize_id] for draw in await mall.ledger(box)) == given
     levels = {item.shang_id: item.shang_title for order in placed for item in order.results}
     assert dict(zip(shelf.shang_ids, "AB", strict=True)) == levels
+
+
+async def test_boxes_are_remembered_up_to_a_bound(mall: Mall) -> None:
+    """Whoever asks for the probabilities of every box there ever was fills no memory."""
+    boxes = [await mall.box(ItemSpec(1), ItemSpec(2)) for _ in range(3)]
+    shelf = Shelf(mall.postgres, items_kept=4)
+    first, second, third = [await shelf.box(box.goods_id, box.num) for box in boxes]
+    assert third is await shelf.box(third.goods_id, third.num)
+    assert second is await shelf.box(second.goods_id, second.num)
+    again = await shelf.box(first.goods_id, first.num)
+    assert (True, True) == (again == first, again is not first)

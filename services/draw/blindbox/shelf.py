@@ -1,17 +1,18 @@
-"""Which boxes there are, and what is in them: it never changes, so it is read once."""
+"""Which boxes there are, and what is in them: it never changes, so it is remembered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from services.common.errors import GoodsNotFoundError
 from services.common.orders import OrderType, money
 from services.common.postgres import load_queries
 
 _MISSING_LIVE_S = 1.0
+_ITEMS_KEPT = 100_000  # of all boxes known; some 600 bytes each
 _queries: Any = load_queries(__file__)
 _ORDER_TYPES = {"ichiban": OrderType.ICHIBAN, "infinite": OrderType.INFINITE}
 
@@ -49,11 +50,18 @@ class Box:
 
 
 class Shelf:
-    """Finds boxes."""
+    """
+    Finds boxes.
 
-    def __init__(self, postgres: asyncpg.Pool) -> None:
+    Args:
+        items_kept: Boxes are remembered up to so many items in all: anyone may ask for any box.
+    """
+
+    def __init__(self, postgres: asyncpg.Pool, items_kept: int = _ITEMS_KEPT) -> None:
         self._postgres = postgres
-        self._boxes: dict[tuple[int, int], Box] = {}
+        self._boxes: LRUCache[tuple[int, int], Box] = LRUCache(
+            items_kept, getsizeof=lambda box: len(box.items)
+        )
         self._order_types: dict[int, OrderType] = {}
         self._missing: TTLCache[tuple[int, int], str] = TTLCache(10_000, _MISSING_LIVE_S)
 
