@@ -1,5 +1,6 @@
 """What one user may do in one pool: cooldown and quotas, as lua/include/users.lua has them."""
 
+import math
 from dataclasses import dataclass, field
 
 from services.draw.selection import Mode
@@ -55,16 +56,24 @@ def prize_wins_left(prize: PrizeConfig, user: UserState) -> int | None:
 
 
 def allowance(config: PoolConfig, user: UserState, now_ms: int) -> tuple[int, int]:
-    """Draws left (−1: no quota) and the earliest Unix ms of the next draw (0: at once)."""
+    """
+    Draws left (−1: no quota) and the earliest Unix ms of the next draw (0: at once).
+
+    Where the day's quota is spent that is the next day; where the one in all is, there is none.
+    """
     if not (config.draws_per_user or config.draws_per_day or config.cooldown_ms):
         return UNLIMITED, 0
-    lefts = []
+    left, next_ms = math.inf, user.last_ms + config.cooldown_ms if user.last_ms else 0
     if config.draws_per_user:
-        lefts.append(config.draws_per_user - user.draws)
+        left = config.draws_per_user - user.draws
+        if left <= 0:
+            return 0, 0
     if config.draws_per_day:
-        lefts.append(config.draws_per_day - _draws_today(config, user, now_ms))
-    next_ms = user.last_ms + config.cooldown_ms if user.last_ms else 0
-    draws_left = max(0, min(lefts)) if lefts else UNLIMITED
+        left_today = config.draws_per_day - _draws_today(config, user, now_ms)
+        if left_today <= 0:
+            next_ms = max(next_ms, _tomorrow_ms(config, now_ms))
+        left = min(left, left_today)
+    draws_left = UNLIMITED if left == math.inf else max(0, int(left))
     return draws_left, next_ms if next_ms > now_ms else 0
 
 
@@ -82,6 +91,10 @@ def refusal_of(config: PoolConfig, user: UserState, draws: int, now_ms: int) -> 
         if wait_ms > 0:
             return Answer(DrawCode.COOLDOWN, detail=wait_ms)
     return None
+
+
+def _tomorrow_ms(config: PoolConfig, now_ms: int) -> int:
+    return (day_of(config, now_ms) + 1) * _DAY_MS - config.day_offset_ms
 
 
 def _draws_today(config: PoolConfig, user: UserState, now_ms: int) -> int:

@@ -25,6 +25,7 @@ from tests.support.draws import NO_BACKLOG_BOUND, MemoryStore, intent, odds, tic
 
 POOL = 1
 SURE = 1_000_000_000
+DAY_MS = 86_400_000
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -161,6 +162,33 @@ async def test_draws_left_counts_down(store: PoolStore) -> None:
     await open_pool(store, odds((500, SURE), draws_per_user=5, draws_per_day=2))
     drawing = await store.draw(POOL, [intent(1, "a"), intent(1, "b")])
     assert [1, 0] == [answer.draws_left for answer in drawing.answers]
+
+
+@pytest.mark.parametrize("hours", [0, 9, -12])
+async def test_day_begins_at_the_pools_own_midnight(store: PoolStore, hours: int) -> None:
+    """X5: the answer tells when the day's quota is fresh again; on that day it is."""
+    offset_ms = hours * 3_600_000
+    await open_pool(store, odds((500, SURE), draws_per_day=1, day_offset_ms=offset_ms))
+    drawing = await store.draw(POOL, [intent(1, "a"), intent(1, "b")])
+    assert [DrawCode.DRAWN, DrawCode.QUOTA_SPENT] == [answer.code for answer in drawing.answers]
+    tomorrow_ms = drawing.answers[0].next_ms
+    assert 0 == (tomorrow_ms + offset_ms) % DAY_MS
+    assert 0 < tomorrow_ms - drawing.now_ms <= DAY_MS
+    # As if the clock were put forward to that midnight: the days are.
+    midnight = odds(
+        (500, SURE), draws_per_day=1, day_offset_ms=tomorrow_ms - drawing.now_ms + offset_ms
+    )
+    await store.configure(POOL, 1, 2, midnight, "{}")
+    assert [DrawCode.DRAWN, DrawCode.QUOTA_SPENT] == await codes(
+        store, intent(1, "b"), intent(1, "c")
+    )
+
+
+async def test_next_draw_is_never_told_when_no_draw_is_left_at_all(store: PoolStore) -> None:
+    """Neither patience nor the next day helps a user whose quota in all is spent."""
+    await open_pool(store, odds((500, SURE), draws_per_user=1, draws_per_day=1, cooldown_ms=9))
+    answer = (await store.draw(POOL, [intent(1, "a")])).answers[0]
+    assert (0, 0) == (answer.draws_left, answer.next_ms)
 
 
 async def test_prize_limit_turns_its_share_into_a_miss(store: PoolStore) -> None:

@@ -133,7 +133,10 @@ class DrawResult(_message.Message):
 
     @_builtins.property
     def next_draw_at(self) -> _timestamp_pb2.Timestamp:
-        """Earliest moment of the next draw. Absent (null): at once."""
+        """Earliest moment of the next draw: after the cooldown, and where the day's
+        quota is spent, on the next day. Absent (null): at once; with draws_left
+        0: never.
+        """
 
     def __init__(
         self,

@@ -18,15 +18,21 @@ local function today(config, now_ms)
   return math.floor((now_ms + config[DAY_OFFSET_MS]) / 86400000)
 end
 
--- Draws left (−1: no quota) and the earliest ms of the next draw (0: at once).
+-- Draws left (−1: no quota) and the earliest ms of the next draw (0: at once): the next day where
+-- the day's quota is spent; where the one in all is, there is none.
 local function allowance(config, user, now_ms)
   local left = math.huge
-  if config[DRAWS_PER_USER] > 0 then left = config[DRAWS_PER_USER] - user[DRAWS] end
-  if config[DRAWS_PER_DAY] > 0 then
-    local used = user[DAY] == today(config, now_ms) and user[DAY_DRAWS] or 0
-    left = math.min(left, config[DRAWS_PER_DAY] - used)
-  end
   local next_ms = user[LAST_MS] > 0 and user[LAST_MS] + config[COOLDOWN_MS] or 0
+  if config[DRAWS_PER_USER] > 0 then left = config[DRAWS_PER_USER] - user[DRAWS] end
+  if left <= 0 then return 0, 0 end
+  if config[DRAWS_PER_DAY] > 0 then
+    local day = today(config, now_ms)
+    local left_today = config[DRAWS_PER_DAY] - (user[DAY] == day and user[DAY_DRAWS] or 0)
+    if left_today <= 0 then
+      next_ms = math.max(next_ms, (day + 1) * 86400000 - config[DAY_OFFSET_MS])
+    end
+    left = math.min(left, left_today)
+  end
   return left == math.huge and -1 or math.max(left, 0), next_ms > now_ms and next_ms or 0
 end
 
