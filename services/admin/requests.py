@@ -23,6 +23,7 @@ def given(request: Message, field: str, check: Callable[..., Value]) -> Value | 
 
 def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
     """A new activity as asked for; InvalidArgumentError names the field at fault."""
+    _no_tickets(request)
     return ActivityDraft(
         name=valid.name("name", request.name),
         description=valid.text("description", request.description),
@@ -39,6 +40,7 @@ def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
 
 def activity_change(request: admin_pb2.UpdateActivityRequest) -> ActivityChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
+    _no_tickets(request)
     return ActivityChange(
         name=given(request, "name", valid.name),
         description=given(request, "description", valid.text),
@@ -94,3 +96,10 @@ def _phase(field: str, value: str) -> Phase:
     if value not in list(Phase):
         raise InvalidArgumentError(field, f"{field} is one of {', '.join(Phase)}.")
     return Phase(value)
+
+
+def _no_tickets(request: admin_pb2.CreateActivityRequest | admin_pb2.UpdateActivityRequest) -> None:
+    """Nobody may believe that draws are protected by what is not there."""
+    for field in ("ticket_required", "ticket_difficulty"):
+        if getattr(request, field):
+            raise InvalidArgumentError(field, "There are no draw tickets here yet.")

@@ -111,6 +111,8 @@ UNFIT_NEW: list[tuple[dict[str, Any], str]] = [
     ({"start_time": Timestamp(nanos=-1)}, "start_time"),
     ({"end_time": Timestamp(seconds=-62_135_596_801)}, "end_time"),
     ({"end_time": Timestamp(seconds=1)}, "end_time"),
+    ({"ticket_required": True}, "ticket_required"),
+    ({"ticket_difficulty": 8}, "ticket_difficulty"),
 ]
 
 
@@ -214,6 +216,8 @@ UNFIT_CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"end_time": Timestamp(seconds=1)}, "end_time"),
     ({"cooldown_seconds": -1}, "cooldown_seconds"),
     ({"time_zone": "../UTC"}, "time_zone"),
+    ({"ticket_required": True}, "ticket_required"),
+    ({"ticket_difficulty": 8}, "ticket_difficulty"),
 ]
 
 

@@ -121,6 +121,8 @@ class CreateActivityRequest(_message.Message):
     MAX_DRAWS_PER_DAY_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    TICKET_REQUIRED_FIELD_NUMBER: _builtins.int
+    TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """1…100 characters."""
     description: _builtins.str
@@ -139,6 +141,10 @@ class CreateActivityRequest(_message.Message):
     """0…1000000."""
     time_zone: _builtins.str
     """IANA name, e.g. "Asia/Tokyo". Empty: UTC."""
+    ticket_required: _builtins.bool
+    """Has to be false: there are no draw tickets here yet."""
+    ticket_difficulty: _builtins.int
+    """Likewise 0."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Absent: now."""
@@ -160,10 +166,12 @@ class CreateActivityRequest(_message.Message):
         max_draws_per_day: _builtins.int = ...,
         max_wins_per_user: _builtins.int = ...,
         time_zone: _builtins.str = ...,
+        ticket_required: _builtins.bool = ...,
+        ticket_difficulty: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,6 +287,8 @@ class UpdateActivityRequest(_message.Message):
     MAX_DRAWS_PER_DAY_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    TICKET_REQUIRED_FIELD_NUMBER: _builtins.int
+    TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """Which."""
     name: _builtins.str
@@ -299,6 +309,10 @@ class UpdateActivityRequest(_message.Message):
     """0…1000000."""
     time_zone: _builtins.str
     """IANA name."""
+    ticket_required: _builtins.bool
+    """Has to be false: there are no draw tickets here yet."""
+    ticket_difficulty: _builtins.int
+    """Likewise 0."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """While the activity is still planned."""
@@ -321,10 +335,12 @@ class UpdateActivityRequest(_message.Message):
         max_draws_per_day: _builtins.int | None = ...,
         max_wins_per_user: _builtins.int | None = ...,
         time_zone: _builtins.str | None = ...,
+        ticket_required: _builtins.bool = ...,
+        ticket_difficulty: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cooldown_seconds: _TypeAlias = _typing.Literal["cooldown_seconds"]  # noqa: Y015
     _WhichOneofArgType__cooldown_seconds: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds"]  # noqa: Y015
