@@ -91,13 +91,19 @@ WHERE pool_seeds.pool_id = :pool_id;
 
 -- name: pools_to_reveal()
 -- Pools whose newest recorded configuration has ended them: every draw is recorded before it.
+-- OFFSET 0 holds the planner to looking up one configuration for each pool unrevealed; it would
+-- rather read all that there ever were.
 SELECT pools.id AS pool_id, pool_seeds.encrypted_seed
 FROM pools
+CROSS JOIN LATERAL (
+    SELECT
+    FROM pool_versions
+    WHERE pool_versions.pool_id = pools.id AND pool_versions.version = pools.recorded_version
+        AND pool_versions.config ->> 'status' = 'POOL_STATUS_ENDED'
+    OFFSET 0
+) AS ended
 JOIN pool_seeds ON pool_seeds.pool_id = pools.id
-JOIN pool_versions ON pool_versions.pool_id = pools.id
-    AND pool_versions.version = pools.recorded_version
-WHERE pool_versions.config ->> 'status' = 'POOL_STATUS_ENDED'
-    AND NOT pools.is_revealed
+WHERE NOT pools.is_revealed
 LIMIT 100;
 
 -- name: reveal(pool_id, seed)!

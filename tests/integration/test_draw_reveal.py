@@ -129,6 +129,27 @@ async def test_revealed_pools_are_not_even_looked_at(
     assert [True] == ["pools_unrevealed" in scan and "rows=1.00" in scan for scan in scans], plan
 
 
+async def test_configurations_are_looked_up_by_pool_when_many_are_open(
+    postgres: asyncpg.Pool,
+) -> None:
+    """Every second pools are looked for: only their newest configurations are read."""
+    await postgres.execute(
+        """
+        INSERT INTO pool_seeds (pool_id, commitment, encrypted_seed)
+        SELECT n, sha256('x'), '' FROM generate_series(1, 1000) AS n;
+        INSERT INTO pools (id, mode, seed_commitment, version, recorded_version)
+        SELECT n, 'odds', sha256('x'), 3, 3 FROM generate_series(1, 1000) AS n;
+        INSERT INTO pool_versions (pool_id, version, after_seq, config, units, changed_at, link)
+        SELECT n, version, 0, '{"status": "POOL_STATUS_OPEN"}', '[]', now(), ''
+        FROM generate_series(1, 1000) AS n, generate_series(1, 3) AS version;
+        ANALYZE pools, pool_seeds, pool_versions;
+        """
+    )
+    plan = await postgres.fetch("EXPLAIN " + proof._queries.pools_to_reveal.sql)
+    scans = [row[0] for row in plan if " on pool_versions" in row[0]]
+    assert [True] == ["Index Scan using pool_versions_pkey" in scan for scan in scans], plan
+
+
 async def test_seed_is_revealed_when_an_ended_pool_is_edited(
     campaign: Campaign, prover: Prover
 ) -> None:
