@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 
 from services.common.errors import GoodsNotFoundError
 from services.common.orders import OrderType, money
 from services.common.postgres import load_queries
 
-_MISSING_LIVE_S = 1.0
 _ITEMS_KEPT = 100_000  # of all boxes known; some 600 bytes each
 _queries: Any = load_queries(__file__)
 _ORDER_TYPES = {"ichiban": OrderType.ICHIBAN, "infinite": OrderType.INFINITE}
@@ -63,7 +62,6 @@ class Shelf:
             items_kept, getsizeof=lambda box: len(box.items)
         )
         self._order_types: dict[int, OrderType] = {}
-        self._missing: TTLCache[tuple[int, int], str] = TTLCache(10_000, _MISSING_LIVE_S)
 
     async def box(self, goods_id: int, num: int) -> Box:
         """
@@ -73,12 +71,7 @@ class Shelf:
             GoodsNotFoundError: There are no such goods ("goods_id"), or no such box ("num").
         """
         known = self._boxes.get((goods_id, num))
-        if known is not None:
-            return known
-        missing = self._missing.get((goods_id, num))
-        if missing is not None:
-            raise GoodsNotFoundError(missing)
-        return await self._load(goods_id, num)
+        return known if known is not None else await self._load(goods_id, num)
 
     async def order_type(self, goods_id: int) -> OrderType:
         """
@@ -111,8 +104,8 @@ class Shelf:
     async def _load(self, goods_id: int, num: int) -> Box:
         row = await _queries.box(self._postgres, goods_id=goods_id, num=num)
         if row is None or row["pool_id"] is None:
-            missing = self._missing[goods_id, num] = "num" if row else "goods_id"
-            raise GoodsNotFoundError(missing)
+            # Not remembered: a box draws from the moment that it is open.
+            raise GoodsNotFoundError("num" if row else "goods_id")
         order_type = self._order_types.setdefault(goods_id, _ORDER_TYPES[row["type"]])
         items = await self._items(row["pool_id"])
         box = Box(goods_id, num, order_type, row["pool_id"], items)
