@@ -78,7 +78,8 @@ class Bound:
 
     The servicer has a coroutine ``Method(request, ctx: RequestContext)`` for each RPC; where
     the RPC streams answers, an async generator; where it streams requests, *request* is an
-    async iterator.
+    async iterator. A generator whose answers may be long in coming yields None once it listens:
+    then the caller sees the stream open.
     """
 
     servicer: object
@@ -192,7 +193,10 @@ class _Method:
         try:
             ctx = await self._gate.admit(self._access, call)
             async for response in self._function(self._parsed(request), ctx):
-                yield response
+                if response is None:
+                    await call.send_initial_metadata(())
+                else:
+                    yield response
         except Exception as error:  # noqa: BLE001  # the boundary: everything gets a reason
             await self._fail(call, error)
         self._calls.inc()

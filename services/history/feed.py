@@ -115,9 +115,9 @@ class WinnerFeed:
         for subscriber in self._subscribers:
             subscriber.end(None)
 
-    async def subscribe(self, activity_id: int) -> AsyncGenerator[Winner, None]:
+    async def subscribe(self, activity_id: int) -> AsyncGenerator[Winner | None, None]:
         """
-        The winners recorded from now on, of *activity_id* (0: of all), until close().
+        None, and the winners recorded from then on, of *activity_id* (0: of all), until close().
 
         Raises:
             OverloadedError: The subscriber has fallen too far behind.
@@ -125,6 +125,7 @@ class WinnerFeed:
         subscriber = _Subscriber(activity_id, self._capacity)
         await self._join(subscriber)
         try:
+            yield None
             while not self._is_closed and (winner := await subscriber.next()) is not None:
                 yield winner
         finally:

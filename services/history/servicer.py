@@ -64,11 +64,11 @@ class HistoryServicer:
 
     async def StreamWinners(
         self, request: pb.StreamWinnersRequest, _: RequestContext
-    ) -> AsyncIterator[pb.Winner]:
+    ) -> AsyncIterator[pb.Winner | None]:
         """See the proto."""
         async with aclosing(self._feed.subscribe(_activity_id_of(request))) as winners:
             async for winner in winners:
-                yield winner_message(winner)
+                yield winner_message(winner) if winner else None
 
     async def ListUserDraws(
         self, request: pb.ListUserDrawsRequest, ctx: RequestContext

@@ -88,12 +88,15 @@ async def test_lists_and_streams_go_on_when_redis_is_away(
         history_of(postgres_dsn, nowhere, page_age_s=0.05, poll_s=0.05) as history,
         aclosing(history.feed.subscribe(0)) as stream,
     ):
+        assert await anext(stream) is None
         told = asyncio.create_task(anext(stream))
         await eventually(lambda: _subscribers_are(history, 1))
         await writer.draw([(user, prize.prize_id)])
         async with recording(postgres_dsn, redis_url):
             await until_recorded(postgres, writer)
-        assert 1 == (await asyncio.wait_for(told, 10)).win_no
+        winner = await asyncio.wait_for(told, 10)
+        assert winner is not None
+        assert 1 == winner.win_no
 
         async def is_listed() -> bool:
             page = await history.servicer.ListWinners(pb.ListWinnersRequest(), ANYONE)
