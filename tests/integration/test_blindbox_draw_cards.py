@@ -256,6 +256,22 @@ async def test_card_without_a_num_draws_from_the_first_box_with_something_left(m
     assert "ITEM_CARD_USED" == await told(mall.user(OWNER).use_card(shelf.goods_id, cards[0], "s"))
 
 
+async def test_card_without_a_num_passes_by_boxes_of_other_buyers(mall: Mall) -> None:
+    """A box reserved for somebody else is no reason to wait while another one is free."""
+    shelf = await mall.goods(ItemSpec(5))
+    boxes = [await mall.open_box(shelf, protection_ms=3_600_000) for _ in range(2)]
+    cards = [await insert_card(mall.postgres, OWNER) for _ in range(2)]
+    await mall.shop().order(boxes[0], "a", user_id=OTHER)
+    result = await mall.user(OWNER).use_card(shelf.goods_id, cards[0])
+    assert f"{boxes[1].pool_id}-1" == result.proof.draw_id
+    await mall.shop().order(boxes[1], "b", user_id=OWNER)
+    refused = mall.user(OTHER + 1).use_card(
+        shelf.goods_id, await insert_card(mall.postgres, OTHER + 1)
+    )
+    assert "BOX_PROTECTED" == await told(refused)
+    assert "unused" == await card_status(mall.postgres, cards[1])
+
+
 async def test_card_that_drew_the_last_ticket_gives_it_again_when_all_is_sold_out(
     mall: Mall,
 ) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import uuid
-from contextlib import suppress
 from typing import NamedTuple
 
 from services.common.errors import (
+    BoxProtectedError,
     ConflictError,
     GoodsOffShelfError,
     InvalidArgumentError,
@@ -24,6 +24,7 @@ from services.draw.past import PastDraws
 
 ATTEMPTS = 20
 _PAUSE_S = 0.005  # further apart each time, so that calls which cross each other get in step
+_MAX_BOXES = 20  # tried for a card that names none
 
 
 class Served(NamedTuple):
@@ -82,9 +83,16 @@ class Desk:
         check_card(wanted)
         self._guard.check()
         wanted = wanted._replace(request_id=wanted.request_id or uuid.uuid4().hex)
+        protected = None
         for num in await self._nums(wanted):
-            with suppress(SoldOutError):
+            try:
                 return await self._use_on(wanted, await self._shelf.box(wanted.goods_id, num))
+            except SoldOutError:
+                continue
+            except BoxProtectedError as error:
+                protected = protected or error
+        if protected is not None:
+            raise protected
         return await self._used_before(wanted)
 
     async def _box(self, goods_id: int, num: int) -> Box:
@@ -98,7 +106,7 @@ class Desk:
             return [wanted.num]
         if await self._shelf.order_type(wanted.goods_id) is OrderType.INFINITE:
             return [1]
-        return await self._shelf.nums_left(wanted.goods_id)
+        return (await self._shelf.nums_left(wanted.goods_id))[:_MAX_BOXES]
 
     async def _use_on(self, wanted: WantedCard, box: Box) -> Served:
         for attempt in range(ATTEMPTS):

@@ -212,7 +212,7 @@ class DrawWithItemCardRequest(_message.Message):
     """The caller's card."""
     num: _builtins.int
     """The box, from 1. Left out (0): 1 for infinite goods; else the first box
-    that has something left.
+    that has something left and is not reserved for another buyer.
     """
     request_id: _builtins.str
     """The caller's name for this draw: 1…64 printable ASCII characters. Left
