@@ -51,6 +51,37 @@ async def test_draws_gather_while_a_call_is_in_flight() -> None:
     assert [task.result() for task in others] == [[user, user + 100] for user in range(2, 6)]
 
 
+async def submit_later(batcher: Batcher, user: int, turns: int) -> None:
+    """Draw after so many turns of the event loop."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await submit(batcher, user)
+
+
+async def _calls_after(*first: int) -> list[list[int]]:
+    """The calls that come of *first* at once, and of 8 and 9 after it, 9 some turns later."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=100, max_pending_draws=1000)
+    async with asyncio.TaskGroup() as tasks:
+        for user in first:
+            tasks.create_task(submit(batcher, user))
+        await store.called.wait()
+        store.gate.set()
+        tasks.create_task(submit_later(batcher, 8, 0))
+        tasks.create_task(submit_later(batcher, 9, 10))
+    return store.calls
+
+
+async def test_draws_on_their_way_share_a_call_when_several_came_before() -> None:
+    """Under load, what has arrived already is let through before the next call."""
+    assert [[1, 2], [8, 9]] == await _calls_after(1, 2)
+
+
+async def test_lone_draw_holds_nobody_up() -> None:
+    """Without load, each draw goes at once."""
+    assert [[1], [8], [9]] == await _calls_after(1)
+
+
 async def test_batch_never_exceeds_its_cap() -> None:
     """A long queue is taken in calls of at most max_batch_draws."""
     store = GatedStore()
