@@ -118,6 +118,13 @@ local RETRY_SOON = '{"retry_after_ms":"500"}'
 -- Headers of the way here that are nobody's business.
 local INTERNAL_HEADERS = { "x-kuji-method", "grpc-status", "grpc-message", "grpc-accept-encoding" }
 
+-- What the path of a read says, and so its query must not.
+local IN_PATH = {
+  { "^/api/lottery/result/", "draw_id" },
+  { "^/api/blindbox/draws/", "draw_id" },
+  { "^/admin/api/goods/[^/]+/", "goods_id" },
+}
+
 -- The position behind the JSON value that begins at *at*.
 local function behind(json, at)
   local depth = 0
@@ -263,6 +270,47 @@ local function failure(body, status)
   if not reason then message, reason, metadata = refusal(body, status) end
   local tail = (metadata or "{}") == "{}" and "}" or ',"metadata":' .. metadata .. "}"
   return '{"status":0,"msg":' .. (message or '""') .. ',"reason":' .. reason .. ',"data":null' .. tail, given
+end
+
+-- The name of a query's parameter; as it was sent where decoded it is no plain text.
+local function parameter_name(raw)
+  local name = raw:gsub("+", " "):gsub("%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
+  if name == "" then return "query" end
+  return name:find("[^%w%p ]") and raw or name
+end
+
+local function is_in_path(path, name)
+  for _, row in ipairs(IN_PATH) do
+    if row[2] == name and path:find(row[1]) then return true end
+  end
+  return false
+end
+
+-- Why *query* is refused: its first parameter that is not for it to say, and a sentence. The
+-- transcoder would let it overrule the path, take names in camelCase, and the last of several.
+local function misfit(verb, path, query)
+  local seen = {}
+  for parameter in query:gmatch("[^&]+") do
+    local name = parameter_name(parameter:match("^[^=]*"))
+    if verb ~= "GET" then
+      return name, "a query is not taken here"
+    elseif not name:find("^[a-z][a-z0-9_]*$") then
+      return name, "no such parameter"
+    elseif is_in_path(path, name) then
+      return name, "is said by the path"
+    elseif seen[name] then
+      return name, "sent more than once"
+    end
+    seen[name] = true
+  end
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local path, query = headers:get(":path"):match("^([^?]*)%?(.*)$")
+  if not query then return end
+  local name, sentence = misfit(headers:get(":method"), path, query)
+  if name then handle:respond({ [":status"] = "400" }, name .. ": " .. sentence) end
 end
 
 function envoy_on_response(handle)

@@ -152,7 +152,9 @@ class Rig:
         self.upstreams = upstreams
         self.http = http
 
-    async def call(self, method: str, path: str, role: str | None = None, **options: Any) -> Any:
+    async def call(
+        self, method: str, path: str | httpx.URL, role: str | None = None, **options: Any
+    ) -> Any:
         """The response to *method* *path*, with a token of *role*."""
         headers = {"authorization": f"Bearer {self.script.token(role)}"} if role else {}
         return await self.http.request(method, path, headers=headers, **options)
