@@ -8,12 +8,17 @@ from collections.abc import Callable
 
 import jwt
 
+from services.auth.credentials import (
+    MAX_SERVICE_LENGTH,
+    MAX_SERVICE_SECRET_LENGTH,
+    check_length,
+)
 from services.auth.keys import KeyRing
 from services.common.context import Caller, Role
 from services.common.errors import BadCredentialsError, InvalidArgumentError
 from services.common.tokens import ALGORITHM, AUDIENCE, ISSUER
 
-_SERVICE = re.compile("[A-Za-z0-9-]{1,64}")
+_SERVICE = re.compile(f"[A-Za-z0-9-]{{1,{MAX_SERVICE_LENGTH}}}")
 
 
 class AccessTokens:
@@ -53,13 +58,15 @@ class ServiceDoor:
         An access token with the service role, living *ttl_s* seconds.
 
         Raises:
-            InvalidArgumentError: The name is not 1…64 of letters, digits, "-".
+            InvalidArgumentError: The name is not 1…64 of letters, digits, "-"; or the secret is
+                longer than any.
             BadCredentialsError: The secret is another.
         """
         if not _SERVICE.fullmatch(service):
             raise InvalidArgumentError(
                 "service", "A service's name has 1 to 64 letters, digits or '-'."
             )
+        check_length("secret", secret, MAX_SERVICE_SECRET_LENGTH)
         if not hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), self._secret):
             raise BadCredentialsError("The service secret is wrong.")
         return self._tokens.issue(Caller(0, service, Role.SERVICE), self.ttl_s)

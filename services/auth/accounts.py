@@ -1,6 +1,6 @@
 """Accounts: who there is, and who has proved to be it."""
 
-from services.auth.credentials import check_registration, is_username
+from services.auth.credentials import check_attempt, check_registration, is_username
 from services.auth.passwords import Passwords
 from services.auth.store import Profile, User, UserStore
 from services.common.context import Caller, Role
@@ -34,9 +34,11 @@ class Accounts:
         The user that these credentials prove.
 
         Raises:
+            InvalidArgumentError: Name or password is longer than any.
             BadCredentialsError: Name or password is wrong; both take the same time.
             OverloadedError: Too many passwords are being checked.
         """
+        check_attempt(username, password)
         user = await self._users.find(username) if is_username(username) else None
         verdict = await self._passwords.check(password, user.password_hash if user else None)
         if user is None or not verdict.matches:

@@ -1,13 +1,17 @@
-"""What usernames, passwords and email addresses may look like."""
+"""What usernames, passwords, email addresses and tokens may look like."""
 
 import re
 
 from services.common.errors import InvalidArgumentError
 
-USERNAME_PATTERN = "[A-Za-z0-9_.-]{3,32}"
+MAX_USERNAME_LENGTH = 32
+USERNAME_PATTERN = f"[A-Za-z0-9_.-]{{3,{MAX_USERNAME_LENGTH}}}"
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 128
 MAX_EMAIL_LENGTH = 254
+MAX_REFRESH_TOKEN_LENGTH = 128
+MAX_SERVICE_LENGTH = 64
+MAX_SERVICE_SECRET_LENGTH = 256
 
 _USERNAME = re.compile(USERNAME_PATTERN)
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
@@ -16,6 +20,24 @@ _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 def is_username(text: str) -> bool:
     """Whether a user could be called *text*."""
     return _USERNAME.fullmatch(text) is not None
+
+
+def check_length(field: str, text: str, at_most: int) -> None:
+    """
+    Raise InvalidArgumentError for text of a stranger that is longer than *at_most* characters.
+
+    To be called before anything else is done with it: composing its characters, for one, takes
+    time that grows with the square of the length. In UTF-8 it then has at most four times as
+    many bytes.
+    """
+    if len(text) > at_most:
+        raise InvalidArgumentError(field, f"{field} has at most {at_most} characters.")
+
+
+def check_attempt(username: str, password: str) -> None:
+    """Raise InvalidArgumentError for credentials too long to be anybody's."""
+    check_length("username", username, MAX_USERNAME_LENGTH)
+    check_length("password", password, MAX_PASSWORD_LENGTH)
 
 
 def check_registration(username: str, password: str, email: str) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from services.auth.credentials import MAX_PASSWORD_LENGTH, check_length
 from services.common.errors import OverloadedError
 
 P = ParamSpec("P")
@@ -40,7 +41,7 @@ class Verdict(NamedTuple):
 
 class Passwords:
     """
-    Hashes and checks passwords.
+    Hashes and checks passwords of at most 128 characters; longer ones are InvalidArgumentError.
 
     Args:
         cost: Of every new hash.
@@ -58,7 +59,8 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The encoded hash of *password*; OverloadedError when too many are waiting."""
-        return await self._run(self._argon2.hash, _bytes_of(password))
+        check_length("password", password, MAX_PASSWORD_LENGTH)
+        return await self._run(self._hash, password)
 
     async def check(self, password: str, stored: str | None) -> Verdict:
         """
@@ -66,20 +68,24 @@ class Passwords:
 
         Without a stored hash (no such user) nothing matches, after the same work.
         """
-        return await self._run(self._check, _bytes_of(password), stored)
+        check_length("password", password, MAX_PASSWORD_LENGTH)
+        return await self._run(self._check, password, stored)
 
     def close(self) -> None:
         """Drop what waits, and wait for what runs: a few hundredths of a second."""
         self._threads.shutdown(cancel_futures=True)
 
-    def _check(self, password: bytes, stored: str | None) -> Verdict:
+    def _hash(self, password: str) -> str:
+        return self._argon2.hash(_bytes_of(password))
+
+    def _check(self, password: str, stored: str | None) -> Verdict:
         try:
-            self._argon2.verify(stored or self._nobody, password)
+            self._argon2.verify(stored or self._nobody, _bytes_of(password))
         except VerifyMismatchError:
             return Verdict(False, None)
         if stored is None or not self._argon2.check_needs_rehash(stored):
             return Verdict(stored is not None, None)
-        return Verdict(True, self._argon2.hash(password))
+        return Verdict(True, self._hash(password))
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if not self._places.acquire(blocking=False):

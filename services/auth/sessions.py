@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.auth.access_tokens import AccessTokens
+from services.auth.credentials import MAX_REFRESH_TOKEN_LENGTH, check_length
 from services.auth.store import RefreshTokenStore, User
 from services.common.context import Caller
 from services.common.errors import UnauthenticatedError
@@ -72,6 +73,7 @@ class Sessions:
         The next session of a login; *refresh_token* is spent by it.
 
         Raises:
+            InvalidArgumentError: It is longer than any.
             UnauthenticatedError: Unknown, expired, revoked or spent. A spent one revokes the
                 whole login: one of its two users is a thief.
         """
@@ -105,4 +107,5 @@ class Sessions:
 
 
 def _sha256(token: str) -> bytes:
+    check_length("refresh_token", token, MAX_REFRESH_TOKEN_LENGTH)
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -4,7 +4,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretBytes, SecretStr
 
-from services.auth.credentials import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, USERNAME_PATTERN
+from services.auth.credentials import (
+    MAX_PASSWORD_LENGTH,
+    MAX_SERVICE_SECRET_LENGTH,
+    MIN_PASSWORD_LENGTH,
+    USERNAME_PATTERN,
+)
 from services.common.settings import ServiceSettings
 
 
@@ -44,7 +49,7 @@ class AuthSettings(ServiceSettings):
 
     postgres_dsn: str
     token_key_secret: Annotated[SecretBytes, BeforeValidator(_key_of_hex)]
-    service_secret: Annotated[SecretStr, Field(min_length=16)]
+    service_secret: Annotated[SecretStr, Field(min_length=16, max_length=MAX_SERVICE_SECRET_LENGTH)]
     admin_username: Annotated[str, Field(pattern=f"^{USERNAME_PATTERN}$")] = "admin"
     admin_password: Annotated[
         SecretStr, Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)

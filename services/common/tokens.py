@@ -20,6 +20,7 @@ ALGORITHM = "EdDSA"
 ISSUER = "kuji"
 AUDIENCE = "kuji"
 _CACHED_TOKENS = 65_536
+_MAX_TOKEN_LENGTH = 4096
 _REFETCH_AFTER_S = 1.0
 _KEYS_LIVE_S = 60.0
 
@@ -60,6 +61,8 @@ class TokenVerifier:
         return caller
 
     async def _decode(self, token: str) -> tuple[Caller, float]:
+        if len(token) > _MAX_TOKEN_LENGTH:
+            raise UnauthenticatedError("The access token is not valid.")
         try:
             kid = jwt.get_unverified_header(token).get("kid", "")
             key = await self._key(str(kid))

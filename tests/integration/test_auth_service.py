@@ -185,12 +185,10 @@ async def test_login_accepts_the_username_in_any_case(stub: Stub) -> None:
         ("alice", "wrong horse"),
         ("alice", ""),
         ("alice", PASSWORD.upper()),
-        ("alice", "x" * 10_000),
         ("nobody", PASSWORD),
         ("", PASSWORD),
         ("alice\x00", PASSWORD),
         ("alice' --", PASSWORD),
-        ("x" * 10_000, PASSWORD),
     ],
 )
 async def test_login_tells_nothing_when_name_or_password_is_wrong(
@@ -321,7 +319,7 @@ async def test_one_refresh_wins_when_many_spend_a_token_at_once(stub: Stub) -> N
     assert await failure_of(refresh(stub, winners[0].refresh_token)) == UNAUTHENTICATED
 
 
-@pytest.mark.parametrize("token", ["", "unknown", "\x00", "x" * 10_000, "密"])
+@pytest.mark.parametrize("token", ["", "unknown", "\x00", "x" * 128, "密"])
 async def test_refresh_is_refused_when_the_token_is_unknown(token: str, stub: Stub) -> None:
     """Nonsense is unauthenticated, not an error of ours."""
     assert await failure_of(refresh(stub, token)) == UNAUTHENTICATED

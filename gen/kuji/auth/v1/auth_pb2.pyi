@@ -118,9 +118,9 @@ class LoginRequest(_message.Message):
     USERNAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """As registered, in any case."""
+    """As registered, in any case; at most 32 characters."""
     password: _builtins.str
-    """As registered."""
+    """As registered; at most 128 characters."""
     def __init__(
         self,
         *,
@@ -168,9 +168,9 @@ class AdminLoginRequest(_message.Message):
     USERNAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """As registered, in any case."""
+    """As registered, in any case; at most 32 characters."""
     password: _builtins.str
-    """As registered."""
+    """As registered; at most 128 characters."""
     def __init__(
         self,
         *,
@@ -217,7 +217,7 @@ class RefreshRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """The newest one of this login."""
+    """The newest one of this login; at most 128 characters."""
     def __init__(
         self,
         *,
@@ -263,7 +263,7 @@ class LogoutRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """Any refresh token of it."""
+    """Any refresh token of it; at most 128 characters."""
     def __init__(
         self,
         *,
@@ -405,7 +405,7 @@ class IssueServiceTokenRequest(_message.Message):
     service: _builtins.str
     """Name of the service, for the audit log: 1…64 of letters, digits, "-"."""
     secret: _builtins.str
-    """The shared service secret."""
+    """The shared service secret; at most 256 characters."""
     def __init__(
         self,
         *,

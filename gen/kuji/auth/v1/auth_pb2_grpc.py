@@ -98,7 +98,8 @@ class AuthServiceServicer:
     def Login(self, request, context):
         """Logs a user in.
 
-        Errors: UNAUTHENTICATED BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+        BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +109,8 @@ class AuthServiceServicer:
         """Logs an administrator in. A user without the admin role gets
         BAD_CREDENTIALS, like a wrong password.
 
-        Errors: UNAUTHENTICATED BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+        BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,7 +121,8 @@ class AuthServiceServicer:
         it a second time revokes every token of that login, since one of the two
         users of it must be a thief.
 
-        Errors: UNAUTHENTICATED UNAUTHENTICATED.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+        UNAUTHENTICATED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +133,7 @@ class AuthServiceServicer:
         tokens already issued live on until they expire (minutes).
 
         Idempotent: a token unknown or already revoked is no error.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,7 +158,7 @@ class AuthServiceServicer:
         """Issues a token with the service role to a holder of the service secret.
         Not routed by the edge.
 
-        Errors: UNAUTHENTICATED BAD_CREDENTIALS.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

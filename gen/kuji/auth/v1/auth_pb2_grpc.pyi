@@ -46,26 +46,30 @@ class AuthServiceStub:
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
     """Logs a user in.
 
-    Errors: UNAUTHENTICATED BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+    BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
     """
     AdminLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]
     """Logs an administrator in. A user without the admin role gets
     BAD_CREDENTIALS, like a wrong password.
 
-    Errors: UNAUTHENTICATED BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+    BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
     """
     Refresh: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
     """Trades a refresh token for a new session. The token is spent by it: using
     it a second time revokes every token of that login, since one of the two
     users of it must be a thief.
 
-    Errors: UNAUTHENTICATED UNAUTHENTICATED.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+    UNAUTHENTICATED.
     """
     Logout: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]
     """Revokes every refresh token of the login that this one belongs to. Access
     tokens already issued live on until they expire (minutes).
 
     Idempotent: a token unknown or already revoked is no error.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
     """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetProfileRequest, _auth_pb2.GetProfileResponse]
     """The caller's own profile."""
@@ -77,7 +81,7 @@ class AuthServiceStub:
     """Issues a token with the service role to a holder of the service secret.
     Not routed by the edge.
 
-    Errors: UNAUTHENTICATED BAD_CREDENTIALS.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS.
     """
 
 @_typing.type_check_only
@@ -97,26 +101,30 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
     """Logs a user in.
 
-    Errors: UNAUTHENTICATED BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+    BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
     """
     AdminLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]  # type: ignore[assignment]
     """Logs an administrator in. A user without the admin role gets
     BAD_CREDENTIALS, like a wrong password.
 
-    Errors: UNAUTHENTICATED BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+    BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]  # type: ignore[assignment]
     """Trades a refresh token for a new session. The token is spent by it: using
     it a second time revokes every token of that login, since one of the two
     users of it must be a thief.
 
-    Errors: UNAUTHENTICATED UNAUTHENTICATED.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+    UNAUTHENTICATED.
     """
     Logout: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]  # type: ignore[assignment]
     """Revokes every refresh token of the login that this one belongs to. Access
     tokens already issued live on until they expire (minutes).
 
     Idempotent: a token unknown or already revoked is no error.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetProfileRequest, _auth_pb2.GetProfileResponse]  # type: ignore[assignment]
     """The caller's own profile."""
@@ -128,7 +136,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Issues a token with the service role to a holder of the service secret.
     Not routed by the edge.
 
-    Errors: UNAUTHENTICATED BAD_CREDENTIALS.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -157,7 +165,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
         """Logs a user in.
 
-        Errors: UNAUTHENTICATED BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+        BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -169,7 +178,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Logs an administrator in. A user without the admin role gets
         BAD_CREDENTIALS, like a wrong password.
 
-        Errors: UNAUTHENTICATED BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+        BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -182,7 +192,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         it a second time revokes every token of that login, since one of the two
         users of it must be a thief.
 
-        Errors: UNAUTHENTICATED UNAUTHENTICATED.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
+        UNAUTHENTICATED.
         """
 
     @_abc_1.abstractmethod
@@ -195,6 +206,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         tokens already issued live on until they expire (minutes).
 
         Idempotent: a token unknown or already revoked is no error.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
         """
 
     @_abc_1.abstractmethod
@@ -224,7 +236,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Issues a token with the service role to a holder of the service secret.
         Not routed by the edge.
 
-        Errors: UNAUTHENTICATED BAD_CREDENTIALS.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
