@@ -35,7 +35,7 @@ status: $(STAMP) ## what runs, and how it is
 	@$(BIN)/python -m stack status
 
 demo: $(STAMP) ## play a small campaign and check the books
-	@$(BIN)/python -m ops.demo
+	@$(BIN)/python -m demo
 
 test: $(STAMP) lint ## lint, types and all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests

@@ -20,7 +20,7 @@ MODULES = {
     "draw": "services.draw",
     "admin": "services.admin",
     "history": "services.history",
-    "recorder": "services.history.recorder",
+    "recorder": "services.recorder",
 }
 
 

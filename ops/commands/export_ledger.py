@@ -20,7 +20,7 @@ from ops.ledger.file import LedgerFileError, header_line, open_text, record_line
 from ops.ledger.reader import read_header, read_ledger
 from ops.terminal import out, progress
 from services.common.postgres import Connection
-from services.draw.verification import EntryRecord
+from services.pool.rule.replay import EntryRecord
 
 
 def export_ledger(

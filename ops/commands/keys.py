@@ -9,9 +9,14 @@ import typer
 from ops.connections import OpsSettings, open_database, postgres_address
 from ops.errors import OperatorError
 from ops.terminal import out
-from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError, rotate_signing_key
-from services.auth.settings import AuthSettings
-from services.auth.store import KeyStore
+from services.auth.for_operators import (
+    AuthSettings,
+    KeyCipher,
+    KeyRing,
+    KeyStore,
+    KeyUnreadableError,
+    rotate_signing_key,
+)
 from stack.home import Home
 
 _SECRET = "KUJI_TOKEN_KEY_SECRET"  # noqa: S105  # its name

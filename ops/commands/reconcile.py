@@ -13,8 +13,8 @@ from rich.table import Table
 from ops.connections import OpsSettings, open_stores
 from ops.errors import OperatorError
 from ops.terminal import counted, out, progress
-from services.draw.books.collector import Auditor
-from services.draw.books.findings import Finding
+from services.pool.books.collector import Auditor
+from services.pool.books.findings import Finding
 
 
 class Audit(NamedTuple):

@@ -27,7 +27,7 @@ from ops.ledger.file import read_header as read_header_line
 from ops.ledger.reader import read_header, read_ledger
 from ops.terminal import out, progress
 from services.common.postgres import Connection
-from services.draw.verification import DiscrepancyError
+from services.pool.rule.replay import DiscrepancyError
 
 
 def verify(

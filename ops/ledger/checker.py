@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ops.ledger.file import Header
-from services.draw.verification import DiscrepancyError, EntryRecord, LedgerRecord, Replay
+from services.pool.rule.replay import DiscrepancyError, EntryRecord, LedgerRecord, Replay
 
 _SHOW_EVERY_DRAWS = 5_000
 

@@ -28,9 +28,8 @@ from kuji.draw.v1 import pool_pb2
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.common.errors import InvalidArgumentError
-from services.draw.configuration import config_of
-from services.draw.store import Stock
-from services.draw.verification import (
+from services.pool.configuration import config_of
+from services.pool.rule.replay import (
     ConfigRecord,
     DiscrepancyError,
     DrawRecord,
@@ -38,6 +37,7 @@ from services.draw.verification import (
     GapRecord,
     LedgerRecord,
 )
+from services.pool.rule.terms import Stock
 
 _HEX_64 = "^[0-9a-f]{64}$"
 _Draw = tuple[int, str, int, int, int, int, int, int, int]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ops.ledger.file import Header, config_record
 from services.common.postgres import Connection, load_queries
-from services.draw.verification import (
+from services.pool.rule.replay import (
     ConfigRecord,
     DrawRecord,
     EntryRecord,

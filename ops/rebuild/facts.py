@@ -11,7 +11,7 @@ from kuji.draw.v1 import pool_pb2
 
 from services.common.orders import draw_request_id
 from services.common.postgres import Connection, load_queries
-from services.draw.fairness import request_digest
+from services.pool.rule.fairness import request_digest
 
 DAY_MS = 86_400_000
 _FETCH_ROWS = 2_000

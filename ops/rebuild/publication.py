@@ -8,10 +8,11 @@ from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
 from ops.rebuild.facts import DAY_MS, Standing
-from services.draw.configuration import config_of, document_of
-from services.draw.redis_store import key, pack_config
-from services.draw.scripts import load_script
-from services.draw.store import ConfigureCode, Status
+from services.pool.configuration import config_of, document_of
+from services.pool.rule.terms import ConfigureCode, Status
+from services.pool.store.keys import CONFIG, RECORDED, STATE, STOCK, key
+from services.pool.store.redis_store import pack_config
+from services.pool.store.scripts import load_script
 
 _CONFIGURE_KEYS = ("config", "state", "stock", "document", "ledger")  # see lua/configure.lua
 
@@ -42,12 +43,12 @@ async def publish(
     packed, document = pack_config(version, config_of(message)), document_of(message)
     state = await _state(redis, seq, standing)
     async with redis.pipeline(transaction=True) as pipe:
-        pipe.hset(key(pool_id, "state"), mapping=state)
+        pipe.hset(key(pool_id, STATE), mapping=state)
         if standing.left:
-            pipe.hset(key(pool_id, "stock"), mapping={str(k): n for k, n in standing.left.items()})
-        pipe.set(key(pool_id, "recorded"), seq)
+            pipe.hset(key(pool_id, STOCK), mapping={str(k): n for k, n in standing.left.items()})
+        pipe.set(key(pool_id, RECORDED), seq)
         if standing.config is not None:
-            pipe.set(key(pool_id, "config"), _closed(standing, standing.config))
+            pipe.set(key(pool_id, CONFIG), _closed(standing, standing.config))
         arguments: list[Any] = [standing.version, version, packed, document]
         pipe.eval(load_script("configure"), len(keys), *keys, *arguments)
         *_, reply = await pipe.execute()

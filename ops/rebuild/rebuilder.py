@@ -18,14 +18,11 @@ from redis.asyncio import Redis
 from ops.rebuild import facts
 from ops.rebuild.facts import Recorded, Standing
 from ops.rebuild.publication import now_ms, publish
-from services.admin.goods.pool_config import box_pool_config
-from services.admin.goods.store import GoodsRows
-from services.admin.pool_config import pool_config
-from services.admin.store import Rows
-from services.common.ledger import ledger_key
+from services.admin.for_operators import GoodsRows, Rows, box_pool_config, pool_config
 from services.common.postgres import Connection
-from services.draw.redis_store import RedisStore, key
-from services.draw.store import ConfigureCode
+from services.pool.rule.terms import ConfigureCode
+from services.pool.store.keys import STATE, key, ledger_key
+from services.pool.store.redis_store import RedisStore
 
 # Draws that can have been answered and not recorded when Redis was lost: the service's bound on
 # the backlog, and one batch. The next seq lies past them, so that no draw id is used twice.
@@ -110,7 +107,7 @@ class Rebuilder:
         return Outcome.REBUILT
 
     async def _is_healthy(self, pool_id: int, recorded: Recorded) -> bool:
-        if not await self._redis.exists(key(pool_id, "state")):
+        if not await self._redis.exists(key(pool_id, STATE)):
             return False
         live = await self._store.inspect(pool_id)
         return live is not None and live.seq >= recorded.seq and live.version >= recorded.version

@@ -9,26 +9,26 @@ from types import ModuleType
 import grpc
 from kuji.admin.v1 import admin_pb2, goods_pb2
 
-from services.admin.activities import Activities
+from services.admin.blindbox.boxes import Boxes
+from services.admin.blindbox.cards import Cards
+from services.admin.blindbox.goods import AllGoods
+from services.admin.blindbox.items import Items
+from services.admin.blindbox.servicer import GoodsServicer
+from services.admin.blindbox.shangs import Shangs
+from services.admin.blindbox.store import GoodsStore
+from services.admin.blindbox.upkeep import BoxUpkeep
 from services.admin.blocks import Blocks
 from services.admin.editor import Editor
 from services.admin.finisher import Chore, Finisher
-from services.admin.goods.boxes import Boxes
-from services.admin.goods.cards import Cards
-from services.admin.goods.goods import AllGoods
-from services.admin.goods.items import Items
-from services.admin.goods.servicer import GoodsServicer
-from services.admin.goods.shangs import Shangs
-from services.admin.goods.store import GoodsStore
-from services.admin.goods.upkeep import BoxUpkeep
-from services.admin.prizes import Prizes
+from services.admin.lottery.activities import Activities
+from services.admin.lottery.prizes import Prizes
+from services.admin.lottery.records import RecordsExport
+from services.admin.lottery.servicer import AdminServicer
+from services.admin.lottery.statistics import StatisticsReader
+from services.admin.lottery.timekeeping import DayShift, Ending
 from services.admin.publisher import PoolPublisher
-from services.admin.records import RecordsExport
 from services.admin.service_token import ServiceToken
-from services.admin.servicer import AdminServicer
 from services.admin.settings import AdminSettings
-from services.admin.statistics import StatisticsReader
-from services.admin.timekeeping import DayShift, Ending
 from services.common.postgres import open_pool
 from services.common.server import Bound
 from services.common.tokens import TokenVerifier, fetch_jwks_from

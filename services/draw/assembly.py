@@ -26,17 +26,18 @@ from services.draw.blindbox.orders import Orders
 from services.draw.blindbox.servicer import BlindBoxServicer
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.sweeper import Sweeper
-from services.draw.books.collector import Auditor
-from services.draw.books.watch import BooksWatch
-from services.draw.drawer import Drawer
 from services.draw.guard import MemoryGuard
+from services.draw.lottery.drawer import Drawer
+from services.draw.lottery.servicer import DrawServicer
 from services.draw.past import PastDraws
+from services.draw.pool_servicer import PoolServicer
 from services.draw.pools import Pools
-from services.draw.proof import Prover
-from services.draw.redis_store import RedisStore
-from services.draw.seeds import SeedCipher
-from services.draw.servicer import DrawServicer, PoolServicer
+from services.draw.proof.prover import Prover
 from services.draw.settings import DrawSettings
+from services.pool.books.collector import Auditor
+from services.pool.books.watch import BooksWatch
+from services.pool.seeds import SeedCipher
+from services.pool.store.redis_store import RedisStore
 
 
 @dataclass(frozen=True, slots=True)

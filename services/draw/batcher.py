@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Histogram
 
 from services.common.errors import OverloadedError
-from services.draw.store import Answer, Drawing, Intent, PoolStore
+from services.pool.rule.terms import Answer, Drawing, Intent, PoolStore
 
 BATCH_DRAWS = Histogram(
     "kuji_draw_batch_draws",

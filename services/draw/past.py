@@ -8,10 +8,11 @@ import structlog
 from redis.asyncio import Redis
 
 from services.common.errors import UnavailableError
-from services.common.ledger import DrawEntry, decode_entry, ledger_key
 from services.common.postgres import load_queries
-from services.common.prize_code import prize_code
 from services.common.timestamps import ms_of
+from services.pool.ledger.entries import DrawEntry
+from services.pool.ledger.reader import entry_of
+from services.pool.prize_code import prize_code
 
 log = structlog.get_logger()
 _queries: Any = load_queries(__file__)
@@ -83,18 +84,6 @@ class PastDraws:
             )
             async for row in rows
         ]
-
-
-async def entry_of(redis: Redis, pool_id: int, seq: int) -> DrawEntry | None:
-    """The ledger's entry with draw *seq*; None: it holds none, not yet or not any more."""
-    # A configuration noted at the same seq has a higher sub-id, so it comes after.
-    entries: list[tuple[bytes, dict[bytes, bytes]]]
-    entries = await redis.xrange(ledger_key(pool_id), f"{seq}-0", "+", count=1)  # type: ignore[assignment]  # responses are bytes
-    for stream_id, fields in entries:
-        entry = decode_entry(stream_id, fields)
-        if isinstance(entry, DrawEntry) and entry.first_seq <= seq:
-            return entry
-    return None
 
 
 def _of_entry(pool_id: int, entry: DrawEntry, first_seq: int, count: int) -> Sequence[PastDraw]:

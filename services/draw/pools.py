@@ -12,13 +12,12 @@ from redis.asyncio import Redis
 from services.common.errors import ActivityNotFoundError, NotFoundError
 from services.common.postgres import load_queries
 from services.common.timestamps import ms_of
-from services.draw import fairness
-from services.draw.redis_store import key
-from services.draw.seeds import SeedCipher
+from services.pool.rule import fairness
+from services.pool.seeds import SeedCipher
+from services.pool.store.keys import DOCUMENT, REQUESTS, key
 
 _UNKNOWN_LIVE_S = 1.0
 _ONGOING_LIVE_S = 0.25
-_REQUESTS = ("req:0", "req:1")
 _queries: Any = load_queries(__file__)
 
 
@@ -114,7 +113,7 @@ class Pools:
         recent = await self._recently_ongoing()
         async with self._redis.pipeline(transaction=False) as pipe:
             for _, pool_id in recent:
-                for name in _REQUESTS:
+                for name in REQUESTS:
                     pipe.hexists(key(pool_id, name), digest)
             found = await pipe.execute()
         known = zip(found[::2], found[1::2], strict=True)
@@ -141,7 +140,7 @@ class Pools:
     async def faces(self, pool: Pool, version: int) -> Mapping[int, PrizeFace]:
         """The faces of *pool*'s prizes, as of *version* or newer."""
         if pool.faces_version < version:
-            document = await self._redis.get(key(pool.pool_id, "document"))
+            document = await self._redis.get(key(pool.pool_id, DOCUMENT))
             pool.faces = _faces_of(document or b"{}")
             pool.faces_version = version
         return pool.faces

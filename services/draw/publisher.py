@@ -7,7 +7,7 @@ from services.common.errors import (
     UnavailableError,
     UnitsBelowWonError,
 )
-from services.draw.store import ConfigureCode, Configured, PoolConfig, PoolStore
+from services.pool.rule.terms import ConfigureCode, Configured, PoolConfig, PoolStore
 
 
 async def configure(

@@ -21,13 +21,13 @@ from services.history.blindbox.public_records import PublicRecords
 from services.history.blindbox.records import RecordReader
 from services.history.blindbox.servicer import BlindBoxRecordServicer
 from services.history.blindbox.tail import LedgerTails
-from services.history.catalogue import CatalogueStore
-from services.history.feed import WinnerFeed, listen
-from services.history.public_pages import PublicPages
-from services.history.results import ResultReader
-from services.history.servicer import HistoryServicer
+from services.history.lottery.catalogue import CatalogueStore
+from services.history.lottery.feed import WinnerFeed, listen
+from services.history.lottery.public_pages import PublicPages
+from services.history.lottery.results import ResultReader
+from services.history.lottery.servicer import HistoryServicer
+from services.history.lottery.winners import WinnerStore
 from services.history.settings import HistorySettings
-from services.history.winners import WinnerStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgpack
 from kuji.draw.v1 import draw_pb2
 
-from services.draw.store import DrawCode
+from services.pool.rule.terms import DrawCode
 from tests.bench.jobs import Job, Tally
 
 Acknowledged = tuple[int, bytes]

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import msgpack
 from redis import Redis
 
-from services.draw.scripts import load_script
-from services.draw.store import Intent
+from services.pool.rule.terms import Intent
+from services.pool.store.scripts import load_script
 from tests.bench.jobs import Job, Tally
 
 _KEYS = (

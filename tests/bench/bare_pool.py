@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from services.draw.redis_store import RedisStore, key
-from services.draw.selection import Mode
-from services.draw.store import PoolConfig, PrizeConfig
+from services.pool.rule.selection import Mode
+from services.pool.rule.terms import PoolConfig, PrizeConfig
+from services.pool.store.keys import key
+from services.pool.store.redis_store import RedisStore
 from tests.bench.jobs import Job, Tally
 from tests.bench.pools import UNITS, WIN_PPB, BooksError
 from tests.bench.servers import Bench

@@ -11,6 +11,7 @@ import asyncpg
 import grpc
 from kuji.draw.v1 import pool_pb2, pool_pb2_grpc
 
+from services.pool.store.keys import key
 from tests.bench.jobs import Job, Tally
 from tests.bench.servers import Bench, Site, queries
 
@@ -67,7 +68,7 @@ class MeasuredPool:
         Raises:
             BooksError: They do not come.
         """
-        last_seq = int(await self.site.redis.hget(f"{{p:{self.pool_id}}}:state", "seq") or 0)
+        last_seq = int(await self.site.redis.hget(key(self.pool_id, "state"), "seq") or 0)
         try:
             async with asyncio.timeout(_RECORDED_TIMEOUT_S):
                 await self._until_recorded(last_seq)

@@ -60,7 +60,7 @@ async def _measure(dsn: str, redis_url: str, draws: int, n: int) -> None:
         await _fill(writer, prizes[0], users, draws, n)
         await postgres.execute("VACUUM ANALYZE")
         child = subprocess.Popen(  # noqa: ASYNC220  # started once, before the measurement
-            [sys.executable, "-m", "services.history.recorder"],
+            [sys.executable, "-m", "services.recorder"],
             env={
                 **os.environ,
                 "KUJI_LISTEN": f"127.0.0.1:{free_port()}",

@@ -23,7 +23,7 @@ from stack.processes import Child, Program, stop
 from tests.bench.load import Generator, open_generator
 
 queries = load_queries(__file__)
-_RECORDER = "services.history.recorder"
+_RECORDER = "services.recorder"
 _SERVICE_SECRET = "the measurements' service secret"
 _SECRETS = {
     "KUJI_TOKEN_KEY_SECRET": "5e" * 32,

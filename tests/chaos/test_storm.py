@@ -114,9 +114,7 @@ async def cluster(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Cluster]:
             _program("services.draw", address, tmp_path, **stores, **secrets)
             for address in addresses
         ]
-        recorder = _program(
-            "services.history.recorder", f"127.0.0.1:{free_port()}", tmp_path, **stores
-        )
+        recorder = _program("services.recorder", f"127.0.0.1:{free_port()}", tmp_path, **stores)
         async with (
             processes(*draws, recorder),
             asyncpg.create_pool(postgres_dsn, min_size=0) as postgres,

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import pytest
 
+from demo.boxes.act import Boxes
+from demo.boxes.plan import Plan as BoxesPlan
+from demo.checks import Check
+from demo.lottery.act import Lottery
+from demo.lottery.plan import Plan, parse_prizes
+from demo.stage import Stage, open_stage
 from ops.connections import Endpoints, read_endpoints
-from ops.demo.boxes.act import Boxes
-from ops.demo.boxes.plan import Plan as BoxesPlan
-from ops.demo.checks import Check
-from ops.demo.lottery.act import Lottery
-from ops.demo.lottery.plan import Plan, parse_prizes
-from ops.demo.stage import Stage, open_stage
 from ops.terminal import progress
 from stack.home import Home
 from stack.ports import free_port
@@ -197,7 +197,7 @@ async def _without_row(stage: Stage, table: str, pool_id: int, seq: int) -> Asyn
 async def test_demo_command_gives_4_units_to_4_winners_when_many_draw_at_once(home: Path) -> None:
     """One prize of 4 units at probability 1, a hundred users at once: exactly four win."""
     ran = await _run(
-        "ops.demo",
+        "demo",
         *("--acts", "lottery", "--prizes", "4:1.0", "--users", "100", "--draws", "100"),
         home=home,
         port=free_port(),
@@ -211,7 +211,7 @@ async def test_demo_command_gives_4_units_to_4_winners_when_many_draw_at_once(ho
 async def test_demo_command_starts_and_stops_a_stack_when_none_runs(folder: Path) -> None:
     """On a fresh machine one command is enough for both acts, and it leaves nothing running."""
     home = folder / "fresh"
-    ran = await _run("ops.demo", "--users", "10", "--draws", "60", home=home, port=free_port())
+    ran = await _run("demo", "--users", "10", "--draws", "60", home=home, port=free_port())
     assert ran.code == 0, ran.out + ran.err
     assert 2 == ran.out.count("The books balance.")
     assert re.search(r"F +Keyring +40 +40 +0\s", ran.out)
@@ -223,7 +223,7 @@ async def test_demo_command_starts_and_stops_a_stack_when_none_runs(folder: Path
 async def test_demo_command_exits_2_when_the_stack_cannot_start(folder: Path, home: Path) -> None:
     """A port that is taken is told in one sentence."""
     port = int(read_endpoints(home).edge.rpartition(":")[2])
-    ran = await _run("ops.demo", home=folder / "never", port=port)
+    ran = await _run("demo", home=folder / "never", port=port)
     assert (2, "kuji: The stack did not start\n") == (ran.code, ran.err)
     assert f"Port {port} is taken" in ran.out
 
@@ -237,7 +237,7 @@ async def test_demo_command_exits_2_when_an_option_is_unfit(
 ) -> None:
     """A typing error starts nothing."""
     home = folder / "unfit"
-    ran = await _run("ops.demo", *arguments, home=home, port=free_port())
+    ran = await _run("demo", *arguments, home=home, port=free_port())
     assert ran.code == 2
     assert arguments[0] in ran.err
     assert not home.exists()
@@ -247,7 +247,7 @@ async def test_demo_command_stops_its_stack_when_it_is_terminated(folder: Path) 
     """SIGTERM in the middle of the demo leaves nothing running."""
     home = folder / "terminated"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ops.demo", "--users", "5", "--draws", "100000"),
+        *(sys.executable, "-m", "demo", "--users", "5", "--draws", "100000"),
         cwd=ROOT,
         env={**os.environ, "KUJI_HOME": str(home), "KUJI_EDGE_PORT": str(free_port())},
         stdout=asyncio.subprocess.PIPE,

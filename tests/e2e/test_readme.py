@@ -16,10 +16,10 @@ from pydantic_settings import BaseSettings
 from ops.connections import OpsSettings
 from services.admin.settings import AdminSettings
 from services.auth.settings import AuthSettings
-from services.draw.books.findings import Kind
 from services.draw.settings import DrawSettings
-from services.history.recorder.settings import RecorderSettings
 from services.history.settings import HistorySettings
+from services.pool.books.findings import Kind
+from services.recorder.settings import RecorderSettings
 from stack.processes import ROOT
 from stack.settings import StackSettings
 from tests.support.stacks import StackUnderTest

@@ -13,9 +13,10 @@ from kuji.blindbox.v1 import blindbox_pb2, blindbox_pb2_grpc
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
-from services.common.ledger import Draw, DrawEntry, Entry, decode_entry, ledger_key
 from services.common.status import error_info_of
-from services.history.recorder.writer import record
+from services.pool.ledger.entries import Draw, DrawEntry, Entry, decode_entry
+from services.pool.store.keys import ledger_key
+from services.recorder.writer import record
 from tests.support.blindbox import Box, ItemSpec, Shelf, insert_goods
 from tests.support.draw_service import Caller, World, open_world
 

@@ -8,12 +8,13 @@ import asyncpg
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
-from services.common.ledger import Entry, decode_entry, ledger_key
-from services.draw.configuration import config_of, document_of
-from services.draw.redis_store import RedisStore
-from services.draw.selection import PPB
-from services.draw.store import ConfigureCode, DrawCode
-from services.history.recorder.writer import record
+from services.pool.configuration import config_of, document_of
+from services.pool.ledger.entries import Entry, decode_entry
+from services.pool.rule.selection import PPB
+from services.pool.rule.terms import ConfigureCode, DrawCode
+from services.pool.store.keys import ledger_key
+from services.pool.store.redis_store import RedisStore
+from services.recorder.writer import record
 from tests.support.draws import NO_BACKLOG_BOUND, intent
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import asyncpg
 from redis.asyncio import Redis
 
-from services.common.ledger import decode_entry, ledger_key
 from services.common.orders import OrderType, card_order_num, order_item_id
-from services.common.prize_code import prize_code
-from services.draw import fairness
-from services.draw.configuration import config_of, document_of
-from services.draw.redis_store import RedisStore
-from services.draw.store import ConfigureCode, DrawCode, Drawn
-from services.history.recorder.order_items import BoxMemory
-from services.history.recorder.writer import record
+from services.pool.configuration import config_of, document_of
+from services.pool.ledger.entries import decode_entry
+from services.pool.prize_code import prize_code
+from services.pool.rule import fairness
+from services.pool.rule.terms import ConfigureCode, DrawCode, Drawn
+from services.pool.store.keys import ledger_key
+from services.pool.store.redis_store import RedisStore
+from services.recorder.order_items import BoxMemory
+from services.recorder.writer import record
 from tests.support.blindbox import Box, ItemSpec, Shelf, insert_card, insert_goods
 from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent
 

@@ -8,8 +8,8 @@ import asyncpg
 from redis.asyncio import Redis
 
 from services.common.orders import draw_request_id
-from services.draw.books.findings import Kind
-from services.draw.store import Answer, Stock
+from services.pool.books.findings import Kind
+from services.pool.rule.terms import Answer, Stock
 from tests.support.blindbox import Box, ItemSpec, Shelf, insert_goods
 from tests.support.ledgers import Campaign, Wish, insert_seed
 

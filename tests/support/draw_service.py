@@ -15,8 +15,8 @@ from kuji.draw.v1 import draw_pb2, draw_pb2_grpc, pool_pb2, pool_pb2_grpc
 
 from services.common.server import build_server
 from services.draw.assembly import open_draw
-from services.draw.selection import PPB
 from services.draw.settings import DrawSettings
+from services.pool.rule.selection import PPB
 from stack import servers
 from stack.ports import free_port
 from stack.processes import Child

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Sequence
 
-from services.draw import engine, fairness
-from services.draw.selection import PPB, Mode
-from services.draw.store import (
+from services.pool.rule import engine, fairness
+from services.pool.rule.selection import PPB, Mode
+from services.pool.rule.terms import (
     Configured,
     Drawing,
     Intent,

@@ -13,20 +13,20 @@ from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
 from services.common.context import Caller, RequestContext, Role
-from services.common.ledger import (
+from services.history.assembly import History, open_history
+from services.history.settings import HistorySettings
+from services.pool.ledger.entries import (
     ConfigEntry,
     Draw,
     DrawEntry,
     Entry,
     PrizeUnits,
     encode_entry,
-    ledger_key,
 )
-from services.history.assembly import History, open_history
-from services.history.recorder.connections import open_postgres, open_redis
-from services.history.recorder.recorder import Recorder
-from services.history.recorder.settings import RecorderSettings
-from services.history.settings import HistorySettings
+from services.pool.store.keys import ledger_key
+from services.recorder.connections import open_postgres, open_redis
+from services.recorder.recorder import Recorder
+from services.recorder.settings import RecorderSettings
 
 START_MS = 1_700_000_000_000
 PPB = 1_000_000_000

@@ -14,14 +14,12 @@ from ops.ledger.checker import Checker
 from ops.ledger.file import header_line, open_text, read_header, read_records, record_line
 from ops.ledger.reader import read_header as read_pool
 from ops.ledger.reader import read_ledger
-from services.common.ledger import decode_entry, ledger_key
 from services.common.postgres import Connection
-from services.draw import fairness
-from services.draw.configuration import config_of, document_of
-from services.draw.redis_store import RedisStore
-from services.draw.seeds import SeedCipher
-from services.draw.selection import PPB
-from services.draw.store import (
+from services.pool.configuration import config_of, document_of
+from services.pool.ledger.entries import decode_entry
+from services.pool.rule import fairness
+from services.pool.rule.selection import PPB
+from services.pool.rule.terms import (
     UNLIMITED,
     Answer,
     ConfigureCode,
@@ -30,7 +28,10 @@ from services.draw.store import (
     Intent,
     Stock,
 )
-from services.history.recorder.writer import record
+from services.pool.seeds import SeedCipher
+from services.pool.store.keys import ledger_key
+from services.pool.store.redis_store import RedisStore
+from services.recorder.writer import record
 from tests.support.draw_service import SEED_KEY
 from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent
 

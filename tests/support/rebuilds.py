@@ -5,9 +5,9 @@ from typing import Any
 import msgpack
 
 from ops.rebuild.rebuilder import Outcome, Rebuilder
-from services.draw.books.collector import Auditor
-from services.draw.books.findings import Finding
-from services.draw.redis_store import key
+from services.pool.books.collector import Auditor
+from services.pool.books.findings import Finding
+from services.pool.store.keys import key
 from tests.support.ledgers import Campaign
 
 

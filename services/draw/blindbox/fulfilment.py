@@ -19,16 +19,16 @@ from services.common.errors import (
     UnavailableError,
 )
 from services.common.server import to_kuji_error
-from services.draw import fairness
 from services.draw.batcher import Batcher
 from services.draw.blindbox.orders import Order, Orders, Status
 from services.draw.blindbox.results import fresh_draws
 from services.draw.blindbox.shelf import Shelf
-from services.draw.drawer import refusal_of
+from services.draw.lottery.drawer import refusal_of
 from services.draw.past import PastDraw
 from services.draw.pools import Pools
-from services.draw.store import Answer, DrawCode, Intent, PoolStore, Voided
-from services.draw.store import Status as PoolStatus
+from services.pool.rule import fairness
+from services.pool.rule.terms import Answer, DrawCode, Intent, PoolStore, Voided
+from services.pool.rule.terms import Status as PoolStatus
 
 # A pool knows a request id for 24 h; past this age, asking by it could draw a second time.
 DRAWABLE_S = 20 * 3600

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from services.common.errors import PoolNotLoadedError
 from services.draw.blindbox.requests import check_count
 from services.draw.blindbox.shelf import Item, Shelf
-from services.draw.store import UNLIMITED, PoolStore, Status
+from services.pool.rule.terms import UNLIMITED, PoolStore, Status
 
 
 class ItemOdds(NamedTuple):

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from services.common.draw_id import DrawId
-from services.common.prize_code import prize_code
 from services.draw.blindbox.shelf import Box, Item
 from services.draw.past import PastDraw
-from services.draw.store import Answer, Drawing
+from services.pool.prize_code import prize_code
+from services.pool.rule.terms import Answer, Drawing
 
 
 class Given(NamedTuple):

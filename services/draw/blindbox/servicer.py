@@ -13,7 +13,7 @@ from services.draw.blindbox.requests import WantedCard, WantedOrder
 from services.draw.blindbox.results import Given
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.validation import reason_of, validate
-from services.draw.proof import Prover
+from services.draw.proof.prover import Prover
 
 
 class BlindBoxServicer:

@@ -3,7 +3,7 @@
 from services.common.draw_id import DrawId
 from services.common.errors import NotFoundError
 from services.draw.blindbox.shelf import Shelf
-from services.draw.proof import Proof, Prover
+from services.draw.proof.prover import Proof, Prover
 
 
 async def validate(shelf: Shelf, prover: Prover, draw_id: DrawId) -> Proof:

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 from redis.asyncio import Redis
 
-from services.common.ledger import Draw, DrawEntry, decode_entry, ledger_key
 from services.common.orders import GoodslistType
-from services.common.prize_code import prize_code
+from services.pool.ledger.entries import Draw, DrawEntry, decode_entry
+from services.pool.prize_code import prize_code
+from services.pool.store.keys import ledger_key
 
 log = structlog.get_logger()
 _ENTRIES_AT_ONCE = 100

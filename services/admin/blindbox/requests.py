@@ -1,0 +1,95 @@
+"""Requests as domain values, each field checked on the way."""
+
+from kuji.admin.v1 import goods_pb2
+
+from services.admin import validation as valid
+from services.admin.blindbox import validation as valid_goods
+from services.admin.blindbox.cards import CardsDraft
+from services.admin.blindbox.goods import GoodsChange
+from services.admin.blindbox.items import ItemChange
+from services.admin.blindbox.models import GoodsTerms, GoodsType, ItemTerms, ShangTerms
+from services.admin.lottery.requests import given
+
+_NOTHING = "0.00"
+_BLACK = "#000000"
+
+
+def goods_type(request: goods_pb2.CreateGoodsRequest) -> GoodsType:
+    """The type of new goods; InvalidArgumentError where there is no such type."""
+    return valid_goods.goods_type("type", request.type)
+
+
+def goods_terms(request: goods_pb2.CreateGoodsRequest) -> GoodsTerms:
+    """New goods as asked for; InvalidArgumentError names the field at fault."""
+    return GoodsTerms(
+        title=valid.name("title", request.title),
+        price=valid_goods.money("price", request.price or _NOTHING),
+        image_url=valid.text("image_url", request.image_url),
+        on_shelf=request.on_shelf if request.HasField("on_shelf") else True,
+        protection_seconds=valid_goods.protection("protection_seconds", request.protection_seconds),
+        is_ended=False,
+    )
+
+
+def goods_change(request: goods_pb2.UpdateGoodsRequest) -> GoodsChange:
+    """A change as asked for; InvalidArgumentError names the field at fault."""
+    return GoodsChange(
+        title=given(request, "title", valid.name),
+        price=given(request, "price", valid_goods.money),
+        image_url=given(request, "image_url", valid.text),
+        on_shelf=request.on_shelf if request.HasField("on_shelf") else None,
+        protection_seconds=given(request, "protection_seconds", valid_goods.protection),
+        is_ended=request.is_ended if request.HasField("is_ended") else None,
+    )
+
+
+def shang_terms(request: goods_pb2.CreateShangRequest) -> ShangTerms:
+    """A new level as asked for; InvalidArgumentError names the field at fault."""
+    return ShangTerms(
+        title=valid.name("title", request.title),
+        color=valid_goods.color("color", request.color or _BLACK),
+        sort=valid.count("sort", request.sort),
+    )
+
+
+def item_terms(request: goods_pb2.CreateGoodsItemRequest) -> ItemTerms:
+    """A new item as asked for; InvalidArgumentError names the field at fault."""
+    terms = ItemTerms(
+        title=valid.name("title", request.title),
+        img_url=valid.text("img_url", request.img_url),
+        shang_id=valid.identity("shang_id", request.shang_id),
+        price=valid_goods.money("price", request.price or _NOTHING),
+        sc_money=valid_goods.money("sc_money", request.sc_money or _NOTHING),
+        stock=given(request, "stock", valid_goods.stock),
+        weight=given(request, "weight", valid_goods.weight),
+        is_last_prize=False,
+    )
+    return ItemChange(is_last_prize=request.is_last_prize, stock=terms.stock).applied_to(terms)
+
+
+def item_change(request: goods_pb2.UpdateGoodsItemRequest) -> ItemChange:
+    """A change as asked for; InvalidArgumentError names the field at fault."""
+    return ItemChange(
+        title=given(request, "title", valid.name),
+        img_url=given(request, "img_url", valid.text),
+        shang_id=given(request, "shang_id", valid.identity),
+        price=given(request, "price", valid_goods.money),
+        sc_money=given(request, "sc_money", valid_goods.money),
+        stock=given(request, "stock", valid_goods.stock),
+        weight=given(request, "weight", valid_goods.weight),
+        is_last_prize=request.is_last_prize if request.HasField("is_last_prize") else None,
+    )
+
+
+def box_count(request: goods_pb2.OpenBoxesRequest) -> int:
+    """How many boxes to open; InvalidArgumentError when out of bounds."""
+    return valid_goods.boxes("count", request.count or 1)
+
+
+def cards_draft(request: goods_pb2.IssueItemCardsRequest) -> CardsDraft:
+    """Cards as asked for; InvalidArgumentError names the field at fault."""
+    return CardsDraft(
+        user_id=valid.identity("user_id", request.user_id),
+        goods_id=request.goods_id or None,
+        count=valid_goods.cards("count", request.count or 1),
+    )

@@ -1,0 +1,1 @@
+"""Activities and their prizes, as the operator sets them."""

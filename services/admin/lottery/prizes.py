@@ -1,0 +1,150 @@
+"""Prizes: create, change, delete, list."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from services.admin.audit import AuditRecord, content, difference
+from services.admin.changes import given
+from services.admin.editor import Edit, Editor
+from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
+from services.admin.models import MAX_LIVE_PRIZES, PPB, Prize, PrizeTerms
+from services.admin.store import Store
+from services.common.context import Caller, RequestContext
+from services.common.errors import (
+    ActivityNotFoundError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnitsBelowWonError,
+)
+from services.common.paging import Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrizeChange:
+    """A change as asked for; None leaves a field as it is."""
+
+    name: str | None = None
+    description: str | None = None
+    image_url: str | None = None
+    total_count: int | None = None
+    probability_ppb: int | None = None
+    is_enabled: bool | None = None
+    max_wins_per_user: int | None = None
+
+    def applied_to(self, terms: PrizeTerms) -> PrizeTerms:
+        """*terms* with the fields given."""
+        return replace(terms, **given(self))
+
+
+def check_room(prizes: Iterable[Prize]) -> None:
+    """InvalidArgumentError where an activity with *prizes* may have no further one."""
+    if sum(not prize.is_deleted for prize in prizes) >= MAX_LIVE_PRIZES:
+        raise InvalidArgumentError(
+            "activity_id", f"An activity has at most {MAX_LIVE_PRIZES} prizes."
+        )
+
+
+def check_odds(others: Iterable[Prize], terms: PrizeTerms) -> None:
+    """InvalidArgumentError where *terms* beside *others* would win with more than certainty."""
+    taken = sum(
+        other.terms.probability_ppb
+        for other in others
+        if other.terms.is_enabled and not other.is_deleted
+    )
+    if terms.is_enabled and taken + terms.probability_ppb > PPB:
+        raise InvalidArgumentError(
+            "probability", "The probabilities of the enabled prizes would sum to more than 1."
+        )
+
+
+class Prizes:
+    """What an operator does with prizes."""
+
+    def __init__(self, store: Store, editor: Editor) -> None:
+        self._store = store
+        self._editor = editor
+
+    async def create(self, ctx: RequestContext, activity_id: int, terms: PrizeTerms) -> Prize:
+        """A new prize that can be won at once."""
+        caller = ctx.require_caller()
+
+        async def create(edit: Edit) -> Prize:
+            prizes = await prizes_of(edit)
+            check_room(prizes)
+            check_odds(prizes, terms)
+            prize_id = await edit.rows.insert_prize(await activity_of(edit), terms)
+            subject = f"prize:{prize_id}"
+            detail = {"activity_id": activity_id, **content(terms)}
+            await publish(edit, AuditRecord(caller, "prize.create", subject, detail))
+            return _find(await prizes_of(edit), prize_id)
+
+        pool_id = await self._store.pool_of_activity(activity_id)
+        if pool_id is None:
+            raise ActivityNotFoundError
+        return await self._editor.edit(ctx, pool_id, create)
+
+    async def update(self, ctx: RequestContext, prize_id: int, change: PrizeChange) -> Prize:
+        """The prize after *change*; where nothing differs, nothing is published or logged."""
+        caller = ctx.require_caller()
+
+        async def update(edit: Edit) -> Prize:
+            prizes = await prizes_of(edit)
+            prize = _find_live(prizes, prize_id)
+            terms = change.applied_to(prize.terms)
+            detail = difference(prize.terms, terms)
+            if not detail:
+                return prize
+            check_odds((other for other in prizes if other is not prize), terms)
+            _check_units(prize, terms)
+            await edit.rows.update_prize(prize_id, terms)
+            await publish(edit, AuditRecord(caller, "prize.update", f"prize:{prize_id}", detail))
+            return _find(await prizes_of(edit), prize_id)
+
+        return await self._editor.edit(ctx, await self._pool_of(prize_id), update)
+
+    async def delete(self, ctx: RequestContext, prize_id: int) -> Prize:
+        """The prize, taken out of its activity: its units are what is won. Idempotent."""
+        caller = ctx.require_caller()
+
+        async def delete(edit: Edit) -> Prize:
+            prize = _find(await prizes_of(edit), prize_id)
+            if not prize.is_deleted:
+                await edit.rows.delete_prize(prize_id)
+                await publish(edit, _deletion(caller, prize))
+            return _find(await prizes_of(edit), prize_id)
+
+        return await self._editor.edit(ctx, await self._pool_of(prize_id), delete)
+
+    async def list(self, activity_id: int, page: Page) -> list[Prize]:
+        """One page of live prizes, and one more where a further page exists; 0: of all."""
+        if activity_id and await self._store.pool_of_activity(activity_id) is None:
+            raise ActivityNotFoundError
+        return await self._store.prizes(activity_id, page)
+
+    async def _pool_of(self, prize_id: int) -> int:
+        pool_id = await self._store.pool_of_prize(prize_id)
+        if pool_id is None:
+            raise NotFoundError("There is no such prize.")
+        return pool_id
+
+
+def _deletion(caller: Caller, prize: Prize) -> AuditRecord:
+    detail = {"activity_id": prize.activity_id, **content(prize.terms)}
+    return AuditRecord(caller, "prize.delete", f"prize:{prize.prize_id}", detail)
+
+
+def _check_units(prize: Prize, terms: PrizeTerms) -> None:
+    # What is recorded is won for certain; the live store, asked next, may know of more.
+    if terms.total_count < prize.won_count:
+        raise UnitsBelowWonError(prize.prize_id, prize.won_count)
+
+
+def _find(prizes: Iterable[Prize], prize_id: int) -> Prize:
+    return next(prize for prize in prizes if prize.prize_id == prize_id)
+
+
+def _find_live(prizes: Iterable[Prize], prize_id: int) -> Prize:
+    prize = _find(prizes, prize_id)
+    if prize.is_deleted:
+        raise NotFoundError("There is no such prize.")
+    return prize

@@ -1,0 +1,105 @@
+"""Requests as domain values, each field checked on the way."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from kuji.admin.v1 import admin_pb2
+
+from services.admin import validation as valid
+from services.admin.blocks import BlockDraft
+from services.admin.lottery.lifecycle import ActivityChange, ActivityDraft
+from services.admin.lottery.prizes import PrizeChange
+from services.admin.models import Phase, PrizeTerms
+from services.common.errors import InvalidArgumentError
+
+Value = TypeVar("Value")
+
+
+def given(request: Message, field: str, check: Callable[..., Value]) -> Value | None:
+    """*field* of *request*, checked; None where it was left out."""
+    return check(field, getattr(request, field)) if request.HasField(field) else None
+
+
+def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
+    """A new activity as asked for; InvalidArgumentError names the field at fault."""
+    _no_tickets(request)
+    return ActivityDraft(
+        name=valid.name("name", request.name),
+        description=valid.text("description", request.description),
+        start_time=given(request, "start_time", valid.moment),
+        end_time=given(request, "end_time", valid.moment),
+        phase=_phase("status", request.status or Phase.PLANNED),
+        cooldown_seconds=valid.cooldown("cooldown_seconds", request.cooldown_seconds),
+        max_draws_per_user=valid.count("max_draws_per_user", request.max_draws_per_user),
+        max_draws_per_day=valid.count("max_draws_per_day", request.max_draws_per_day),
+        max_wins_per_user=valid.count("max_wins_per_user", request.max_wins_per_user),
+        time_zone=valid.time_zone("time_zone", request.time_zone),
+    )
+
+
+def activity_change(request: admin_pb2.UpdateActivityRequest) -> ActivityChange:
+    """A change as asked for; InvalidArgumentError names the field at fault."""
+    _no_tickets(request)
+    return ActivityChange(
+        name=given(request, "name", valid.name),
+        description=given(request, "description", valid.text),
+        start_time=given(request, "start_time", valid.moment),
+        end_time=given(request, "end_time", valid.moment),
+        phase=given(request, "status", _phase),
+        cooldown_seconds=given(request, "cooldown_seconds", valid.cooldown),
+        max_draws_per_user=given(request, "max_draws_per_user", valid.count),
+        max_draws_per_day=given(request, "max_draws_per_day", valid.count),
+        max_wins_per_user=given(request, "max_wins_per_user", valid.count),
+        time_zone=given(request, "time_zone", valid.time_zone),
+    )
+
+
+def prize_terms(request: admin_pb2.CreatePrizeRequest) -> PrizeTerms:
+    """A new prize as asked for; InvalidArgumentError names the field at fault."""
+    return PrizeTerms(
+        name=valid.name("name", request.name),
+        description=valid.text("description", request.description),
+        image_url=valid.text("image_url", request.image_url),
+        total_count=valid.units("total_count", request.total_count),
+        probability_ppb=valid.probability_ppb("probability", request.probability),
+        is_enabled=request.is_enabled if request.HasField("is_enabled") else True,
+        max_wins_per_user=valid.count("max_wins_per_user", request.max_wins_per_user),
+    )
+
+
+def prize_change(request: admin_pb2.UpdatePrizeRequest) -> PrizeChange:
+    """A change as asked for; InvalidArgumentError names the field at fault."""
+    return PrizeChange(
+        name=given(request, "name", valid.name),
+        description=given(request, "description", valid.text),
+        image_url=given(request, "image_url", valid.text),
+        total_count=given(request, "total_count", valid.units),
+        probability_ppb=given(request, "probability", valid.probability_ppb),
+        is_enabled=request.is_enabled if request.HasField("is_enabled") else None,
+        max_wins_per_user=given(request, "max_wins_per_user", valid.count),
+    )
+
+
+def block_draft(request: admin_pb2.CreateBlockRequest) -> BlockDraft:
+    """A block as asked for; InvalidArgumentError names the field at fault."""
+    if request.ip:
+        raise InvalidArgumentError("ip", "Addresses are not blocked here yet; name a user_id.")
+    return BlockDraft(
+        user_id=valid.identity("user_id", request.user_id),
+        reason=valid.text("reason", request.reason),
+        until=given(request, "until", valid.moment),
+    )
+
+
+def _phase(field: str, value: str) -> Phase:
+    if value not in list(Phase):
+        raise InvalidArgumentError(field, f"{field} is one of {', '.join(Phase)}.")
+    return Phase(value)
+
+
+def _no_tickets(request: admin_pb2.CreateActivityRequest | admin_pb2.UpdateActivityRequest) -> None:
+    """Nobody may believe that draws are protected by what is not there."""
+    for field in ("ticket_required", "ticket_difficulty"):
+        if getattr(request, field):
+            raise InvalidArgumentError(field, "There are no draw tickets here yet.")

@@ -1,0 +1,92 @@
+"""kuji.draw.v1.PoolService on the wire: messages to domain and back."""
+
+from kuji.draw.v1 import pool_pb2
+
+from services.common.context import RequestContext
+from services.common.errors import InvalidArgumentError
+from services.draw.pools import Pools
+from services.draw.publisher import configure
+from services.pool.configuration import check_numbers, config_of, document_of
+from services.pool.rule.terms import LiveState, Stock
+from services.pool.store.redis_store import RedisStore
+
+MAX_INSPECTED = 100
+MAX_BLOCKED_POOLS = 1000
+
+
+class PoolServicer:
+    """kuji.draw.v1.PoolService."""
+
+    def __init__(self, pools: Pools, store: RedisStore) -> None:
+        self._pools = pools
+        self._store = store
+
+    async def CreatePool(
+        self, request: pool_pb2.CreatePoolRequest, ctx: RequestContext
+    ) -> pool_pb2.CreatePoolResponse:
+        """See PoolService.CreatePool."""
+        del request, ctx
+        pool_id, commitment = await self._pools.create()
+        return pool_pb2.CreatePoolResponse(pool_id=pool_id, seed_commitment=commitment.hex())
+
+    async def PublishPool(
+        self, request: pool_pb2.PublishPoolRequest, ctx: RequestContext
+    ) -> pool_pb2.PublishPoolResponse:
+        """See PoolService.PublishPool."""
+        del ctx
+        check_numbers(request)
+        config, document = config_of(request.config), document_of(request.config)
+        if not request.expected_version:
+            await self._store.set_blocks(request.pool_id, await self._pools.blocks())
+        configured = await configure(
+            self._store,
+            request.pool_id,
+            request.expected_version,
+            request.version,
+            config,
+            document,
+        )
+        return pool_pb2.PublishPoolResponse(
+            after_seq=configured.seq, stocks=[_stock(stock) for stock in configured.stocks]
+        )
+
+    async def SetUserBlock(
+        self, request: pool_pb2.SetUserBlockRequest, ctx: RequestContext
+    ) -> pool_pb2.SetUserBlockResponse:
+        """See PoolService.SetUserBlock."""
+        del ctx
+        if not 1 <= len(request.pool_ids) <= MAX_BLOCKED_POOLS:
+            raise InvalidArgumentError("pool_ids", f"1 to {MAX_BLOCKED_POOLS} pools at once.")
+        until_ms = request.until_ms if request.blocked else None
+        for pool_id in request.pool_ids:
+            await self._store.set_block(pool_id, request.user_id, until_ms)
+        return pool_pb2.SetUserBlockResponse()
+
+    async def InspectPools(
+        self, request: pool_pb2.InspectPoolsRequest, ctx: RequestContext
+    ) -> pool_pb2.InspectPoolsResponse:
+        """See PoolService.InspectPools."""
+        del ctx
+        if not 1 <= len(request.pool_ids) <= MAX_INSPECTED:
+            raise InvalidArgumentError("pool_ids", f"1 to {MAX_INSPECTED} pools at once.")
+        states = [await self._store.inspect(pool_id) for pool_id in request.pool_ids]
+        return pool_pb2.InspectPoolsResponse(
+            pools=[_state(state) for state in states if state is not None]
+        )
+
+
+def _stock(stock: Stock) -> pool_pb2.PrizeStock:
+    return pool_pb2.PrizeStock(prize_id=stock.prize_id, units=stock.units, remaining=stock.left)
+
+
+def _state(state: LiveState) -> pool_pb2.PoolState:
+    return pool_pb2.PoolState(
+        pool_id=state.pool_id,
+        version=state.version,
+        last_seq=state.seq,
+        stocks=[_stock(stock) for stock in state.stocks],
+        unique_users=state.users,
+        ledger_entries=state.ledger_entries,
+        newest_drawn_ms=state.last_ms,
+        oldest_unrecorded_ms=state.oldest_unrecorded_ms,
+    )

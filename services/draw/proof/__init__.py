@@ -1,0 +1,1 @@
+"""Draws recomputed, and seeds revealed."""

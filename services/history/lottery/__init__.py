@@ -1,0 +1,1 @@
+"""Activities, winners and results, as they are read."""

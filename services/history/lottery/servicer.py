@@ -1,0 +1,81 @@
+"""kuji.history.v1.HistoryService: from messages to the domain and back."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from kuji.history.v1 import history_pb2 as pb
+
+from services.common.context import RequestContext
+from services.common.draw_id import parse_draw_id
+from services.common.errors import InvalidArgumentError
+from services.common.paging import page_of
+from services.history.lottery.feed import WinnerFeed
+from services.history.lottery.messages import result_message, user_draws_message, winner_message
+from services.history.lottery.public_pages import PublicPages
+from services.history.lottery.results import ResultReader
+from services.history.lottery.winners import WinnersQuery, WinnerStore
+
+_WithActivity = (
+    pb.ListPrizesRequest | pb.ListWinnersRequest | pb.StreamWinnersRequest | pb.ListUserDrawsRequest
+)
+
+
+def _activity_id_of(request: _WithActivity) -> int:
+    if request.activity_id < 0:
+        raise InvalidArgumentError("activity_id", "activity_id counts from 1.")
+    return request.activity_id
+
+
+class HistoryServicer:
+    """See kuji/history/v1/history.proto."""
+
+    def __init__(
+        self, pages: PublicPages, winners: WinnerStore, results: ResultReader, feed: WinnerFeed
+    ) -> None:
+        self._pages = pages
+        self._winners = winners
+        self._results = results
+        self._feed = feed
+
+    async def ListActivities(
+        self, _: pb.ListActivitiesRequest, __: RequestContext
+    ) -> pb.ListActivitiesResponse:
+        """See the proto."""
+        return await self._pages.activities()
+
+    async def ListPrizes(
+        self, request: pb.ListPrizesRequest, _: RequestContext
+    ) -> pb.ListPrizesResponse:
+        """See the proto."""
+        return await self._pages.catalogue(_activity_id_of(request))
+
+    async def GetResult(
+        self, request: pb.GetResultRequest, ctx: RequestContext
+    ) -> pb.GetResultResponse:
+        """See the proto."""
+        draw_id, viewer_id = parse_draw_id(request.draw_id), ctx.require_caller().user_id
+        return result_message(await self._results.result(draw_id, viewer_id))
+
+    async def ListWinners(
+        self, request: pb.ListWinnersRequest, _: RequestContext
+    ) -> pb.ListWinnersResponse:
+        """See the proto."""
+        return await self._pages.winners(WinnersQuery(_activity_id_of(request), page_of(request)))
+
+    async def StreamWinners(
+        self, request: pb.StreamWinnersRequest, _: RequestContext
+    ) -> AsyncIterator[pb.Winner | None]:
+        """See the proto."""
+        async with aclosing(self._feed.subscribe(_activity_id_of(request))) as winners:
+            async for winner in winners:
+                yield winner_message(winner) if winner else None
+
+    async def ListUserDraws(
+        self, request: pb.ListUserDrawsRequest, ctx: RequestContext
+    ) -> pb.ListUserDrawsResponse:
+        """See the proto."""
+        page = page_of(request)
+        found = await self._winners.user_draws(
+            ctx.require_caller().user_id, _activity_id_of(request), page, won_only=request.won_only
+        )
+        return user_draws_message(page, found)

@@ -1,0 +1,1 @@
+"""The ledger: what a pool drew, in order."""

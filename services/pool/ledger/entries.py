@@ -1,0 +1,166 @@
+"""The ledger stream's entries as typed records; docs/redis-keys.md is the format's contract."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgpack
+
+
+class MalformedEntryError(ValueError):
+    """A stream entry is not what docs/redis-keys.md says."""
+
+
+class Draw(NamedTuple):
+    """
+    One draw of an entry.
+
+    Args:
+        user_id: Who drew.
+        request_id: Printable ASCII, as bytes.
+        draw_index: Place within a draw of n, from 0; a last prize comes as one more, index n.
+        draw_count: The n.
+        user_draw_no: How-manieth draw of this user in the pool, from 1.
+        prize_id: 0: a miss.
+        ticket: The number drawn, 0 … total − 1.
+        weight: Weight of this outcome then.
+        total: All weights then.
+        tag: 4 bytes for the prize code; empty for a miss.
+    """
+
+    user_id: int
+    request_id: bytes
+    draw_index: int
+    draw_count: int
+    user_draw_no: int
+    prize_id: int
+    ticket: int
+    weight: int
+    total: int
+    tag: bytes
+
+    @property
+    def is_new_user(self) -> bool:
+        """Whether its user drew here for the first time; a last prize draws no further."""
+        return self.user_draw_no == 1 and self.draw_index < self.draw_count
+
+
+class DrawEntry(NamedTuple):
+    """
+    Draws of one script call: seq first_seq … last_seq, in order.
+
+    Args:
+        last_seq: Of the last draw.
+        drawn_ms: Unix milliseconds by the store's clock.
+        version: Configuration that held.
+        draws: At least one.
+        link: 40 hexadecimal digits that bind it to all entries before it.
+    """
+
+    last_seq: int
+    drawn_ms: int
+    version: int
+    draws: Sequence[Draw]
+    link: str = ""
+
+    @property
+    def first_seq(self) -> int:
+        """Of the first draw."""
+        return self.last_seq - len(self.draws) + 1
+
+    @property
+    def stream_id(self) -> str:
+        """Its id in the stream."""
+        return f"{self.last_seq}-0"
+
+
+class PrizeUnits(NamedTuple):
+    """A prize's units in all and units left after a change; −1: unlimited."""
+
+    prize_id: int
+    units: int
+    remaining: int
+
+
+class ConfigEntry(NamedTuple):
+    """
+    A configuration: it holds for the draws after *after_seq*.
+
+    Args:
+        after_seq: Newest draw before it.
+        version: Of the configuration.
+        config_json: kuji.draw.v1.PoolConfig as JSON.
+        units: What resulted, retired prizes included.
+        changed_ms: Unix milliseconds by the store's clock.
+        link: 40 hexadecimal digits that bind it to all entries before it.
+    """
+
+    after_seq: int
+    version: int
+    config_json: str
+    units: Sequence[PrizeUnits]
+    changed_ms: int
+    link: str = ""
+
+    @property
+    def stream_id(self) -> str:
+        """Its id in the stream."""
+        return f"{self.after_seq}-{self.version}"
+
+
+Entry = DrawEntry | ConfigEntry
+
+
+def decode_entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
+    """
+    An entry as XREAD and XRANGE give it (responses not decoded).
+
+    Raises:
+        MalformedEntryError: It is not what docs/redis-keys.md says.
+    """
+    try:
+        number, _, version = stream_id.partition(b"-")
+        if b"d" in fields:
+            return _decode_draws(int(number), fields)
+        return _decode_config(int(number), int(version), fields)
+    except (KeyError, TypeError, ValueError, msgpack.UnpackException) as error:
+        raise MalformedEntryError(f"ledger entry {stream_id!r}: {error!r}") from error
+
+
+def _decode_draws(last_seq: int, fields: Mapping[bytes, bytes]) -> DrawEntry:
+    # raw: a tag is no text, and Lua's MessagePack tells text and bytes not apart.
+    drawn_ms, version, draws = msgpack.unpackb(fields[b"d"], raw=True, use_list=False)
+    if not draws:
+        raise ValueError("no draws")
+    return DrawEntry(last_seq, drawn_ms, version, list(map(Draw._make, draws)), _link(fields))
+
+
+def _link(fields: Mapping[bytes, bytes]) -> str:
+    return fields.get(b"h", b"").decode()
+
+
+def _decode_config(after_seq: int, version: int, fields: Mapping[bytes, bytes]) -> ConfigEntry:
+    units = msgpack.unpackb(fields[b"u"], use_list=False)
+    return ConfigEntry(
+        after_seq,
+        version,
+        fields[b"c"].decode(),
+        list(map(PrizeUnits._make, units)),
+        int(fields[b"t"]),
+        _link(fields),
+    )
+
+
+def encode_entry(entry: Entry) -> tuple[str, dict[Any, Any]]:
+    """The inverse: id and fields for XADD, as the scripts of the draw service write them."""
+    if isinstance(entry, DrawEntry):
+        body = [entry.drawn_ms, entry.version, entry.draws]
+        return entry.stream_id, {
+            "d": msgpack.packb(body, use_bin_type=False),
+            "h": entry.link,
+        }
+    return entry.stream_id, {
+        "c": entry.config_json,
+        "u": msgpack.packb(entry.units),
+        "t": entry.changed_ms,
+        "h": entry.link,
+    }

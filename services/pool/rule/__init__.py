@@ -1,0 +1,1 @@
+"""The rule of a draw, pure: no I/O, no clock, no randomness."""

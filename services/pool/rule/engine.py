@@ -1,0 +1,319 @@
+"""
+The draw engine, pure: one pool's state, changed by one atomic step at a time.
+
+No I/O, no clock, no randomness: time and rolls come from outside. It is the same rule, step for
+step, as lua/draw.lua and lua/configure.lua; one set of tests holds both, and `kuji verify`
+replays a ledger with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.pool.rule.limits import UserState, allowance, prize_wins_left, refusal_of
+from services.pool.rule.selection import PPB, ROLL_BYTES, Mode, select, uniform, weight_of
+from services.pool.rule.terms import (
+    UNLIMITED,
+    Answer,
+    ConfigureCode,
+    Configured,
+    DrawCode,
+    Drawing,
+    Drawn,
+    Intent,
+    PoolConfig,
+    PrizeConfig,
+    Status,
+    Stock,
+    Voided,
+)
+
+DAY_MS = 86_400_000
+_WITHOUT_END = 1 << 60
+
+
+@dataclass(slots=True)
+class Request:
+    """
+    What a request id has drawn: *places* in the ledger from *first_seq*, for *draws* asked; places
+    0: it is void, and never draws.
+    """
+
+    first_seq: int
+    places: int
+    draws: int
+
+
+@dataclass(slots=True)
+class PoolState:
+    """
+    A pool, live.
+
+    Args:
+        prizes: Live prizes, in the order of selection; retired ones are out.
+        left: Units left by prize id; None: unlimited.
+        units: Units in all by prize id; −1: unlimited.
+        weights: Weight of each live prize at this moment.
+        requests: What each request digest drew, of today and of the day before.
+        blocked: User id → Unix ms until which it is blocked, 0: for good.
+        last_user, last_ms: Who made the newest draw, and when; 0: none yet.
+    """
+
+    version: int = 0
+    config: PoolConfig | None = None
+    seq: int = 0
+    prizes: list[PrizeConfig] = field(default_factory=list)
+    left: dict[int, int | None] = field(default_factory=dict)
+    units: dict[int, int] = field(default_factory=dict)
+    weights: list[int] = field(default_factory=list)
+    weight_sum: int = 0
+    prize_limits: bool = False
+    last_prize: PrizeConfig | None = None
+    users: dict[int, UserState] = field(default_factory=dict)
+    requests: dict[bytes, Request] = field(default_factory=dict)
+    requests_before: dict[bytes, Request] = field(default_factory=dict)
+    request_day: int = 0
+    blocked: dict[int, int] = field(default_factory=dict)
+    last_user: int = 0
+    last_ms: int = 0
+
+    def take(self, index: int) -> None:
+        """Take one unit of the live prize at *index*."""
+        prize = self.prizes[index]
+        left = self.left[prize.prize_id]
+        if left is not None:
+            self.left[prize.prize_id] = left - 1
+            weight = _weight(self, prize)
+            self.weight_sum += weight - self.weights[index]
+            self.weights[index] = weight
+
+
+def draw(
+    state: PoolState, intents: Sequence[Intent], now_ms: int, recorded: int, max_backlog: int
+) -> Drawing:
+    """
+    Run *intents* in order.
+
+    Args:
+        state: Changed in place.
+        intents: What is wanted.
+        now_ms: Unix ms.
+        recorded: Newest seq in Postgres.
+        max_backlog: Draws that may wait to be recorded.
+    """
+    if state.config is None:
+        return Drawing(now_ms, 0, [Answer(DrawCode.NOT_LOADED)] * len(intents))
+    _turn_requests(state, now_ms)
+    closed = _closed(state.config, now_ms, state.seq - recorded >= max_backlog)
+    answers = [_answer(state, state.config, intent, now_ms, closed) for intent in intents]
+    return Drawing(now_ms, state.version, answers)
+
+
+def void(state: PoolState, digest: bytes, draws: int, now_ms: int) -> Voided | None:
+    """Make a request id draw nothing, unless it has drawn; None: the pool is not loaded."""
+    if state.config is None:
+        return None
+    _turn_requests(state, now_ms)
+    request = state.requests.get(digest) or state.requests_before.get(digest)
+    if request is None:
+        request = state.requests[digest] = Request(0, 0, draws)
+    return Voided(request.first_seq, request.places)
+
+
+def status_at(config: PoolConfig, now_ms: int) -> Status:
+    """Whether a pool draws at *now_ms*, and if not, why."""
+    if config.status is Status.ENDED or 0 < config.end_ms <= now_ms:
+        return Status.ENDED
+    if config.status is Status.PAUSED:
+        return Status.PAUSED
+    return Status.PLANNED if now_ms < config.start_ms else Status.OPEN
+
+
+def _closed(config: PoolConfig, now_ms: int, shed: bool) -> Answer | None:
+    """The answer to every fresh draw while the pool takes none; else None."""
+    status = status_at(config, now_ms)
+    if status is not Status.OPEN:
+        return Answer(DrawCode.NOT_ONGOING, detail=status)
+    return Answer(DrawCode.BACKLOG) if shed else None
+
+
+def configure(
+    state: PoolState, expected_version: int, version: int, config: PoolConfig
+) -> Configured:
+    """Make *config* the live one; nothing changes unless the code is CONFIGURED."""
+    if state.version != expected_version or version <= state.version:
+        return Configured(ConfigureCode.CONFLICT, detail=state.version)
+    ended = state.config is not None and state.config.status is Status.ENDED
+    if ended and config.status is not Status.ENDED:
+        return Configured(ConfigureCode.ENDED)
+    stocks: list[Stock] = []
+    for prize in config.prizes:
+        stock = _stock_after(state, prize)
+        if isinstance(stock, Configured):
+            return stock
+        stocks.append(stock)
+    missing = state.units.keys() - {prize.prize_id for prize in config.prizes}
+    if missing:
+        return Configured(ConfigureCode.PRIZE_CHANGED, detail=min(missing))
+    _set_config(state, version, config, stocks)
+    return Configured(ConfigureCode.CONFIGURED, state.seq, stocks)
+
+
+def _stock_after(state: PoolState, prize: PrizeConfig) -> Stock | Configured:
+    before = state.units.get(prize.prize_id)
+    left = state.left.get(prize.prize_id, 0)
+    if prize.retired:
+        if before == UNLIMITED:
+            return Stock(prize.prize_id, UNLIMITED, UNLIMITED)
+        return Stock(prize.prize_id, (before or 0) - (left or 0), 0)
+    if before is not None and (before < 0) != (prize.units < 0):
+        return Configured(ConfigureCode.PRIZE_CHANGED, detail=prize.prize_id)
+    if prize.units == UNLIMITED:
+        return Stock(prize.prize_id, UNLIMITED, UNLIMITED)
+    left = (left or 0) + prize.units - (before or 0)
+    if left < 0:
+        won = prize.units - left
+        return Configured(ConfigureCode.UNITS_BELOW_WON, detail=prize.prize_id, won=won)
+    return Stock(prize.prize_id, prize.units, left)
+
+
+def _set_config(
+    state: PoolState, version: int, config: PoolConfig, stocks: Sequence[Stock]
+) -> None:
+    state.version, state.config = version, config
+    state.prizes = [prize for prize in config.prizes if not prize.retired]
+    state.units = {stock.prize_id: stock.units for stock in stocks}
+    state.left = {s.prize_id: None if s.left == UNLIMITED else s.left for s in stocks}
+    state.weights = [_weight(state, prize) for prize in state.prizes]
+    state.weight_sum = sum(state.weights)
+    state.prize_limits = any(prize.wins_per_user for prize in state.prizes)
+    extras = [prize for prize in state.prizes if prize.last_prize and prize.enabled]
+    state.last_prize = extras[0] if extras else None
+
+
+def _weight(state: PoolState, prize: PrizeConfig) -> int:
+    assert state.config is not None
+    if not prize.enabled or prize.last_prize:
+        return 0
+    return weight_of(state.config.mode, prize.weight, state.left[prize.prize_id])
+
+
+def _turn_requests(state: PoolState, now_ms: int) -> None:
+    """Forget request ids that are older than yesterday (UTC)."""
+    day = now_ms // DAY_MS
+    state.request_day = state.request_day or day
+    if day <= state.request_day:
+        return
+    follows = day == state.request_day + 1
+    state.requests_before = state.requests if follows else {}
+    state.requests, state.request_day = {}, day
+
+
+def _answer(
+    state: PoolState, config: PoolConfig, intent: Intent, now_ms: int, closed: Answer | None
+) -> Answer:
+    user = state.users.get(intent.user_id) or UserState()
+    request = state.requests.get(intent.digest) or state.requests_before.get(intent.digest)
+    if request is not None:
+        return _replay(config, user, intent, request, now_ms)
+    until = state.blocked.get(intent.user_id)
+    if until is not None and (until == 0 or now_ms < until):
+        return Answer(DrawCode.BLOCKED)
+    if closed is not None:
+        return closed
+    wait_ms = _protected_ms(state, config, intent.user_id, now_ms)
+    if wait_ms > 0:
+        return Answer(DrawCode.PROTECTED, detail=wait_ms)
+    refusal = refusal_of(config, user, intent.draws, now_ms)
+    if refusal is not None:
+        return refusal
+    if config.mode is not Mode.ODDS and (units := _available(state, user)) < intent.draws:
+        return Answer(DrawCode.SOLD_OUT, detail=units)
+    return _draw_all(state, config, intent, user, now_ms)
+
+
+def _protected_ms(state: PoolState, config: PoolConfig, user_id: int, now_ms: int) -> int:
+    """How long the pool is somebody else's alone, ms."""
+    if not config.protection_ms or state.last_user in (0, user_id):
+        return 0
+    return max(0, state.last_ms + config.protection_ms - now_ms)
+
+
+def _replay(
+    config: PoolConfig, user: UserState, intent: Intent, request: Request, now_ms: int
+) -> Answer:
+    if not request.places:
+        return Answer(DrawCode.VOID)
+    if request.draws != intent.draws:
+        return Answer(DrawCode.REQUEST_ID_REUSED)
+    draws_left, next_ms = allowance(config, user, now_ms)
+    return Answer(DrawCode.REPLAYED, request.first_seq, request.places, draws_left, next_ms)
+
+
+def _draw_all(
+    state: PoolState, config: PoolConfig, intent: Intent, user: UserState, now_ms: int
+) -> Answer:
+    first_seq = state.seq + 1
+    drawn: list[Drawn] = []
+    for index in range(intent.draws):
+        roll = intent.rolls[index * ROLL_BYTES : (index + 1) * ROLL_BYTES]
+        drawn.append(_draw_one(state, config, user, roll))
+        user.note_draw(config, now_ms)
+    extra = _draw_last_prize(state, user, roll)
+    if extra is not None:
+        drawn.append(extra)
+    state.seq += len(drawn)
+    state.users[intent.user_id] = user
+    state.last_user, state.last_ms = intent.user_id, now_ms
+    state.requests[intent.digest] = Request(first_seq, len(drawn), intent.draws)
+    draws_left, next_ms = allowance(config, user, now_ms)
+    return Answer(DrawCode.DRAWN, first_seq, len(drawn), draws_left, next_ms, drawn)
+
+
+def _draw_one(state: PoolState, config: PoolConfig, user: UserState, roll: bytes) -> Drawn:
+    weights, weight_sum = _weights_for(state, config, user)
+    total = PPB if config.mode is Mode.ODDS else weight_sum
+    ticket = uniform(roll, total)
+    index = select(weights, ticket)
+    if index is None:
+        return Drawn(0, ticket, total - weight_sum, total, b"")
+    prize_id, weight = state.prizes[index].prize_id, weights[index]
+    state.take(index)
+    user.note_win(prize_id)
+    return Drawn(prize_id, ticket, weight, total, roll[28:32])
+
+
+def _draw_last_prize(state: PoolState, user: UserState, roll: bytes) -> Drawn | None:
+    """The extra that goes with the last ticket, once."""
+    prize = state.last_prize
+    if prize is None or state.weight_sum > 0 or not state.left[prize.prize_id]:
+        return None
+    state.take(state.prizes.index(prize))
+    user.note_win(prize.prize_id)
+    return Drawn(prize.prize_id, 0, 1, 1, roll[24:28])
+
+
+def _weights_for(
+    state: PoolState, config: PoolConfig, user: UserState
+) -> tuple[Sequence[int], int]:
+    """The weights and their sum as they are for this user."""
+    odds = config.mode is Mode.ODDS
+    spent = odds and 0 < config.wins_per_user <= user.wins
+    if not spent and not state.prize_limits:
+        return state.weights, state.weight_sum
+    weights = [
+        0 if spent or prize_wins_left(prize, user) == 0 else weight
+        for prize, weight in zip(state.prizes, state.weights, strict=True)
+    ]
+    return weights, sum(weights)
+
+
+def _available(state: PoolState, user: UserState) -> int:
+    """Units that this user could still draw."""
+    units = 0
+    for prize, weight in zip(state.prizes, state.weights, strict=True):
+        if weight:
+            left = state.left[prize.prize_id]
+            wins_left = prize_wins_left(prize, user)
+            bounds = [bound for bound in (left, wins_left) if bound is not None]
+            units += min(bounds, default=_WITHOUT_END)
+    return units

@@ -1,0 +1,1 @@
+"""Pools in Redis: keys, packings, scripts."""

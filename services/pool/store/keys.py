@@ -1,0 +1,23 @@
+"""Names of what Redis holds; docs/redis-keys.md says what is in each. They stand nowhere else."""
+
+CONFIG = "config"
+DOCUMENT = "document"
+STATE = "state"
+STOCK = "stock"
+USERS = "users"
+REQUESTS = ("req:0", "req:1")
+BLOCKED = "blocked"
+LEDGER = "ledger"
+RECORDED = "recorded"
+
+FEED_CHANNEL = "kuji:feed"
+
+
+def key(pool_id: int, name: str) -> str:
+    """The key *name* of a pool; all keys of a pool share a slot."""
+    return f"{{p:{pool_id}}}:{name}"
+
+
+def ledger_key(pool_id: int) -> str:
+    """Key of a pool's ledger."""
+    return key(pool_id, LEDGER)

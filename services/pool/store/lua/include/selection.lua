@@ -1,0 +1,46 @@
+--[[ selection: which prize a roll gives. The same rule as services/pool/rule/selection.py;
+tests/unit/pool/rule/selection_cases.json runs on both. Integers only, all below 2^53. ]]
+local TWO_48 = 281474976710656
+
+-- Bytes at .. at+5 of a roll, big-endian.
+local function six_bytes(roll, at)
+  local a, b, c, d, e, f = string.byte(roll, at, at + 5)
+  return ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f
+end
+
+local function raw_sha1(text)
+  return (string.gsub(redis.sha1hex(text), '..', function(hex)
+    return string.char(tonumber(hex, 16))
+  end))
+end
+
+-- A uniform integer in [0, total): the first six-byte candidate below the largest
+-- multiple of total; past the last candidate, those of the roll's SHA-1, and so on.
+local function uniform(roll, total)
+  local limit = TWO_48 - math.fmod(TWO_48, total)
+  local last = 19
+  while true do
+    for at = 1, last, 6 do
+      local number = six_bytes(roll, at)
+      if number < limit then return math.fmod(number, total) end
+    end
+    roll, last = raw_sha1(roll), 13
+  end
+end
+
+-- The weight of one prize with `left` units (nil: unlimited).
+local function weight_of(mode, prize, left)
+  if not prize[ENABLED] or prize[LAST_PRIZE] or left == 0 then return 0 end
+  if mode == TICKETS then return left end
+  if mode == WEIGHTS and prize[WEIGHT] == 0 then return left or 0 end
+  return prize[WEIGHT]
+end
+
+-- Index of the prize whose interval holds `ticket`; nil: a miss.
+local function pick(weights, ticket)
+  for i = 1, #weights do
+    ticket = ticket - weights[i]
+    if ticket < 0 then return i end
+  end
+  return nil
+end

@@ -1,0 +1,96 @@
+"""A pool that this process records, and what it has read of its ledger."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from services.pool.ledger.entries import DrawEntry, Entry, decode_entry
+from services.recorder.batch import Position
+from services.recorder.configs import HeldConfig
+from services.recorder.order_items import BoxMemory
+
+RawEntry = tuple[bytes, Mapping[bytes, bytes]]
+_CONFIGS_KEPT = 16
+
+
+class _Waiting(NamedTuple):
+    raw: RawEntry
+    draws: int
+
+
+@dataclass(slots=True)
+class HeldPool:
+    """
+    A pool whose lock is ours.
+
+    Args:
+        pool_id: The pool.
+        read_to: Newest entry read; what is recorded, at first.
+        recorded_seq: Newest draw known to be in Postgres.
+        waiting: Entries read, but not taken for a batch.
+        waiting_draws: Draws in them.
+        configs: Configurations by version, some of those that hold or held.
+        box: The box that it is, if it is one.
+        oldest_ms: Drawing time of the oldest draw in the batch in hand; 0: none in hand.
+        trimmed_to: Where the stream was last cut.
+        is_writing: Whether a task works on *waiting*.
+        is_lost: Whether it is to be given back: something failed, and Postgres knows how far it
+            got; or it has ended, and nothing more comes.
+    """
+
+    pool_id: int
+    read_to: Position
+    recorded_seq: int
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    waiting_draws: int = 0
+    configs: dict[int, HeldConfig] = field(default_factory=dict)
+    box: BoxMemory = field(default_factory=BoxMemory)
+    oldest_ms: int = 0
+    trimmed_to: int = 0
+    is_writing: bool = False
+    is_lost: bool = False
+
+    def push(self, raw: RawEntry) -> None:
+        """
+        Queue an entry that follows those read before.
+
+        One that a read under way brings to a lost pool is dropped: what came before it was not
+        written, and the pool is read anew from where Postgres says.
+        """
+        if self.is_lost:
+            return
+        seq, _, version = raw[0].partition(b"-")
+        before, self.read_to = self.read_to, self._position_after(int(seq), int(version))
+        draws = self.read_to.seq - before.seq
+        self.waiting.append(_Waiting(raw, draws))
+        self.waiting_draws += draws
+
+    def _position_after(self, seq: int, version: int) -> Position:
+        return Position(seq, version or self.read_to.version)
+
+    def take(self, limit: int) -> list[Entry]:
+        """
+        The next entries, until *limit* draws are reached.
+
+        Raises:
+            MalformedEntryError: One of them is not what docs/redis-keys.md says.
+        """
+        entries, draws = [], 0
+        while self.waiting and draws < limit:
+            raw, count = self.waiting.popleft()
+            self.waiting_draws -= count
+            draws += count
+            entries.append(decode_entry(*raw))
+        self.oldest_ms = next((e.drawn_ms for e in entries if isinstance(e, DrawEntry)), 0)
+        return entries
+
+    def forget_waiting(self) -> None:
+        """Drop what is not taken yet; the ledger still has it."""
+        self.waiting.clear()
+        self.waiting_draws = 0
+
+    def forget_old_configs(self) -> None:
+        """Bound the configurations kept; Postgres has them all."""
+        if len(self.configs) > _CONFIGS_KEPT:
+            self.configs.clear()

@@ -1,0 +1,179 @@
+"""The recorder's loop: holds pools, reads their ledgers, writes them down."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import asyncpg
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.common.postgres import load_queries
+from services.common.tasks import end_if_cancelled
+from services.recorder import metrics
+from services.recorder.held import HeldPool
+from services.recorder.lag import LagGauges
+from services.recorder.locks import PoolLocks, open_locks
+from services.recorder.outlet import Outlet
+from services.recorder.reader import LedgerReader
+from services.recorder.settings import RecorderSettings
+from services.recorder.writer import PoolHaltedError, record
+
+log = structlog.get_logger()
+_queries = load_queries(__file__)
+_BACKOFF_S = (0.1, 5.0)
+
+# What passes by itself: a part is down, slow or restarting, or two of us met.
+_PASSING_ERRORS = (
+    OSError,
+    TimeoutError,
+    RedisError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection was cut as it was taken into use
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCachedStatementError,
+)
+
+
+def _passes(error: BaseException) -> bool:
+    # asyncpg's InterfaceError also covers unfit values, which stay unfit.
+    return isinstance(error, _PASSING_ERRORS) and not isinstance(error, ValueError)
+
+
+class Recorder:
+    """
+    Carries ledgers into Postgres until it is told to stop.
+
+    Args:
+        postgres: For the writing; its size bounds the pools written at the same time.
+        redis: A client that does not decode responses.
+        settings: See RecorderSettings.
+    """
+
+    def __init__(self, postgres: asyncpg.Pool, redis: Redis, settings: RecorderSettings) -> None:
+        self._postgres = postgres
+        self._settings = settings
+        self._reader = LedgerReader(redis, settings)
+        self._outlet = Outlet(redis, settings.ledger_keep_draws)
+        self._lag = LagGauges(postgres, redis)
+        self._stop = asyncio.Event()
+        self._backoff_s = _BACKOFF_S[0]
+
+    def stop(self) -> None:
+        """Let run() finish the batches in hand, and return."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Record until stop(). What passes by itself is waited for; nothing is lost by it."""
+        while not self._stop.is_set():
+            try:
+                await self._session()
+            except ExceptionGroup as group:
+                _, defects = group.split(_passes)
+                if defects is not None:
+                    raise
+                await self._back_off(group)
+
+    async def _back_off(self, group: ExceptionGroup[Exception]) -> None:
+        log.warning("recording interrupted", errors=[repr(error) for error in group.exceptions])
+        try:
+            async with asyncio.timeout(self._backoff_s):
+                await self._stop.wait()
+        except TimeoutError:
+            self._backoff_s = min(2 * self._backoff_s, _BACKOFF_S[1])
+
+    async def _session(self) -> None:
+        """Hold locks and record until stop(), or until a part fails."""
+        held: dict[int, HeldPool] = {}
+        async with asyncio.TaskGroup() as tasks:
+            timeout_s = self._settings.postgres_timeout_s
+            async with open_locks(self._settings.postgres_dsn, timeout_s) as locks:
+                gauges = tasks.create_task(self._lag.run(held))
+                async with asyncio.TaskGroup() as writers:
+                    await self._record_held(held, locks, writers)
+                gauges.cancel()
+
+    async def _record_held(
+        self, held: dict[int, HeldPool], locks: PoolLocks, writers: asyncio.TaskGroup
+    ) -> None:
+        refresh_at = 0.0
+        while not self._stop.is_set():
+            end_if_cancelled()
+            if time.monotonic() >= refresh_at:
+                await self._refresh(held, locks)
+                refresh_at = time.monotonic() + self._settings.refresh_s
+                self._backoff_s = _BACKOFF_S[0]
+            fresh = await self._reader.read(held.values())
+            for pool in fresh:
+                if not pool.is_writing:
+                    pool.is_writing = True
+                    writers.create_task(self._write_down(pool))
+            await self._gather(fresh)
+        for pool in held.values():
+            pool.forget_waiting()
+
+    async def _gather(self, fresh: Sequence[HeldPool]) -> None:
+        """Let further entries come, where those just read would make small batches."""
+        if fresh and all(pool.waiting_draws < self._settings.batch_draws for pool in fresh):
+            await asyncio.sleep(self._settings.gather_s)
+
+    async def _refresh(self, held: dict[int, HeldPool], locks: PoolLocks) -> None:
+        lost = [pool.pool_id for pool in held.values() if pool.is_lost and not pool.is_writing]
+        if lost:
+            await locks.give_back(lost)
+        for pool_id in lost:
+            del held[pool_id]
+        taken = await locks.take(held)
+        await self._outlet.announce(taken)
+        held.update({pool.pool_id: pool for pool in taken})
+        metrics.HELD_POOLS.set(len(held))
+
+    async def _write_down(self, pool: HeldPool) -> None:
+        try:
+            while pool.waiting:
+                await self._record_batch(pool)
+        except PoolHaltedError:
+            pool.is_lost = True
+        except Exception as error:  # noqa: BLE001  # no failure of one pool may stop the others
+            await self._give_up(pool, error)
+        finally:
+            pool.oldest_ms = 0
+            pool.is_writing = False
+
+    async def _record_batch(self, pool: HeldPool) -> None:
+        entries = pool.take(self._settings.batch_draws)
+        async with self._postgres.acquire() as connection:
+            recorded = await record(connection, pool.pool_id, entries, pool.configs, pool.box)
+        newest = pool.configs.get(recorded.position.version)
+        pool.is_lost = newest is not None and newest.is_ended and not pool.waiting
+        pool.forget_old_configs()
+        metrics.DRAWS.inc(recorded.draws)
+        metrics.BATCH_DRAWS.observe(recorded.draws)
+        if recorded.oldest_ms:
+            metrics.DELAY_S.observe(max(0.0, time.time() - recorded.oldest_ms / 1000))
+        await self._outlet.publish(pool, recorded)
+
+    async def _give_up(self, pool: HeldPool, error: Exception) -> None:
+        """Give the pool back; halt it where the failure would only come again."""
+        pool.is_lost = True
+        pool.forget_waiting()
+        if _passes(error):
+            log.warning("pool interrupted", pool_id=pool.pool_id, error=repr(error))
+            return
+        log.error("pool halted", pool_id=pool.pool_id, exc_info=error)
+        try:
+            await _queries.halt_pool(self._postgres, pool_id=pool.pool_id, reason=_sentence(error))
+        except _PASSING_ERRORS as failure:
+            log.warning("halt not noted yet", pool_id=pool.pool_id, error=repr(failure))
+
+
+def _sentence(error: Exception) -> str:
+    detail = getattr(error, "detail", None)
+    parts: Sequence[str] = [type(error).__name__, str(error), *([str(detail)] if detail else [])]
+    return ": ".join(parts)[:1000]

@@ -1,0 +1,177 @@
+"""The script in Redis against the pure engine: the same answers, the same state, every step."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from redis.asyncio import Redis
+
+from services.pool.rule import engine
+from services.pool.rule.selection import Mode
+from services.pool.rule.terms import ConfigureCode, PoolConfig, PrizeConfig, Status
+from services.pool.store.redis_store import RedisStore
+from tests.support.draws import NO_BACKLOG_BOUND, intent, stocks_of
+
+POOL = 1
+T = TypeVar("T")
+
+USERS = st.integers(1, 6)
+REQUESTS = st.sampled_from(["a", "b", "c", "d", "e"])
+INTENTS = st.lists(
+    st.builds(intent, USERS, REQUESTS, st.sampled_from([1, 1, 1, 2, 5])), min_size=1, max_size=12
+)
+LIMITS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "cooldown_ms": st.sampled_from([0, 1, 60_000]),
+        "protection_ms": st.sampled_from([0, 0, 1, 60_000]),
+        "draws_per_user": st.integers(0, 8),
+        "draws_per_day": st.integers(0, 8),
+        "wins_per_user": st.integers(0, 4),
+        "day_offset_ms": st.sampled_from([0, 9 * 3_600_000, -12 * 3_600_000]),
+        "status": st.sampled_from([*[Status.OPEN] * 9, Status.PAUSED, Status.PAUSED, Status.ENDED]),
+    },
+)
+
+
+@st.composite
+def pool_configs(draw: st.DrawFn) -> PoolConfig:
+    """A fresh pool of any mode."""
+    mode = draw(st.sampled_from(Mode))
+    unlimited = draw(st.booleans()) and mode is Mode.WEIGHTS
+    prizes = [
+        PrizeConfig(
+            prize_id,
+            units=draw(st.integers(0, 6)),
+            weight=draw(st.integers(0, 300_000_000)),
+            enabled=draw(st.sampled_from([True, True, True, False])),
+            wins_per_user=draw(st.sampled_from([0, 0, 1, 2])),
+        )
+        for prize_id in range(1, draw(st.integers(1, 3)) + 1)
+    ]
+    if unlimited:
+        prizes.append(PrizeConfig(50, units=-1, weight=draw(st.integers(1, 1000))))
+    if mode is Mode.TICKETS and draw(st.booleans()):
+        prizes.append(PrizeConfig(99, units=1, last_prize=True))
+    return PoolConfig(mode, tuple(prizes), **draw(LIMITS))
+
+
+@st.composite
+def changed(draw: st.DrawFn, config: PoolConfig) -> PoolConfig:
+    """A pool's next configuration: units, odds, enabling, retiring, limits, status."""
+    prizes = tuple(
+        PrizeConfig(
+            prize.prize_id,
+            units=prize.units if prize.units < 0 else draw(st.integers(0, 12)),
+            weight=draw(st.integers(1, 300_000_000)),
+            enabled=draw(st.booleans()),
+            wins_per_user=prize.wins_per_user,
+            retired=prize.retired or draw(st.sampled_from([False, False, False, True])),
+            last_prize=prize.last_prize,
+        )
+        for prize in config.prizes
+    )
+    return PoolConfig(config.mode, prizes, **draw(LIMITS))
+
+
+class SameRule(RuleBasedStateMachine):
+    """Random draws, retries, changes and script losses, on both at once."""
+
+    redis_url: str
+
+    @initialize(config=pool_configs())
+    def open_pool(self, config: PoolConfig) -> None:
+        self.runner = asyncio.Runner()
+        self.redis = Redis.from_url(self.redis_url)
+        self.store = RedisStore(self.redis, NO_BACKLOG_BOUND)
+        self.model = engine.PoolState()
+        self.version = 0
+        self.config = config
+        self.run(self.flush())
+        self.apply(config)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    async def flush(self) -> None:
+        await self.redis.flushall()
+
+    async def forget_scripts(self) -> None:
+        await self.redis.script_flush()
+
+    def apply(self, config: PoolConfig, stale: bool = False) -> None:
+        expected = self.model.version - 1 if stale else self.model.version
+        self.version += 1
+        live = self.run(self.store.configure(POOL, expected, self.version, config, "{}"))
+        model = engine.configure(self.model, expected, self.version, config)
+        assert (model.code, model.seq) == (live.code, live.seq)
+        assert sorted(model.stocks) == sorted(live.stocks)
+        if live.code is ConfigureCode.CONFIGURED:
+            self.config = config
+
+    @rule(intents=INTENTS)
+    def draw(self, intents: list[Any]) -> None:
+        live = self.run(self.store.draw(POOL, intents))
+        model = engine.draw(self.model, intents, live.now_ms, 0, NO_BACKLOG_BOUND)
+        assert model.version == live.version
+        for mine, theirs in zip(model.answers, live.answers, strict=True):
+            assert (mine.code, mine.first_seq, mine.places, list(mine.draws), mine.detail) == (
+                theirs.code,
+                theirs.first_seq,
+                theirs.places,
+                list(theirs.draws),
+                theirs.detail,
+            )
+            assert (mine.draws_left, mine.next_ms) == (theirs.draws_left, theirs.next_ms)
+
+    @rule(user_id=USERS, request_id=REQUESTS)
+    def void(self, user_id: int, request_id: str) -> None:
+        digest = intent(user_id, request_id).digest
+        live = self.run(self.store.void(POOL, digest, 1))
+        now_ms = int(time.time() * 1000)
+        assert engine.void(self.model, digest, 1, now_ms) == live
+
+    @rule(data=st.data())
+    def change(self, data: st.DataObject) -> None:
+        self.apply(data.draw(changed(self.config)))
+
+    @rule(data=st.data())
+    def change_late(self, data: st.DataObject) -> None:
+        self.apply(data.draw(changed(self.config)), stale=True)
+
+    @rule()
+    def lose_scripts(self) -> None:
+        self.run(self.forget_scripts())
+
+    @invariant()
+    def books_are_the_same(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        live = self.run(self.store.inspect(POOL))
+        assert live is not None
+        assert stocks_of(self.model) == sorted(live.stocks)
+        assert (self.model.seq, len(self.model.users)) == (live.seq, live.users)
+        assert all(stock.left <= stock.units for stock in live.stocks)
+        assert all(stock.left >= 0 or stock.units == -1 for stock in live.stocks)
+
+    def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.run(self.redis.aclose())
+            self.runner.close()
+
+
+def test_script_and_engine_follow_the_same_rule(redis_url: str) -> None:
+    """P6, P7, L2, X2, X5: whatever happens, both answer alike and keep the same books."""
+    SameRule.redis_url = redis_url
+    bounds = settings(max_examples=120, stateful_step_count=25, deadline=None, derandomize=True)
+    run_state_machine_as_test(SameRule, settings=bounds)

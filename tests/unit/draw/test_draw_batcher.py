@@ -1,0 +1,153 @@
+"""The batcher: gathers while a call is in flight, waits for no timer, stays bounded."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from services.common.errors import OverloadedError
+from services.draw.batcher import Batcher
+from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent
+from tests.support.draws import MemoryStore, intent
+
+
+class GatedStore(MemoryStore):
+    """Answers each intent with its user as seq, once the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[list[int]] = []
+        self.called = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
+        del pool_id
+        self.calls.append([intent.user_id for intent in intents])
+        self.called.set()
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        return Drawing(0, 1, [Answer(DrawCode.DRAWN, one.user_id) for one in intents])
+
+
+async def submit(batcher: Batcher, *users: int) -> list[int]:
+    drawing = await batcher.draw(1, [intent(user, "a") for user in users])
+    return [answer.first_seq for answer in drawing.answers]
+
+
+async def test_draws_gather_while_a_call_is_in_flight() -> None:
+    """The first draw goes alone and at once; those that come meanwhile go together."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=100, max_pending_draws=1000)
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(submit(batcher, 1))
+        await store.called.wait()
+        others = [tasks.create_task(submit(batcher, user, user + 100)) for user in range(2, 6)]
+        await asyncio.sleep(0)
+        store.gate.set()
+    assert [[1], [2, 102, 3, 103, 4, 104, 5, 105]] == store.calls
+    assert [1] == first.result()
+    assert [task.result() for task in others] == [[user, user + 100] for user in range(2, 6)]
+
+
+async def submit_later(batcher: Batcher, user: int, turns: int) -> None:
+    """Draw after so many turns of the event loop."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await submit(batcher, user)
+
+
+async def _calls_after(*first: int) -> list[list[int]]:
+    """The calls that come of *first* at once, and of 8 and 9 after it, 9 some turns later."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=100, max_pending_draws=1000)
+    async with asyncio.TaskGroup() as tasks:
+        for user in first:
+            tasks.create_task(submit(batcher, user))
+        await store.called.wait()
+        store.gate.set()
+        tasks.create_task(submit_later(batcher, 8, 0))
+        tasks.create_task(submit_later(batcher, 9, 10))
+    return store.calls
+
+
+async def test_draws_on_their_way_share_a_call_when_several_came_before() -> None:
+    """Under load, what has arrived already is let through before the next call."""
+    assert [[1, 2], [8, 9]] == await _calls_after(1, 2)
+
+
+async def test_lone_draw_holds_nobody_up() -> None:
+    """Without load, each draw goes at once."""
+    assert [[1], [8], [9]] == await _calls_after(1)
+
+
+async def test_batch_never_exceeds_its_cap() -> None:
+    """A long queue is taken in calls of at most max_batch_draws."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=10, max_pending_draws=1000)
+    async with asyncio.TaskGroup() as tasks:
+        for user in range(1, 36):
+            tasks.create_task(submit(batcher, user))
+        await store.called.wait()
+        store.gate.set()
+    assert max(len(call) for call in store.calls) <= 10
+    assert [user for call in store.calls for user in call] == list(range(1, 36))
+
+
+async def test_draw_is_shed_when_too_many_wait() -> None:
+    """Beyond the bound a draw is refused at once; below it again draws are taken."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=2, max_pending_draws=3)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(submit(batcher, 1))
+        await store.called.wait()
+        for user in (2, 3, 4):
+            tasks.create_task(submit(batcher, user))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await submit(batcher, 5)
+        store.gate.set()
+    assert [6] == await submit(batcher, 6)
+
+
+async def test_cancelled_draw_is_not_sent_when_it_still_waits() -> None:
+    """A caller that gives up before its batch is sent has drawn nothing."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=10, max_pending_draws=100)
+    first = asyncio.ensure_future(submit(batcher, 1))
+    await store.called.wait()
+    second = asyncio.ensure_future(submit(batcher, 2))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    store.gate.set()
+    await first
+    await batcher.close()
+    assert [[1]] == store.calls
+
+
+async def test_failure_reaches_every_caller_of_the_batch_and_no_other() -> None:
+    """When a call fails, those in it learn it; the next call is a fresh one."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=10, max_pending_draws=100)
+    store.failure = ConnectionError("gone")
+    store.gate.set()
+    results = await asyncio.gather(submit(batcher, 1), submit(batcher, 2), return_exceptions=True)
+    assert [type(result) for result in results] == [ConnectionError, ConnectionError]
+    store.failure = None
+    assert [3] == await submit(batcher, 3)
+
+
+async def test_pools_do_not_wait_for_each_other() -> None:
+    """A pool whose call hangs holds up no other pool."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=10, max_pending_draws=100)
+    async with asyncio.TaskGroup() as tasks:
+        for pool_id in (1, 2):
+            tasks.create_task(batcher.draw(pool_id, [intent(1, "a")]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert 2 == len(store.calls)
+        store.gate.set()
+    assert 2 == len(store.calls)
