@@ -25,6 +25,7 @@ from grpc_reflection.v1alpha import reflection
 from kuji.common.v1 import access_pb2
 
 from services.common.context import Caller, RequestContext, Role
+from services.common.contract import access_of
 from services.common.errors import (
     InternalError,
     InvalidArgumentError,
@@ -84,14 +85,6 @@ class Bound:
 
     servicer: object
     service: ServiceDescriptor
-
-
-def access_of(method: MethodDescriptor) -> int:
-    """The Access that *method* states in its proto; ValueError when it states none."""
-    access = int(method.GetOptions().Extensions[access_pb2.access])
-    if access == _A.ACCESS_UNSPECIFIED:
-        raise ValueError(f"{method.full_name} does not say who may call it")
-    return access
 
 
 class _Gate:

@@ -1,4 +1,4 @@
-"""The one table from error reason to gRPC status, and its way onto the wire."""
+"""From error reason to gRPC status, as error_reason.proto has it, and its way onto the wire."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -8,42 +8,13 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from kuji.common.v1.error_reason_pb2 import ErrorReason
 
+from services.common.contract import facts_of
 from services.common.errors import KujiError
 
 DOMAIN = "kuji"
-_E = ErrorReason
-_S = grpc.StatusCode
-
-# The HTTP code beside each is what Envoy makes of the status; see envoy/.
+_STATUS_OF_CODE = {status.value[0]: status for status in grpc.StatusCode}
 STATUS_OF_REASON: dict[ErrorReason.ValueType, grpc.StatusCode] = {
-    _E.ERROR_REASON_UNAUTHENTICATED: _S.UNAUTHENTICATED,  # 401
-    _E.ERROR_REASON_PERMISSION_DENIED: _S.PERMISSION_DENIED,  # 403
-    _E.ERROR_REASON_INVALID_ARGUMENT: _S.INVALID_ARGUMENT,  # 400
-    _E.ERROR_REASON_NOT_FOUND: _S.NOT_FOUND,  # 404
-    _E.ERROR_REASON_INTERNAL: _S.INTERNAL,  # 500
-    _E.ERROR_REASON_UNAVAILABLE: _S.UNAVAILABLE,  # 503
-    _E.ERROR_REASON_OVERLOADED: _S.UNAVAILABLE,  # 503
-    _E.ERROR_REASON_RATE_LIMITED: _S.RESOURCE_EXHAUSTED,  # 429
-    _E.ERROR_REASON_PAYLOAD_TOO_LARGE: _S.INVALID_ARGUMENT,  # 413, made by Envoy
-    _E.ERROR_REASON_USERNAME_TAKEN: _S.ALREADY_EXISTS,  # 409
-    _E.ERROR_REASON_BAD_CREDENTIALS: _S.UNAUTHENTICATED,  # 401
-    _E.ERROR_REASON_ACTIVITY_NOT_FOUND: _S.NOT_FOUND,  # 404
-    _E.ERROR_REASON_ACTIVITY_NOT_ONGOING: _S.FAILED_PRECONDITION,  # 400
-    _E.ERROR_REASON_COOLDOWN: _S.RESOURCE_EXHAUSTED,  # 429
-    _E.ERROR_REASON_QUOTA_SPENT: _S.RESOURCE_EXHAUSTED,  # 429
-    _E.ERROR_REASON_USER_BLOCKED: _S.PERMISSION_DENIED,  # 403
-    _E.ERROR_REASON_SOLD_OUT: _S.FAILED_PRECONDITION,  # 400
-    _E.ERROR_REASON_REQUEST_ID_REUSED: _S.INVALID_ARGUMENT,  # 400
-    _E.ERROR_REASON_UNITS_BELOW_WON: _S.FAILED_PRECONDITION,  # 400
-    _E.ERROR_REASON_CONFLICT: _S.ABORTED,  # 409
-    _E.ERROR_REASON_POOL_NOT_LOADED: _S.UNAVAILABLE,  # 503
-    _E.ERROR_REASON_GOODS_NOT_FOUND: _S.NOT_FOUND,  # 404
-    _E.ERROR_REASON_GOODS_OFF_SHELF: _S.FAILED_PRECONDITION,  # 400
-    _E.ERROR_REASON_BOX_PROTECTED: _S.FAILED_PRECONDITION,  # 400
-    _E.ERROR_REASON_ORDER_CONFLICT: _S.ABORTED,  # 409
-    _E.ERROR_REASON_ITEM_CARD_INVALID: _S.FAILED_PRECONDITION,  # 400
-    _E.ERROR_REASON_ITEM_CARD_USED: _S.FAILED_PRECONDITION,  # 400
-    _E.ERROR_REASON_ITEMS_FIXED: _S.FAILED_PRECONDITION,  # 400
+    reason: _STATUS_OF_CODE[facts_of(reason).code] for reason in ErrorReason.values() if reason
 }
 
 

@@ -19,7 +19,8 @@ from kuji.auth.v1 import auth_pb2
 from kuji.common.v1.access_pb2 import Access
 
 from services.common.context import RequestContext
-from services.common.server import Bound, access_of, build_server
+from services.common.contract import access_of
+from services.common.server import Bound, build_server
 from services.common.settings import ServiceSettings
 from services.common.tokens import Jwks, TokenVerifier
 

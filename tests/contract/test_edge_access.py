@@ -10,7 +10,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from kuji.common.v1.access_pb2 import Access
 
-from services.common.server import access_of
+from services.common.contract import access_of
 from tests.contract.edge_rig import SERVICES, Rig
 
 METHODS = [

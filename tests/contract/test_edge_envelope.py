@@ -3,7 +3,6 @@
 import inspect
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,40 +15,18 @@ from kuji.draw.v1 import draw_pb2
 from kuji.history.v1 import history_pb2
 
 from services.common import errors
+from services.common.contract import facts_of, is_nullable
 from services.common.errors import KujiError
 from services.common.status import STATUS_OF_REASON
+from stack.processes import ROOT
 from tests.contract.edge_rig import Rig
 from tests.contract.test_edge_access import ROUTES, Route
 
-PROTOS = Path(__file__).resolve().parents[2] / "protos" / "kuji"
 UNARY = [
     route
     for route in ROUTES
     if not route.rpc.server_streaming and route.rpc.output_type.name != "HttpBody"
 ]
-
-
-def _nullable_fields() -> set[str]:
-    """Full names of the fields whose comment says "(null)"."""
-    found = set()
-    for file in PROTOS.rglob("*.proto"):
-        package = message = comment = ""
-        for line in file.read_text().splitlines():
-            if match := re.match(r"package (.+);", line):
-                package = match[1]
-            elif match := re.match(r"message (\w+)", line):
-                message = match[1]
-            elif match := re.match(r"  //(.*)", line):
-                comment += match[1]
-            else:
-                field = re.match(r"  (?:\w+ )*[\w.]+ (\w+) = \d+;", line)
-                if field and "(null)" in comment:
-                    found.add(f"{package}.{message}.{field[1]}")
-                comment = ""
-    return found
-
-
-NULLABLE = _nullable_fields()
 
 
 INT64 = {FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64}
@@ -74,7 +51,7 @@ def filled(message: Message, *, whole: bool) -> Message:
     Not *whole*, the nullable fields are left out, and the scalars in it are zero.
     """
     for field in message.DESCRIPTOR.fields:
-        if whole or field.full_name not in NULLABLE:
+        if whole or not is_nullable(field):
             _fill(message, field, whole)
     return message
 
@@ -106,7 +83,7 @@ def expected_of(message: Message) -> Any:
             shown[field.name] = [_shown(field, element) for element in value]
         elif not field.has_presence or message.HasField(field.name):
             shown[field.name] = _shown(field, value)
-        elif field.full_name in NULLABLE:
+        elif is_nullable(field):
             shown[field.name] = None
     return shown
 
@@ -151,7 +128,7 @@ def test_response_body_is_the_only_field_of_its_message(route: Route) -> None:
 
 def test_nullable_fields_are_found_in_the_protos() -> None:
     """The tests around this one see the fields that the protos promise as null."""
-    assert {"kuji.draw.v1.DrawResult.prize", "kuji.auth.v1.Profile.last_lottery_at"} <= NULLABLE
+    assert is_nullable(draw_pb2.DrawResult.DESCRIPTOR.fields_by_name["prize"])
 
 
 async def test_data_keeps_texts_that_look_like_json(rig: Rig) -> None:
@@ -181,18 +158,15 @@ async def test_empty_list_stays_an_empty_list(rig: Rig) -> None:
     assert {"activities": []} == response.json()["data"]
 
 
-def _http_codes() -> dict[str, int]:
-    text = (PROTOS / "common" / "v1" / "error_reason.proto").read_text()
-    entries = re.findall(r"// [A-Z_]+, (\d{3})\.(?:.*\n)*?  ERROR_REASON_(\w+) =", text)
-    return {name: int(code) for code, name in entries}
-
-
-HTTP_CODES = _http_codes()
+HTTP_CODES = {
+    ErrorReason.Name(reason).removeprefix("ERROR_REASON_"): facts_of(reason).http
+    for reason in STATUS_OF_REASON
+}
 
 
 def test_errors_page_shows_every_reason_as_it_is() -> None:
     """docs/errors.md, the table of statuses and the protos say the same."""
-    page = (PROTOS.parents[1] / "docs" / "errors.md").read_text()
+    page = (ROOT / "docs" / "errors.md").read_text()
     rows = re.findall(r"(?m)^\| ([A-Z_]+) \| (\d+)[^|]* \| ([A-Z_]+) \|", page)
     reasons = {
         ErrorReason.Name(r).removeprefix("ERROR_REASON_"): s for r, s in STATUS_OF_REASON.items()

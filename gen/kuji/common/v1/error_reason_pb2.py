@@ -22,15 +22,72 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from kuji.common.v1 import reason_facts_pb2 as kuji_dot_common_dot_v1_dot_reason__facts__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kuji/common/v1/error_reason.proto\x12\x0ekuji.common.v1*\xb6\x07\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x01\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x02\x12!\n\x1d\x45RROR_REASON_INVALID_ARGUMENT\x10\x03\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x04\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x05\x12\x1c\n\x18\x45RROR_REASON_UNAVAILABLE\x10\x06\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x07\x12\x1d\n\x19\x45RROR_REASON_RATE_LIMITED\x10\x08\x12\"\n\x1e\x45RROR_REASON_PAYLOAD_TOO_LARGE\x10\t\x12\x1f\n\x1b\x45RROR_REASON_USERNAME_TAKEN\x10\x14\x12 \n\x1c\x45RROR_REASON_BAD_CREDENTIALS\x10\x15\x12#\n\x1f\x45RROR_REASON_ACTIVITY_NOT_FOUND\x10(\x12%\n!ERROR_REASON_ACTIVITY_NOT_ONGOING\x10)\x12\x19\n\x15\x45RROR_REASON_COOLDOWN\x10*\x12\x1c\n\x18\x45RROR_REASON_QUOTA_SPENT\x10+\x12\x1d\n\x19\x45RROR_REASON_USER_BLOCKED\x10,\x12\x19\n\x15\x45RROR_REASON_SOLD_OUT\x10-\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10.\x12 \n\x1c\x45RROR_REASON_UNITS_BELOW_WON\x10/\x12\x19\n\x15\x45RROR_REASON_CONFLICT\x10\x30\x12 \n\x1c\x45RROR_REASON_POOL_NOT_LOADED\x10\x31\x12 \n\x1c\x45RROR_REASON_GOODS_NOT_FOUND\x10<\x12 \n\x1c\x45RROR_REASON_GOODS_OFF_SHELF\x10=\x12\x1e\n\x1a\x45RROR_REASON_BOX_PROTECTED\x10>\x12\x1f\n\x1b\x45RROR_REASON_ORDER_CONFLICT\x10?\x12\"\n\x1e\x45RROR_REASON_ITEM_CARD_INVALID\x10@\x12\x1f\n\x1b\x45RROR_REASON_ITEM_CARD_USED\x10\x41\x12\x1c\n\x18\x45RROR_REASON_ITEMS_FIXED\x10\x42\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kuji/common/v1/error_reason.proto\x12\x0ekuji.common.v1\x1a!kuji/common/v1/reason_facts.proto*\xf3\x12\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12M\n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x01\x1a+\x9a\xd6\x18\'\x08\x10\x10\x91\x03\"\x1erefresh or log in, then repeat(\x01\x12G\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x02\x1a#\x9a\xd6\x18\x1f\x08\x07\x10\x93\x03\"\x16\x61nother role is needed(\x01\x12\x43\n\x1d\x45RROR_REASON_INVALID_ARGUMENT\x10\x03\x1a \x9a\xd6\x18\x1c\x08\x03\x10\x90\x03\x1a\x05\x66ield\"\x0emend the field\x12\x64\n\x16\x45RROR_REASON_NOT_FOUND\x10\x04\x1aH\x9a\xd6\x18\x44\x08\x05\x10\x94\x03\"=no such route (405: not with this method), draw, prize or row\x12[\n\x15\x45RROR_REASON_INTERNAL\x10\x05\x1a@\x9a\xd6\x18<\x08\r\x10\xf4\x03\x1a\x08trace_id\")report the trace id; the log has the rest(\x01\x12r\n\x18\x45RROR_REASON_UNAVAILABLE\x10\x06\x1aT\x9a\xd6\x18P\x08\x0e\x10\xf7\x03\x1a\x0eretry_after_ms\"7the outcome is unknown: repeat with the same request_id(\x01\x12X\n\x17\x45RROR_REASON_OVERLOADED\x10\x07\x1a;\x9a\xd6\x18\x37\x08\x0e\x10\xf7\x03\x1a\x0eretry_after_ms\"\x1enothing was done: repeat later(\x01\x12\x45\n\x19\x45RROR_REASON_RATE_LIMITED\x10\x08\x1a&\x9a\xd6\x18\"\x08\x08\x10\xad\x03\x1a\x0eretry_after_ms\"\tslow down(\x01\x12\x42\n\x1e\x45RROR_REASON_PAYLOAD_TOO_LARGE\x10\t\x1a\x1e\x9a\xd6\x18\x1a\x08\x03\x10\x9d\x03\"\x13send at most 64 KiB\x12?\n\x1b\x45RROR_REASON_USERNAME_TAKEN\x10\x14\x1a\x1e\x9a\xd6\x18\x1a\x08\x06\x10\x99\x03\x1a\x05\x66ield\"\x0cpick another\x12?\n\x1c\x45RROR_REASON_BAD_CREDENTIALS\x10\x15\x1a\x1d\x9a\xd6\x18\x19\x08\x10\x10\x91\x03\"\x12\x61sk the user again\x12L\n\x1f\x45RROR_REASON_ACTIVITY_NOT_FOUND\x10(\x1a\'\x9a\xd6\x18#\x08\x05\x10\x94\x03\"\x1cname an activity that exists\x12h\n!ERROR_REASON_ACTIVITY_NOT_ONGOING\x10)\x1a\x41\x9a\xd6\x18=\x08\t\x10\x90\x03\x1a\x06status\".wait, or give up: \'planned\', \'paused\', \'ended\'\x12\x44\n\x15\x45RROR_REASON_COOLDOWN\x10*\x1a)\x9a\xd6\x18%\x08\x08\x10\xad\x03\x1a\x0eretry_after_ms\"\x0ewait that long\x12q\n\x18\x45RROR_REASON_QUOTA_SPENT\x10+\x1aS\x9a\xd6\x18O\x08\x08\x10\xad\x03\x1a\x05quota\"Ano draws left: \'draws_per_user\', \'draws_per_day\', \'wins_per_user\'\x12O\n\x19\x45RROR_REASON_USER_BLOCKED\x10,\x1a\x30\x9a\xd6\x18,\x08\x07\x10\x93\x03\"%nothing: an operator blocked the user\x12;\n\x15\x45RROR_REASON_SOLD_OUT\x10-\x1a \x9a\xd6\x18\x1c\x08\t\x10\x90\x03\x1a\tremaining\"\ndraw fewer\x12`\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10.\x1a<\x9a\xd6\x18\x38\x08\x03\x10\x90\x03\x1a\x05\x66ield\"*take a fresh request_id; nothing was drawn\x12U\n\x1c\x45RROR_REASON_UNITS_BELOW_WON\x10/\x1a\x33\x9a\xd6\x18/\x08\t\x10\x90\x03\x1a\x08prize_id\x1a\x03won\"\x19keep at least what is won\x12=\n\x15\x45RROR_REASON_CONFLICT\x10\x30\x1a\"\x9a\xd6\x18\x1e\x08\n\x10\x99\x03\"\x17read again, then repeat\x12^\n\x1c\x45RROR_REASON_POOL_NOT_LOADED\x10\x31\x1a<\x9a\xd6\x18\x38\x08\x0e\x10\xf7\x03\x1a\x0eretry_after_ms\"\x1f\x61n operator runs \'kuji rebuild\'(\x01\x12\x44\n\x1c\x45RROR_REASON_GOODS_NOT_FOUND\x10<\x1a\"\x9a\xd6\x18\x1e\x08\x05\x10\x94\x03\x1a\x05\x66ield\"\x10name what exists\x12Q\n\x1c\x45RROR_REASON_GOODS_OFF_SHELF\x10=\x1a/\x9a\xd6\x18+\x08\t\x10\x90\x03\"$wait until they are back, or give up\x12^\n\x1a\x45RROR_REASON_BOX_PROTECTED\x10>\x1a>\x9a\xd6\x18:\x08\t\x10\x90\x03\x1a\x0eretry_after_ms\"#wait that long, or take another box\x12g\n\x1b\x45RROR_REASON_ORDER_CONFLICT\x10?\x1a\x46\x9a\xd6\x18\x42\x08\n\x10\x99\x03\x1a\x05\x66ield\"4take another order_num: this one names another order\x12X\n\x1e\x45RROR_REASON_ITEM_CARD_INVALID\x10@\x1a\x34\x9a\xd6\x18\x30\x08\t\x10\x90\x03\")not a card of this user\'s for these goods\x12_\n\x1b\x45RROR_REASON_ITEM_CARD_USED\x10\x41\x1a>\x9a\xd6\x18:\x08\t\x10\x90\x03\"3nothing: it is used, or a draw with it is under way\x12W\n\x18\x45RROR_REASON_ITEMS_FIXED\x10\x42\x1a\x39\x9a\xd6\x18\x35\x08\t\x10\x90\x03\".make new goods: a box of these has been openedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kuji.common.v1.error_reason_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORREASON']._serialized_start=54
-  _globals['_ERRORREASON']._serialized_end=1004
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNAUTHENTICATED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNAUTHENTICATED"]._serialized_options = b'\232\326\030\'\010\020\020\221\003\"\036refresh or log in, then repeat(\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PERMISSION_DENIED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PERMISSION_DENIED"]._serialized_options = b'\232\326\030\037\010\007\020\223\003\"\026another role is needed(\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_ARGUMENT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_ARGUMENT"]._serialized_options = b'\232\326\030\034\010\003\020\220\003\032\005field\"\016mend the field'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_NOT_FOUND"]._serialized_options = b'\232\326\030D\010\005\020\224\003\"=no such route (405: not with this method), draw, prize or row'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INTERNAL"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INTERNAL"]._serialized_options = b'\232\326\030<\010\r\020\364\003\032\010trace_id\")report the trace id; the log has the rest(\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNAVAILABLE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNAVAILABLE"]._serialized_options = b'\232\326\030P\010\016\020\367\003\032\016retry_after_ms\"7the outcome is unknown: repeat with the same request_id(\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_OVERLOADED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_OVERLOADED"]._serialized_options = b'\232\326\0307\010\016\020\367\003\032\016retry_after_ms\"\036nothing was done: repeat later(\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RATE_LIMITED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RATE_LIMITED"]._serialized_options = b'\232\326\030\"\010\010\020\255\003\032\016retry_after_ms\"\tslow down(\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PAYLOAD_TOO_LARGE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PAYLOAD_TOO_LARGE"]._serialized_options = b'\232\326\030\032\010\003\020\235\003\"\023send at most 64 KiB'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USERNAME_TAKEN"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USERNAME_TAKEN"]._serialized_options = b'\232\326\030\032\010\006\020\231\003\032\005field\"\014pick another'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BAD_CREDENTIALS"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BAD_CREDENTIALS"]._serialized_options = b'\232\326\030\031\010\020\020\221\003\"\022ask the user again'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ACTIVITY_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ACTIVITY_NOT_FOUND"]._serialized_options = b'\232\326\030#\010\005\020\224\003\"\034name an activity that exists'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ACTIVITY_NOT_ONGOING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ACTIVITY_NOT_ONGOING"]._serialized_options = b'\232\326\030=\010\t\020\220\003\032\006status\".wait, or give up: \'planned\', \'paused\', \'ended\''
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_COOLDOWN"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_COOLDOWN"]._serialized_options = b'\232\326\030%\010\010\020\255\003\032\016retry_after_ms\"\016wait that long'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_QUOTA_SPENT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_QUOTA_SPENT"]._serialized_options = b'\232\326\030O\010\010\020\255\003\032\005quota\"Ano draws left: \'draws_per_user\', \'draws_per_day\', \'wins_per_user\''
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USER_BLOCKED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USER_BLOCKED"]._serialized_options = b'\232\326\030,\010\007\020\223\003\"%nothing: an operator blocked the user'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SOLD_OUT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SOLD_OUT"]._serialized_options = b'\232\326\030\034\010\t\020\220\003\032\tremaining\"\ndraw fewer'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_REQUEST_ID_REUSED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_REQUEST_ID_REUSED"]._serialized_options = b'\232\326\0308\010\003\020\220\003\032\005field\"*take a fresh request_id; nothing was drawn'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNITS_BELOW_WON"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNITS_BELOW_WON"]._serialized_options = b'\232\326\030/\010\t\020\220\003\032\010prize_id\032\003won\"\031keep at least what is won'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CONFLICT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CONFLICT"]._serialized_options = b'\232\326\030\036\010\n\020\231\003\"\027read again, then repeat'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_POOL_NOT_LOADED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_POOL_NOT_LOADED"]._serialized_options = b'\232\326\0308\010\016\020\367\003\032\016retry_after_ms\"\037an operator runs \'kuji rebuild\'(\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_GOODS_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_GOODS_NOT_FOUND"]._serialized_options = b'\232\326\030\036\010\005\020\224\003\032\005field\"\020name what exists'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_GOODS_OFF_SHELF"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_GOODS_OFF_SHELF"]._serialized_options = b'\232\326\030+\010\t\020\220\003\"$wait until they are back, or give up'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BOX_PROTECTED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_BOX_PROTECTED"]._serialized_options = b'\232\326\030:\010\t\020\220\003\032\016retry_after_ms\"#wait that long, or take another box'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ORDER_CONFLICT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ORDER_CONFLICT"]._serialized_options = b'\232\326\030B\010\n\020\231\003\032\005field\"4take another order_num: this one names another order'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ITEM_CARD_INVALID"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ITEM_CARD_INVALID"]._serialized_options = b'\232\326\0300\010\t\020\220\003\")not a card of this user\'s for these goods'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ITEM_CARD_USED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ITEM_CARD_USED"]._serialized_options = b'\232\326\030:\010\t\020\220\003\"3nothing: it is used, or a draw with it is under way'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ITEMS_FIXED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ITEMS_FIXED"]._serialized_options = b'\232\326\0305\010\t\020\220\003\".make new goods: a box of these has been opened'
+  _globals['_ERRORREASON']._serialized_start=89
+  _globals['_ERRORREASON']._serialized_end=2508
 # @@protoc_insertion_point(module_scope)
