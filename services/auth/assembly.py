@@ -78,7 +78,11 @@ async def _assemble(settings: AuthSettings, pool: asyncpg.Pool, passwords: Passw
     await accounts.ensure_admin(settings.admin_username, settings.admin_password.get_secret_value())
     tokens = AccessTokens(ring)
     sessions = Sessions(
-        RefreshTokenStore(pool), tokens, settings.access_token_ttl_s, settings.refresh_token_ttl_s
+        RefreshTokenStore(pool),
+        tokens,
+        settings.access_token_ttl_s,
+        settings.refresh_token_ttl_s,
+        settings.refresh_grace_s,
     )
     door = ServiceDoor(
         settings.service_secret.get_secret_value(), tokens, settings.service_token_ttl_s

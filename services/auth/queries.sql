@@ -42,7 +42,7 @@ WHERE refresh_tokens.user_id = administrator.id AND revoked_at IS NULL;
 INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
 VALUES (:token_hash, :family, :user_id, now() + make_interval(secs => :ttl_s));
 
--- name: rotate_refresh_token(token_hash, next_hash, ttl_s)^
+-- name: rotate_refresh_token(token_hash, next_hash, nonce, ttl_s)^
 -- Spends a token and adds the next one of its family, or does nothing and
 -- returns no row. Of two at once, the second waits for the first and then finds
 -- the token spent. A family counts as revoked when any token of it is: a
@@ -55,12 +55,39 @@ WITH spent AS (
           WHERE f.family = t.family AND f.revoked_at IS NOT NULL)
     RETURNING t.family, t.user_id
 ), added AS (
-    INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
-    SELECT :next_hash, family, user_id, now() + make_interval(secs => :ttl_s) FROM spent
+    INSERT INTO refresh_tokens (
+        token_hash, family, user_id, expires_at, parent_hash, derivation_nonce)
+    SELECT :next_hash, family, user_id, now() + make_interval(secs => :ttl_s),
+           :token_hash, :nonce
+    FROM spent
     RETURNING user_id
 )
 SELECT u.id, u.username, u.password_hash, u.role
 FROM added JOIN users AS u ON u.id = added.user_id;
+
+-- name: get_unspent_successor(token_hash, grace_s)^
+-- What a token was spent for at most grace_s ago, as long as that is good itself.
+SELECT t.derivation_nonce, u.id, u.username, u.password_hash, u.role
+FROM refresh_tokens AS t JOIN users AS u ON u.id = t.user_id
+WHERE t.parent_hash = :token_hash AND t.created_at > now() - make_interval(secs => :grace_s)
+  AND t.spent_at IS NULL AND t.expires_at > now()
+  AND NOT EXISTS (
+      SELECT FROM refresh_tokens AS f
+      WHERE f.family = t.family AND f.revoked_at IS NOT NULL);
+
+-- name: forget_derivations(grace_s, at_most)$
+-- Empties what successors were derived from, where it is not asked for any more; how many.
+WITH settled AS (
+    SELECT token_hash FROM refresh_tokens
+    WHERE parent_hash IS NOT NULL AND created_at <= now() - make_interval(secs => :grace_s)
+    LIMIT :at_most
+    FOR UPDATE SKIP LOCKED
+), emptied AS (
+    UPDATE refresh_tokens SET parent_hash = NULL, derivation_nonce = NULL FROM settled
+    WHERE refresh_tokens.token_hash = settled.token_hash
+    RETURNING 1
+)
+SELECT count(*) FROM emptied;
 
 -- name: revoke_family_of_spent(token_hash)$
 -- Revokes the family of a token that was spent before; the number revoked by it.

@@ -1,6 +1,8 @@
 """Sessions: an access token for minutes, and a refresh token that buys the next one."""
 
+import base64
 import hashlib
+import hmac
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ class Session:
     Args:
         user: Who.
         access_token: JWT.
-        refresh_token: 32 random bytes, URL-safe base64; to be spent once.
+        refresh_token: 32 unpredictable bytes, URL-safe base64; to be spent once.
         expires_in_s: Life of the access token.
     """
 
@@ -46,6 +48,7 @@ class Sessions:
     Args:
         access_ttl_s: Life of an access token.
         refresh_ttl_s: Life of a refresh token.
+        grace_s: How long a spent refresh token buys the same successor again.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class Sessions:
         tokens: AccessTokens,
         access_ttl_s: int,
         refresh_ttl_s: float,
+        grace_s: float,
     ) -> None:
         self._store = store
         self._tokens = tokens
         self._access_ttl_s = access_ttl_s
         self._refresh_ttl_s = refresh_ttl_s
+        self._grace_s = grace_s
 
     async def open(self, user: User) -> Session:
         """The first session of a login."""
@@ -72,17 +77,19 @@ class Sessions:
         """
         The next session of a login; *refresh_token* is spent by it.
 
+        Two at once, or one whose answer was lost, get the same refresh token: for *grace_s*,
+        and as long as that one is not spent.
+
         Raises:
             InvalidArgumentError: It is longer than any.
             UnauthenticatedError: Unknown, expired, revoked or spent. A spent one revokes the
                 whole login: one of its two users is a thief.
         """
-        next_token = secrets.token_urlsafe(_TOKEN_BYTES)
-        token_hash = _sha256(refresh_token)
-        user = await self._store.rotate(token_hash, _sha256(next_token), self._refresh_ttl_s)
+        token_hash, nonce = _sha256(refresh_token), secrets.token_bytes(_TOKEN_BYTES)
+        next_token = _successor_of(refresh_token, nonce)
+        user = await self._store.rotate(token_hash, _sha256(next_token), nonce, self._refresh_ttl_s)
         if user is None:
-            await self._revoke_if_spent(token_hash)
-            raise UnauthenticatedError("The refresh token is not valid (any more). Log in again.")
+            return await self._refresh_again(refresh_token, token_hash)
         return self._session(user, next_token)
 
     async def close(self, refresh_token: str, user_id: int) -> None:
@@ -90,9 +97,18 @@ class Sessions:
         await self._store.revoke_family(_sha256(refresh_token), user_id)
 
     async def delete_expired(self) -> None:
-        """Delete expired refresh tokens, in batches."""
+        """Delete expired refresh tokens, and what others were derived from; in batches."""
         while await self._store.delete_expired(_CLEANUP_BATCH) == _CLEANUP_BATCH:
             pass
+        while await self._store.forget_derivations(self._grace_s, _CLEANUP_BATCH) == _CLEANUP_BATCH:
+            pass
+
+    async def _refresh_again(self, refresh_token: str, token_hash: bytes) -> Session:
+        successor = await self._store.unspent_successor(token_hash, self._grace_s)
+        if successor is None:
+            await self._revoke_if_spent(token_hash)
+            raise UnauthenticatedError("The refresh token is not valid (any more). Log in again.")
+        return self._session(successor.user, _successor_of(refresh_token, successor.nonce))
 
     async def _revoke_if_spent(self, token_hash: bytes) -> None:
         revoked = await self._store.revoke_family_of_spent(token_hash)
@@ -104,6 +120,14 @@ class Sessions:
         caller = Caller(user.user_id, user.username, user.role)
         access_token = self._tokens.issue(caller, self._access_ttl_s)
         return Session(user, access_token, refresh_token, self._access_ttl_s)
+
+
+def _successor_of(refresh_token: str, nonce: bytes) -> str:
+    # Derived, so that it can be given again without being stored. The key is the token itself,
+    # which its owner alone has: the database does not lead from one token to the next.
+    key = refresh_token.encode("utf-8", "surrogatepass")
+    mac = hmac.digest(key, b"kuji refresh token" + nonce, "sha256")
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def _sha256(token: str) -> bytes:

@@ -36,6 +36,8 @@ class AuthSettings(ServiceSettings):
         access_token_ttl_s: Life of a user's access token.
         service_token_ttl_s: Life of a service's access token.
         refresh_token_ttl_s: Life of a refresh token; each refresh starts a new one.
+        refresh_grace_s: How long a spent refresh token buys the same successor again, while that
+            one is unspent: two tabs at once, or an answer that was lost.
         key_grace_s: How long a new key is published before it signs. Longer than anybody
             caches the key set: Envoy's cache_duration, five minutes, is the longest.
         key_reload_s: How often keys are read again; shorter than key_grace_s.
@@ -57,6 +59,7 @@ class AuthSettings(ServiceSettings):
     access_token_ttl_s: Annotated[int, Field(gt=0)] = 900
     service_token_ttl_s: Annotated[int, Field(gt=0)] = 900
     refresh_token_ttl_s: Annotated[int, Field(gt=0)] = 30 * 24 * 3600
+    refresh_grace_s: Annotated[float, Field(ge=0)] = 10.0
     key_grace_s: Annotated[int, Field(ge=0)] = 600
     key_reload_s: Annotated[float, Field(gt=0)] = 30.0
     cleanup_s: Annotated[float, Field(gt=0)] = 600.0

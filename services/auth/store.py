@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -53,6 +54,13 @@ class KeyRow:
     not_after: datetime | None
 
 
+class Successor(NamedTuple):
+    """Whom a token belongs to, and the 32 bytes that it was derived from."""
+
+    user: User
+    nonce: bytes
+
+
 class UserStore:
     """Users."""
 
@@ -99,13 +107,35 @@ class RefreshTokenStore:
             self._pool, token_hash=token_hash, family=family, user_id=user_id, ttl_s=ttl_s
         )
 
-    async def rotate(self, token_hash: bytes, next_hash: bytes, ttl_s: float) -> User | None:
-        """Spend a token for the next one, atomically; None where it cannot be spent."""
+    async def rotate(
+        self, token_hash: bytes, next_hash: bytes, nonce: bytes, ttl_s: float
+    ) -> User | None:
+        """
+        Spend a token for the next one, atomically; None where it cannot be spent.
+
+        Args:
+            nonce: 32 bytes that the next one was derived from, kept for unspent_successor.
+        """
         return _user_of(
             await _queries.rotate_refresh_token(
-                self._pool, token_hash=token_hash, next_hash=next_hash, ttl_s=ttl_s
+                self._pool, token_hash=token_hash, next_hash=next_hash, nonce=nonce, ttl_s=ttl_s
             )
         )
+
+    async def unspent_successor(self, token_hash: bytes, grace_s: float) -> Successor | None:
+        """What the token was spent for at most *grace_s* ago, unless that is spent or revoked."""
+        row = await _queries.get_unspent_successor(
+            self._pool, token_hash=token_hash, grace_s=grace_s
+        )
+        user = _user_of(row)
+        return Successor(user, row["derivation_nonce"]) if user else None
+
+    async def forget_derivations(self, grace_s: float, at_most: int) -> int:
+        """Forget what up to *at_most* tokens older than *grace_s* were derived from; how many."""
+        emptied: int = await _queries.forget_derivations(
+            self._pool, grace_s=grace_s, at_most=at_most
+        )
+        return emptied
 
     async def revoke_family_of_spent(self, token_hash: bytes) -> int:
         """Revoke the family of a token that was spent before; how many were revoked."""

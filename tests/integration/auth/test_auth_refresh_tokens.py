@@ -9,6 +9,7 @@ import pytest
 from services.auth.store import RefreshTokenStore, User, UserStore
 
 TTL_S = 3600.0
+NONCE = bytes(32)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ async def test_token_added_while_its_family_is_revoked_is_revoked_too(
 ) -> None:
     """A revocation cannot see the row of a rotation in flight; that row is worth nothing still."""
     await open_family(store, alice, b"first")
-    await store.rotate(b"first", b"second", TTL_S)
+    await store.rotate(b"first", b"second", NONCE, TTL_S)
     async with postgres.acquire() as connection, connection.transaction():
         # Stands in for the rotation of "second" to "third", not committed yet.
         await connection.execute(
@@ -58,7 +59,7 @@ async def test_token_added_while_its_family_is_revoked_is_revoked_too(
             "WHERE token_hash = 'second'"
         )
         assert await store.revoke_family_of_spent(b"first") == 2
-    assert await store.rotate(b"third", b"fourth", TTL_S) is None
+    assert await store.rotate(b"third", b"fourth", NONCE, TTL_S) is None
 
 
 async def test_one_rotation_wins_when_many_come_at_once(
@@ -67,7 +68,7 @@ async def test_one_rotation_wins_when_many_come_at_once(
     """The one statement decides: one user, the rest None."""
     await open_family(store, alice, b"first")
     answers = await asyncio.gather(
-        *(store.rotate(b"first", f"next {number}".encode(), TTL_S) for number in range(8))
+        *(store.rotate(b"first", f"next {number}".encode(), NONCE, TTL_S) for number in range(8))
     )
     assert [alice] == [user for user in answers if user]
 
@@ -79,7 +80,7 @@ async def test_nothing_is_revoked_when_the_token_was_not_spent(
     await open_family(store, alice, b"first")
     assert await store.revoke_family_of_spent(b"first") == 0
     assert await store.revoke_family_of_spent(b"unknown") == 0
-    assert alice == await store.rotate(b"first", b"second", TTL_S)
+    assert alice == await store.rotate(b"first", b"second", NONCE, TTL_S)
 
 
 async def test_cleanup_deletes_what_has_expired_in_batches(
@@ -98,12 +99,38 @@ async def test_cleanup_keeps_a_revoked_token_while_its_family_lives(
 ) -> None:
     """Deleting it would bring the rest of a revoked login back to life."""
     await open_family(store, alice, b"first")
-    await store.rotate(b"first", b"second", TTL_S)
+    await store.rotate(b"first", b"second", NONCE, TTL_S)
     await postgres.execute(
         "UPDATE refresh_tokens SET revoked_at = now() WHERE spent_at > '-infinity'"
     )
     await expire(postgres, b"first")
     assert await store.delete_expired(10) == 0
-    assert await store.rotate(b"second", b"third", TTL_S) is None
+    assert await store.rotate(b"second", b"third", NONCE, TTL_S) is None
     await expire(postgres, b"second")
     assert await store.delete_expired(10) == 2
+
+
+async def derivations_in(postgres: asyncpg.Pool) -> set[bytes]:
+    """The tokens that can be derived again."""
+    rows = await postgres.fetch(
+        "SELECT token_hash FROM refresh_tokens "
+        "WHERE parent_hash IS NOT NULL OR derivation_nonce IS NOT NULL"
+    )
+    return {row["token_hash"] for row in rows}
+
+
+async def test_derivations_are_forgotten_when_the_grace_is_over(
+    store: RefreshTokenStore, alice: User, postgres: asyncpg.Pool
+) -> None:
+    """In batches, oldest or not; one that may still be asked for stays, and so does its token."""
+    for number in range(3):
+        await open_family(store, alice, b"first %d" % number)
+        await store.rotate(b"first %d" % number, b"second %d" % number, NONCE, TTL_S)
+    await postgres.execute(
+        "UPDATE refresh_tokens SET created_at = now() - interval '11 s' "
+        "WHERE token_hash <> 'second 2'"
+    )
+    assert [await store.forget_derivations(10.0, 1) for _ in range(3)] == [1, 1, 0]
+    assert {b"second 2"} == await derivations_in(postgres)
+    assert await store.unspent_successor(b"first 2", 10.0) == (alice, NONCE)
+    assert alice == await store.rotate(b"second 0", b"third", NONCE, TTL_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -288,35 +289,84 @@ async def test_refresh_gives_the_next_session(stub: Stub) -> None:
     assert len({first.access_token, second.access_token, third.access_token}) == 3
 
 
-async def test_spent_token_revokes_its_login_when_it_comes_back(stub: Stub) -> None:
+async def pass_seconds(postgres: asyncpg.Pool, seconds: int) -> None:
+    """Let every refresh token be older."""
+    await postgres.execute(
+        "UPDATE refresh_tokens SET created_at = created_at - make_interval(secs => $1), "
+        "spent_at = spent_at - make_interval(secs => $1)",
+        seconds,
+    )
+
+
+async def test_spent_token_revokes_its_login_when_it_comes_back_late(
+    stub: Stub, postgres: asyncpg.Pool
+) -> None:
     """One of the two who use it is a thief: the newest token of that login dies as well."""
     first = await register(stub)
     second = await refresh(stub, first.refresh_token)
+    await pass_seconds(postgres, 11)
     assert await failure_of(refresh(stub, first.refresh_token)) == UNAUTHENTICATED
     assert await failure_of(refresh(stub, second.refresh_token)) == UNAUTHENTICATED
 
 
-async def test_spent_token_leaves_other_logins_alone_when_it_comes_back(stub: Stub) -> None:
+async def test_spent_token_revokes_its_login_when_its_successor_is_spent(stub: Stub) -> None:
+    """Also at once: whoever holds the token before the last is not the one who holds the last."""
+    first = await register(stub)
+    second = await refresh(stub, first.refresh_token)
+    third = await refresh(stub, second.refresh_token)
+    assert await failure_of(refresh(stub, first.refresh_token)) == UNAUTHENTICATED
+    assert await failure_of(refresh(stub, third.refresh_token)) == UNAUTHENTICATED
+
+
+async def test_spent_token_leaves_other_logins_alone_when_it_comes_back(
+    stub: Stub, postgres: asyncpg.Pool
+) -> None:
     """Revocation ends one login, not the user's others."""
     first = await register(stub)
     request = auth_pb2.LoginRequest(username="alice", password=PASSWORD)
     other = (await stub.Login(request)).session
     await refresh(stub, first.refresh_token)
+    await pass_seconds(postgres, 11)
     await failure_of(refresh(stub, first.refresh_token))
     assert await refresh(stub, other.refresh_token)
 
 
-async def test_one_refresh_wins_when_many_spend_a_token_at_once(stub: Stub) -> None:
-    """Of 20 at once exactly one gets a session; and since the others reused it, it ends there."""
+async def test_same_successor_is_given_when_many_spend_a_token_at_once(stub: Stub) -> None:
+    """Twenty tabs at once: each gets the one session that follows, and it goes on."""
     session = await register(stub)
-    answers = await asyncio.gather(
-        *(refresh(stub, session.refresh_token) for _ in range(20)), return_exceptions=True
-    )
-    winners = [answer for answer in answers if isinstance(answer, auth_pb2.Session)]
-    errors = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
-    assert (len(winners), len(errors)) == (1, 19)
-    assert {grpc.StatusCode.UNAUTHENTICATED} == {error.code() for error in errors}
-    assert await failure_of(refresh(stub, winners[0].refresh_token)) == UNAUTHENTICATED
+    answers = await asyncio.gather(*(refresh(stub, session.refresh_token) for _ in range(20)))
+    (successor,) = {answer.refresh_token for answer in answers}
+    assert successor != session.refresh_token
+    assert (await refresh(stub, successor)).refresh_token != successor
+
+
+async def test_lost_answer_of_a_refresh_is_given_again(stub: Stub, postgres: asyncpg.Pool) -> None:
+    """Nine seconds later the spent token buys the same refresh token and a good access token."""
+    first = await register(stub)
+    lost = await refresh(stub, first.refresh_token)
+    await pass_seconds(postgres, 9)
+    again = await refresh(stub, first.refresh_token)
+    assert lost.refresh_token == again.refresh_token
+    call = bearer(again.access_token)
+    assert (await stub.GetProfile(auth_pb2.GetProfileRequest(), metadata=call)).profile.user_id
+    assert await refresh(stub, again.refresh_token)
+
+
+async def test_lost_answer_is_not_given_again_when_the_login_is_over(stub: Stub) -> None:
+    """A logout holds for the grace too."""
+    first = await register(stub)
+    second = await refresh(stub, first.refresh_token)
+    request = auth_pb2.LogoutRequest(refresh_token=second.refresh_token)
+    await stub.Logout(request, metadata=bearer(second.access_token))
+    assert await failure_of(refresh(stub, first.refresh_token)) == UNAUTHENTICATED
+
+
+async def test_lost_answer_is_not_given_again_without_a_grace(postgres_dsn: str) -> None:
+    """KUJI_REFRESH_GRACE_S=0: a token is good once, as strict as can be."""
+    async with serving(postgres_dsn, refresh_grace_s=0) as stub:
+        first = await register(stub)
+        await refresh(stub, first.refresh_token)
+        assert await failure_of(refresh(stub, first.refresh_token)) == UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "\x00", "x" * 128, "密"])
@@ -337,11 +387,15 @@ async def test_refresh_is_refused_when_the_token_has_expired(
 
 
 async def test_refresh_token_is_not_in_the_database(stub: Stub, postgres: asyncpg.Pool) -> None:
-    """Only its SHA-256 is: a stolen database opens no session."""
-    session = await register(stub)
-    stored = await postgres.fetchval("SELECT refresh_tokens::text FROM refresh_tokens")
-    assert session.refresh_token not in stored
-    assert session.refresh_token.encode().hex() not in stored
+    """Only its SHA-256 is, of a successor too: a stolen database opens no session."""
+    first = await register(stub)
+    second = await refresh(stub, first.refresh_token)
+    rows = await postgres.fetch("SELECT refresh_tokens::text AS row FROM refresh_tokens")
+    stored = "".join(row["row"] for row in rows)
+    for token in (first.refresh_token, second.refresh_token):
+        assert token not in stored
+        assert token.encode().hex() not in stored
+        assert base64.urlsafe_b64decode(token + "=").hex() not in stored
 
 
 async def test_logout_ends_the_login_however_often_it_is_called(stub: Stub) -> None:

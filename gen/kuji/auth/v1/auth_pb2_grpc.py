@@ -117,9 +117,11 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Refresh(self, request, context):
-        """Trades a refresh token for a new session. The token is spent by it: using
-        it a second time revokes every token of that login, since one of the two
-        users of it must be a thief.
+        """Trades a refresh token for a new session. The token is spent by it. For ten
+        seconds (KUJI_REFRESH_GRACE_S) it buys the same refresh token again, as long
+        as that one is not spent itself: two tabs at once, or an answer that was
+        lost. Using it a second time otherwise revokes every token of that login,
+        since one of the two users of it must be a thief.
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
         UNAUTHENTICATED.

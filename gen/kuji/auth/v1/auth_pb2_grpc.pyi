@@ -57,9 +57,11 @@ class AuthServiceStub:
     BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
     """
     Refresh: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
-    """Trades a refresh token for a new session. The token is spent by it: using
-    it a second time revokes every token of that login, since one of the two
-    users of it must be a thief.
+    """Trades a refresh token for a new session. The token is spent by it. For ten
+    seconds (KUJI_REFRESH_GRACE_S) it buys the same refresh token again, as long
+    as that one is not spent itself: two tabs at once, or an answer that was
+    lost. Using it a second time otherwise revokes every token of that login,
+    since one of the two users of it must be a thief.
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
     UNAUTHENTICATED.
@@ -112,9 +114,11 @@ class AuthServiceAsyncStub(AuthServiceStub):
     BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]  # type: ignore[assignment]
-    """Trades a refresh token for a new session. The token is spent by it: using
-    it a second time revokes every token of that login, since one of the two
-    users of it must be a thief.
+    """Trades a refresh token for a new session. The token is spent by it. For ten
+    seconds (KUJI_REFRESH_GRACE_S) it buys the same refresh token again, as long
+    as that one is not spent itself: two tabs at once, or an answer that was
+    lost. Using it a second time otherwise revokes every token of that login,
+    since one of the two users of it must be a thief.
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
     UNAUTHENTICATED.
@@ -188,9 +192,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RefreshRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RefreshResponse, _abc.Awaitable[_auth_pb2.RefreshResponse]]:
-        """Trades a refresh token for a new session. The token is spent by it: using
-        it a second time revokes every token of that login, since one of the two
-        users of it must be a thief.
+        """Trades a refresh token for a new session. The token is spent by it. For ten
+        seconds (KUJI_REFRESH_GRACE_S) it buys the same refresh token again, as long
+        as that one is not spent itself: two tabs at once, or an answer that was
+        lost. Using it a second time otherwise revokes every token of that login,
+        since one of the two users of it must be a thief.
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
         UNAUTHENTICATED.
