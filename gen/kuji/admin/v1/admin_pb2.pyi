@@ -289,6 +289,7 @@ class UpdateActivityRequest(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     TICKET_REQUIRED_FIELD_NUMBER: _builtins.int
     TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
+    CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """Which."""
     name: _builtins.str
@@ -321,6 +322,10 @@ class UpdateActivityRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """After start_time. Fixed once the activity has ended for good."""
 
+    @_builtins.property
+    def cleared_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields to empty, by name; see "Updates" above. JSON says null instead."""
+
     def __init__(
         self,
         *,
@@ -337,10 +342,11 @@ class UpdateActivityRequest(_message.Message):
         time_zone: _builtins.str | None = ...,
         ticket_required: _builtins.bool = ...,
         ticket_difficulty: _builtins.int = ...,
+        cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cleared_fields", b"cleared_fields", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cooldown_seconds: _TypeAlias = _typing.Literal["cooldown_seconds"]  # noqa: Y015
     _WhichOneofArgType__cooldown_seconds: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds"]  # noqa: Y015
@@ -638,6 +644,7 @@ class UpdatePrizeRequest(_message.Message):
     PROBABILITY_FIELD_NUMBER: _builtins.int
     IS_ENABLED_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
+    CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """Which."""
     name: _builtins.str
@@ -654,6 +661,10 @@ class UpdatePrizeRequest(_message.Message):
     """Whether it can be won."""
     max_wins_per_user: _builtins.int
     """0…1000000; 0: no limit."""
+    @_builtins.property
+    def cleared_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields to empty, by name; see "Updates" above. JSON says null instead."""
+
     def __init__(
         self,
         *,
@@ -665,10 +676,11 @@ class UpdatePrizeRequest(_message.Message):
         probability: _builtins.float | None = ...,
         is_enabled: _builtins.bool | None = ...,
         max_wins_per_user: _builtins.int | None = ...,
+        cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "cleared_fields", b"cleared_fields", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015

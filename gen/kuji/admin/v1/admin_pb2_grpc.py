@@ -30,6 +30,13 @@ class AdminServiceStub:
     """What an operator does: activities, their prizes, and how they are going.
     Every change is written to the audit log and takes effect for the very next
     draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     def __init__(self, channel):
@@ -109,6 +116,13 @@ class AdminServiceServicer:
     """What an operator does: activities, their prizes, and how they are going.
     Every change is written to the audit log and takes effect for the very next
     draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     def CreateActivity(self, request, context):
@@ -319,6 +333,13 @@ class AdminService:
     """What an operator does: activities, their prizes, and how they are going.
     Every change is written to the audit log and takes effect for the very next
     draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     @staticmethod

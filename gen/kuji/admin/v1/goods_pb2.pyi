@@ -235,6 +235,7 @@ class UpdateGoodsRequest(_message.Message):
     ON_SHELF_FIELD_NUMBER: _builtins.int
     PROTECTION_SECONDS_FIELD_NUMBER: _builtins.int
     IS_ENDED_FIELD_NUMBER: _builtins.int
+    CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
     goods_id: _builtins.int
     """The goods."""
     title: _builtins.str
@@ -249,6 +250,10 @@ class UpdateGoodsRequest(_message.Message):
     """As in CreateGoodsRequest."""
     is_ended: _builtins.bool
     """True ends it for good; false is refused once it has ended."""
+    @_builtins.property
+    def cleared_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields to empty, by name; see "Updates" above. JSON says null instead."""
+
     def __init__(
         self,
         *,
@@ -259,10 +264,11 @@ class UpdateGoodsRequest(_message.Message):
         on_shelf: _builtins.bool | None = ...,
         protection_seconds: _builtins.int | None = ...,
         is_ended: _builtins.bool | None = ...,
+        cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "cleared_fields", b"cleared_fields", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__image_url: _TypeAlias = _typing.Literal["image_url"]  # noqa: Y015
     _WhichOneofArgType__image_url: _TypeAlias = _typing.Literal["_image_url", b"_image_url"]  # noqa: Y015
@@ -673,6 +679,7 @@ class UpdateGoodsItemRequest(_message.Message):
     STOCK_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     IS_LAST_PRIZE_FIELD_NUMBER: _builtins.int
+    CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
     goods_id: _builtins.int
     """The goods."""
     goods_item_id: _builtins.int
@@ -693,6 +700,10 @@ class UpdateGoodsItemRequest(_message.Message):
     """As in CreateGoodsItemRequest."""
     is_last_prize: _builtins.bool
     """As in CreateGoodsItemRequest."""
+    @_builtins.property
+    def cleared_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields to empty, by name; see "Updates" above. JSON says null instead."""
+
     def __init__(
         self,
         *,
@@ -706,10 +717,11 @@ class UpdateGoodsItemRequest(_message.Message):
         stock: _builtins.int | None = ...,
         weight: _builtins.int | None = ...,
         is_last_prize: _builtins.bool | None = ...,
+        cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_img_url", b"_img_url", "_is_last_prize", b"_is_last_prize", "_price", b"_price", "_sc_money", b"_sc_money", "_shang_id", b"_shang_id", "_stock", b"_stock", "_title", b"_title", "_weight", b"_weight", "img_url", b"img_url", "is_last_prize", b"is_last_prize", "price", b"price", "sc_money", b"sc_money", "shang_id", b"shang_id", "stock", b"stock", "title", b"title", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_img_url", b"_img_url", "_is_last_prize", b"_is_last_prize", "_price", b"_price", "_sc_money", b"_sc_money", "_shang_id", b"_shang_id", "_stock", b"_stock", "_title", b"_title", "_weight", b"_weight", "goods_id", b"goods_id", "goods_item_id", b"goods_item_id", "img_url", b"img_url", "is_last_prize", b"is_last_prize", "price", b"price", "sc_money", b"sc_money", "shang_id", b"shang_id", "stock", b"stock", "title", b"title", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_img_url", b"_img_url", "_is_last_prize", b"_is_last_prize", "_price", b"_price", "_sc_money", b"_sc_money", "_shang_id", b"_shang_id", "_stock", b"_stock", "_title", b"_title", "_weight", b"_weight", "cleared_fields", b"cleared_fields", "goods_id", b"goods_id", "goods_item_id", b"goods_item_id", "img_url", b"img_url", "is_last_prize", b"is_last_prize", "price", b"price", "sc_money", b"sc_money", "shang_id", b"shang_id", "stock", b"stock", "title", b"title", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__img_url: _TypeAlias = _typing.Literal["img_url"]  # noqa: Y015
     _WhichOneofArgType__img_url: _TypeAlias = _typing.Literal["_img_url", b"_img_url"]  # noqa: Y015

@@ -29,6 +29,13 @@ class GoodsServiceStub:
     """What an operator does with blind boxes: goods, levels, items, boxes, cards.
     Every change is written to the audit log; what concerns draws takes effect
     for the very next draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     def __init__(self, channel):
@@ -98,6 +105,13 @@ class GoodsServiceServicer:
     """What an operator does with blind boxes: goods, levels, items, boxes, cards.
     Every change is written to the audit log; what concerns draws takes effect
     for the very next draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     def CreateGoods(self, request, context):
@@ -279,6 +293,13 @@ class GoodsService:
     """What an operator does with blind boxes: goods, levels, items, boxes, cards.
     Every change is written to the audit log; what concerns draws takes effect
     for the very next draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     @staticmethod

@@ -30,6 +30,13 @@ class GoodsServiceStub:
     """What an operator does with blind boxes: goods, levels, items, boxes, cards.
     Every change is written to the audit log; what concerns draws takes effect
     for the very next draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     @_typing.overload
@@ -105,6 +112,13 @@ class GoodsServiceAsyncStub(GoodsServiceStub):
     """What an operator does with blind boxes: goods, levels, items, boxes, cards.
     Every change is written to the audit log; what concerns draws takes effect
     for the very next draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -176,6 +190,13 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
     """What an operator does with blind boxes: goods, levels, items, boxes, cards.
     Every change is written to the audit log; what concerns draws takes effect
     for the very next draw, on every replica, before the call returns.
+
+    Updates. A field that is left out stays as it is. One that cleared_fields
+    names is emptied: a text is then empty, a limit 0 (none), a time none, stock
+    unlimited, a weight the stock's own. A field that is both given and named
+    there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
+    cleared_fields: the edge makes one of the nulls, and refuses null for a
+    field that cannot be empty.
     """
 
     @_abc_1.abstractmethod
