@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 import asyncpg
 import grpc
-import redis.exceptions
 import structlog
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -35,6 +34,7 @@ from services.common.errors import (
     UnavailableError,
 )
 from services.common.metrics import CALLS, LATENCY_S
+from services.common.outages import is_outage, told
 from services.common.settings import ServiceSettings
 from services.common.status import details_of, status_of
 from services.common.tokens import TokenVerifier
@@ -53,23 +53,8 @@ ROLES_OF_ACCESS: dict[int, frozenset[Role]] = {
     _A.ACCESS_SERVICE_OR_ADMIN: frozenset({Role.SERVICE, Role.ADMIN}),
 }
 
-# What a part that is down, slow or restarting raises: its outcome is unknown.
-_INFRASTRUCTURE_ERRORS = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection cut as it is taken into use
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-)
 # Kept back from a caller's deadline, so that an answer with a reason arrives before it.
 _MARGIN_S = 0.05
-_TRANSIENT_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
 
 @dataclass(frozen=True)
@@ -126,21 +111,14 @@ class _Gate:
         return None
 
 
-def _is_outage(error: Exception) -> bool:
-    if isinstance(error, grpc.aio.AioRpcError):
-        return error.code() in _TRANSIENT_CODES
-    # asyncpg's InterfaceError also covers unfit query arguments: a defect of ours.
-    return isinstance(error, _INFRASTRUCTURE_ERRORS) and not isinstance(error, ValueError)
-
-
 def to_kuji_error(error: Exception, method: str) -> KujiError:
     """*error* as it may leave the house; what is unknown is logged in full and leaves bare."""
     if isinstance(error, KujiError):
         return error
     if isinstance(error, asyncpg.CharacterNotInRepertoireError):
         return InvalidArgumentError("body", "Text must not hold NUL characters.")
-    if _is_outage(error):
-        log.warning("dependency unavailable", method=method, error=repr(error))
+    if is_outage(error):
+        log.warning("dependency unavailable", method=method, error=told(error))
         return UnavailableError()
     trace_id = uuid.uuid4().hex
     log.error("unexpected error", method=method, trace_id=trace_id, exc_info=error)

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import grpc
 import pytest
+import redis.exceptions
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 from kuji.common.v1.error_reason_pb2 import ErrorReason
 from kuji.history.v1 import history_pb2, history_pb2_grpc
@@ -179,6 +180,11 @@ async def test_defect_leaves_without_detail(
         (TimeoutError(), "UNAVAILABLE"),
         (asyncpg.ConnectionDoesNotExistError("gone"), "UNAVAILABLE"),
         (asyncpg.InterfaceError("connection is closed"), "UNAVAILABLE"),
+        (asyncpg.DiskFullError("could not extend file"), "UNAVAILABLE"),
+        (asyncpg.ReadOnlySQLTransactionError("a standby"), "UNAVAILABLE"),
+        (redis.exceptions.OutOfMemoryError("used memory > 'maxmemory'"), "UNAVAILABLE"),
+        (RuntimeError("unable to perform operation; the handler is closed"), "UNAVAILABLE"),
+        (asyncpg.UniqueViolationError("a second one"), "INTERNAL"),
         (asyncpg.exceptions._base.DataError("an unfit argument"), "INTERNAL"),
         (asyncpg.UndefinedColumnError("no such column"), "INTERNAL"),
         (asyncpg.CharacterNotInRepertoireError("0x00"), "INVALID_ARGUMENT"),
