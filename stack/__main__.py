@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,10 +14,10 @@ from rich.panel import Panel
 from rich.table import Table
 
 from services.common.settings import read_settings
-from stack.edge import serves_http
 from stack.foreground import run_stack
 from stack.home import Home
 from stack.parts import Addresses
+from stack.probes import serves_http
 from stack.processes import StackError
 from stack.settings import StackSettings
 
@@ -54,7 +55,7 @@ def _welcome(
 
 def _go_to_background(home: Home, ready_fd: int) -> None:
     sys.stdout.flush()
-    log = os.open(home.log("stack"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(home.log("stack"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
     os.close(log)
@@ -123,6 +124,8 @@ def _is_alive(pid: int) -> bool:
 def main() -> int:
     """Do what the command line says; exit code 1 and one sentence where that fails."""
     settings = read_settings(StackSettings)
+    os.umask(0o077)  # whatever is written is nobody else's
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         match sys.argv[1:]:
             case ["run"]:

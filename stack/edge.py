@@ -1,7 +1,5 @@
 """Envoy: its configuration rendered from envoy/envoy.yaml, and what it says of itself."""
 
-import asyncio
-import http.client
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +9,13 @@ from string import Template
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
+from stack.probes import UNREACHABLE, http_get_from_socket, serves_http
 from stack.processes import ROOT, Program
 from stack.wheels import envoy_binary
 
 TEMPLATE = ROOT / "envoy" / "envoy.yaml"
 DESCRIPTOR = ROOT / "envoy" / "kuji.binpb"
 CLUSTERS = ("auth", "draw", "admin", "history")
-
-_UNREACHABLE = (OSError, http.client.HTTPException)
 
 
 @dataclass(frozen=True)
@@ -30,14 +27,14 @@ class Edge:
         host: Address of the outer listener.
         port: Port of the outer listener.
         inner_port: Port of the inner listener, on loopback.
-        admin_port: Port of Envoy's own administration, on loopback.
+        admin_socket: Socket of Envoy's own administration; its folder is closed to others.
         upstreams: host:port of each process of each service; see CLUSTERS.
     """
 
     host: str
     port: int
     inner_port: int
-    admin_port: int
+    admin_socket: Path
     upstreams: Mapping[str, Sequence[str]]
 
     @property
@@ -53,7 +50,7 @@ def render(edge: Edge, descriptor: Path) -> str:
         EDGE_HOST=edge.host,
         EDGE_PORT=edge.port,
         INNER_PORT=edge.inner_port,
-        ADMIN_PORT=edge.admin_port,
+        ADMIN_ADDRESS=json.dumps({"pipe": {"path": edge.admin_socket.name, "mode": 0o600}}),
         DESCRIPTOR=descriptor,
         ENVELOPE=TEMPLATE.with_name("envelope.lua"),
         **{f"{name.upper()}_ENDPOINTS": _endpoints(edge.upstreams[name]) for name in CLUSTERS},
@@ -91,50 +88,22 @@ def _endpoints(addresses: Sequence[str]) -> str:
 
 def envoy(edge: Edge, folder: Path, log: Path) -> Program:
     """Envoy with its configuration written into *folder*."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     config = folder / "envoy.yaml"
     descriptor = folder / "kuji.binpb"
     descriptor.write_bytes(describe())
     config.write_text(render(edge, descriptor))
     options = ["--disable-hot-restart", "--log-level", "warn", "--use-dynamic-base-id"]
-    return Program("envoy", [envoy_binary(), "-c", str(config), *options], log)
-
-
-async def http_get(port: int, path: str) -> tuple[int, str]:
-    """
-    Status and body of a GET on loopback.
-
-    Raises:
-        OSError: No answer within a second.
-        http.client.HTTPException: The answer is no HTTP.
-    """
-    return await asyncio.to_thread(_get, port, path)
-
-
-def _get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
-
-
-async def serves_http(port: int, path: str) -> bool:
-    """Whether a GET on loopback is answered with 200."""
-    try:
-        status, _ = await http_get(port, path)
-    except _UNREACHABLE:
-        return False
-    return status == 200
+    command = [envoy_binary(), "-c", str(config), *options]
+    # Run where its socket is: a socket's address is short, a folder's may be long.
+    return Program("envoy", command, log, folder=edge.admin_socket.parent)
 
 
 async def is_healthy_upstream(edge: Edge, address: str) -> bool:
     """Whether Envoy's gRPC health check of the process at *address* passes."""
     try:
-        _, body = await http_get(edge.admin_port, "/clusters")
-    except _UNREACHABLE:
+        _, body = await http_get_from_socket(edge.admin_socket, "/clusters")
+    except UNREACHABLE:
         return False
     return f"::{address}::health_flags::healthy" in body
 
@@ -143,5 +112,5 @@ async def is_serving(edge: Edge) -> bool:
     """Whether every service is healthy behind the edge, and the edge knows the tokens' keys."""
     if not await serves_http(edge.port, "/healthz"):
         return False
-    _, body = await http_get(edge.admin_port, "/stats?filter=jwks_fetch_success")
+    _, body = await http_get_from_socket(edge.admin_socket, "/stats?filter=jwks_fetch_success")
     return any(int(line.rpartition(" ")[2]) > 0 for line in body.splitlines())

@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
+from services.common.grants import SERVICES, grant, role_of
 from services.common.migrate import ChangedMigrationError, migrate
-from stack import servers
-from stack.home import Home, write_json
+from stack import databases, servers
+from stack.credentials import OPERATOR, Passwords
+from stack.home import STORES_SECRET, Home, write_json
 from stack.parts import (
     Addresses,
     choose_addresses,
     edge_part,
+    port_of,
     service_parts,
     store_parts,
 )
@@ -64,9 +67,10 @@ async def _start_and_keep(
     settings: StackSettings, home: Home, supervisor: Supervisor, on_ready: OnReady
 ) -> None:
     secrets = home.secrets()
-    addresses = choose_addresses(settings)
-    await supervisor.start(store_parts(settings, home, addresses))
-    await _prepare_stores(settings, addresses)
+    passwords = Passwords(secrets[STORES_SECRET])
+    addresses = choose_addresses(settings, home, passwords)
+    await supervisor.start(store_parts(settings, home, addresses, passwords))
+    await _prepare_stores(settings, home, addresses, passwords)
     await supervisor.start(service_parts(home, addresses, secrets), [edge_part(home, addresses)])
     password = secrets["KUJI_ADMIN_PASSWORD"]
     write_json(home.endpoints_file, addresses.endpoints(password))
@@ -74,17 +78,24 @@ async def _start_and_keep(
     await supervisor.keep()
 
 
-async def _prepare_stores(settings: StackSettings, addresses: Addresses) -> None:
+async def _prepare_stores(
+    settings: StackSettings, home: Home, addresses: Addresses, passwords: Passwords
+) -> None:
     if settings.redis_url and not await _answers(servers.valkey_answers, settings.redis_url):
         raise StackError("The Redis that KUJI_REDIS_URL names does not answer")
+    dsn = addresses.postgres[OPERATOR]
     if settings.postgres_dsn is None:
-        server, _, database = addresses.postgres.rpartition("/")
-        await servers.create_database(server, database)
+        roles = [databases.OWNER, *map(role_of, SERVICES)]
+        folder, port = home.data("postgres"), port_of(dsn)
+        known = {role: passwords.of("postgres", role) for role in roles}
+        await databases.ensure_roles(folder, port, known)
+        await databases.ensure_database(folder, port)
     elif not await _answers(servers.postgres_answers, settings.postgres_dsn):
         raise StackError("The Postgres that KUJI_POSTGRES_DSN names does not answer")
     try:
-        connection = await asyncpg.connect(addresses.postgres, timeout=5)
+        connection = await asyncpg.connect(dsn, timeout=5)
         await migrate(connection)
+        await grant(connection)
         await connection.close(timeout=5)
     except (OSError, asyncpg.PostgresError, ChangedMigrationError) as error:
         raise StackError(f"The database could not be migrated: {error}") from error

@@ -17,7 +17,11 @@ SECRETS_OF_PART: Mapping[str, tuple[str, ...]] = {
     "draw": ("KUJI_SEED_KEY",),
     "admin": ("KUJI_SERVICE_SECRET",),
 }
-SECRET_NAMES = frozenset(name for names in SECRETS_OF_PART.values() for name in names)
+# What the passwords of the stores are derived from; the stack's own.
+STORES_SECRET = "KUJI_STORES_SECRET"  # noqa: S105
+SECRET_NAMES = frozenset(name for names in SECRETS_OF_PART.values() for name in names) | {
+    STORES_SECRET
+}
 
 
 class Home:
@@ -46,7 +50,7 @@ class Home:
         Raises:
             StackError: Another stack owns it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._close_to_others()
         with self._lock_file.open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,6 +68,15 @@ class Home:
                 yield
             finally:
                 self._forget_addresses()
+
+    def _close_to_others(self) -> None:
+        # A folder with other things in it may be anything, /srv say: only what is ours is closed.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._lock_file.exists() or not any(self.folder.iterdir()):
+            self.folder.chmod(0o700)
+        for known in ("data", "logs"):
+            if (self.folder / known).exists():
+                (self.folder / known).chmod(0o700)
 
     def _forget_addresses(self) -> None:
         self.endpoints_file.unlink(missing_ok=True)
@@ -100,6 +113,9 @@ class Home:
                 )
             write_json(self.secrets_file, _fresh_secrets())
         stored: dict[str, str] = json.loads(self.secrets_file.read_text())
+        if STORES_SECRET not in stored:  # by an older Kuji; no data depends on it
+            stored[STORES_SECRET] = secrets.token_hex(32)
+            write_json(self.secrets_file, stored)
         found = stored | {name: os.environ[name] for name in SECRET_NAMES if os.environ.get(name)}
         for name in sorted(SECRET_NAMES - found.keys()):
             raise StackError(f"The secret {name} is missing in {self.secrets_file}")
@@ -114,12 +130,16 @@ def _pid_of(text: str) -> int:
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     """Write *content* for the owner's eyes only; a reader sees all of it or nothing."""
+    write_privately(file, json.dumps(content, indent=2) + "\n")
+
+
+def write_privately(file: Path, text: str) -> None:
+    """Write *text* for the owner's eyes only; a reader sees all of it or nothing."""
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        json.dump(content, stream, indent=2)
-        stream.write("\n")
+        stream.write(text)
     fresh.rename(file)
 
 
@@ -129,4 +149,5 @@ def _fresh_secrets() -> dict[str, str]:
         "KUJI_SEED_KEY": secrets.token_hex(32),
         "KUJI_SERVICE_SECRET": secrets.token_hex(32),
         "KUJI_ADMIN_PASSWORD": secrets.token_urlsafe(12),
+        STORES_SECRET: secrets.token_hex(32),
     }

@@ -5,16 +5,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
+from services.common.grants import SERVICES, role_of
+from stack import databases, probes, servers
 from stack import edge as edges
-from stack import servers
+from stack.credentials import OPERATOR, Passwords
 from stack.edge import Edge
-from stack.home import SECRET_NAMES, SECRETS_OF_PART, Home
+from stack.home import SECRET_NAMES, SECRETS_OF_PART, Home, write_privately
 from stack.ports import free_port
 from stack.processes import Probe, Program
 from stack.settings import StackSettings
 
-DATABASE = "kuji"
 MODULES = {
     "auth": "services.auth",
     "draw": "services.draw",
@@ -22,6 +24,8 @@ MODULES = {
     "history": "services.history",
     "recorder": "services.recorder",
 }
+USERS_OF_REDIS = ("draw", "history", "recorder")  # as in valkey.acl
+_STORE_ADDRESSES = {"KUJI_POSTGRES_DSN", "KUJI_REDIS_URL"}
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,14 @@ class Addresses:
 
     Args:
         edge: Envoy's listeners and upstreams.
-        redis: URL of the stock and the ledger.
-        postgres: DSN of the database.
+        redis: Who → URL of the stock and the ledger, as whoever needs it comes in.
+        postgres: Who → DSN of the database, likewise.
         metrics: Process → host:port of its metrics.
     """
 
     edge: Edge
-    redis: str
-    postgres: str
+    redis: Mapping[str, str]
+    postgres: Mapping[str, str]
     metrics: Mapping[str, str]
 
     def endpoints(self, admin_password: str) -> dict[str, object]:
@@ -54,25 +58,47 @@ class Addresses:
         return {
             "edge": self.edge.url,
             "grpc": {name: addresses[0] for name, addresses in self.edge.upstreams.items()},
-            "redis": self.redis,
-            "postgres": self.postgres,
+            "redis": self.redis[OPERATOR],
+            "postgres": self.postgres[OPERATOR],
             "metrics": {name: f"http://{at}/metrics" for name, at in self.metrics.items()},
             "admin": {"username": "admin", "password": admin_password},
         }
 
 
-def choose_addresses(settings: StackSettings) -> Addresses:
+def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) -> Addresses:
     """Free ports for all that is to be started."""
     processes = dict.fromkeys(edges.CLUSTERS, 1) | {"draw": settings.draw_processes}
     upstreams = {name: [_loopback() for _ in range(n)] for name, n in processes.items()}
-    edge = Edge(settings.edge_host, settings.edge_port, free_port(), free_port(), upstreams)
+    socket = home.folder / "envoy" / "admin.sock"
+    edge = Edge(settings.edge_host, settings.edge_port, free_port(), socket, upstreams)
     names = [_process(name, n) for name in upstreams for n in range(1, processes[name] + 1)]
     return Addresses(
         edge,
-        settings.redis_url or f"redis://{_loopback()}/0",
-        settings.postgres_dsn or f"postgresql://postgres@{_loopback()}/{DATABASE}",
+        _redis_urls(settings, passwords),
+        _postgres_dsns(settings, passwords),
         {name: _loopback() for name in [*names, "recorder"]},
     )
+
+
+def _redis_urls(settings: StackSettings, passwords: Passwords) -> dict[str, str]:
+    if settings.redis_url is not None:
+        return dict.fromkeys((OPERATOR, *USERS_OF_REDIS), settings.redis_url)
+    place = _loopback()
+    return {
+        user: f"redis://{user}:{passwords.of('valkey', user)}@{place}/0"
+        for user in (OPERATOR, *USERS_OF_REDIS)
+    }
+
+
+def _postgres_dsns(settings: StackSettings, passwords: Passwords) -> dict[str, str]:
+    if settings.postgres_dsn is not None:
+        return dict.fromkeys((OPERATOR, *SERVICES), settings.postgres_dsn)
+    place = _loopback()
+    roles = {OPERATOR: databases.OWNER} | {service: role_of(service) for service in SERVICES}
+    return {
+        who: f"postgresql://{role}:{passwords.of('postgres', role)}@{place}/{databases.DATABASE}"
+        for who, role in roles.items()
+    }
 
 
 def _process(service: str, number: int) -> str:
@@ -83,24 +109,32 @@ def _loopback() -> str:
     return f"127.0.0.1:{free_port()}"
 
 
-def store_parts(settings: StackSettings, home: Home, addresses: Addresses) -> list[Part]:
+def store_parts(
+    settings: StackSettings, home: Home, addresses: Addresses, passwords: Passwords
+) -> list[Part]:
     """Valkey and Postgres, each unless another one is to be used."""
     parts = []
     if settings.redis_url is None:
-        port = int(addresses.redis.rpartition(":")[2].partition("/")[0])
-        program = servers.valkey(home.data("valkey"), port, home.log("valkey"))
-        parts.append(Part(program, partial(servers.valkey_answers, addresses.redis)))
+        url = addresses.redis[OPERATOR]
+        users = home.folder / "valkey.acl"
+        write_privately(users, passwords.valkey_users((OPERATOR, *USERS_OF_REDIS)))
+        program = servers.valkey(home.data("valkey"), port_of(url), home.log("valkey"), users)
+        parts.append(Part(program, partial(servers.valkey_answers, url)))
     if settings.postgres_dsn is None:
-        server = addresses.postgres.rpartition("/")[0]
-        port = int(server.rpartition(":")[2])
-        program = servers.postgres(home.data("postgres"), port, home.log("postgres"))
-        parts.append(Part(program, partial(servers.postgres_answers, f"{server}/postgres")))
+        folder, port = home.data("postgres"), port_of(addresses.postgres[OPERATOR])
+        program = servers.postgres(folder, port, home.log("postgres"))
+        parts.append(Part(program, partial(databases.is_up, folder, port)))
     return parts
+
+
+def port_of(url: str) -> int:
+    """The port that *url* names."""
+    return int(urlsplit(url).port or 0)
 
 
 def service_parts(home: Home, addresses: Addresses, secrets: Mapping[str, str]) -> list[Part]:
     """The services and the recorder; they may start in any order."""
-    maker = _ServiceMaker(home, addresses, _environment(addresses), secrets)
+    maker = _ServiceMaker(home, addresses, _shared_environment(addresses), secrets)
     services = [
         Part(
             maker.program(service, number, address),
@@ -111,23 +145,19 @@ def service_parts(home: Home, addresses: Addresses, secrets: Mapping[str, str]) 
     ]
     recorder = maker.program("recorder", 1, _loopback())
     metrics_port = int(addresses.metrics["recorder"].rpartition(":")[2])
-    return [*services, Part(recorder, partial(edges.serves_http, metrics_port, "/metrics"))]
+    return [*services, Part(recorder, partial(probes.serves_http, metrics_port, "/metrics"))]
 
 
 def edge_part(home: Home, addresses: Addresses) -> Part:
     """Envoy; it is ready when all behind it is healthy."""
-    program = edges.envoy(addresses.edge, home.folder, home.log("envoy"))
+    program = edges.envoy(addresses.edge, home.folder / "envoy", home.log("envoy"))
     return Part(program, partial(edges.is_serving, addresses.edge))
 
 
-def _environment(addresses: Addresses) -> dict[str, str]:
-    shared = {name: value for name, value in os.environ.items() if name not in SECRET_NAMES}
+def _shared_environment(addresses: Addresses) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in SECRET_NAMES | _STORE_ADDRESSES}
     upstreams = addresses.edge.upstreams
-    return shared | {
-        "KUJI_POSTGRES_DSN": addresses.postgres,
-        "KUJI_REDIS_URL": addresses.redis,
-        **{f"KUJI_{name.upper()}_ADDRESS": found[0] for name, found in upstreams.items()},
-    }
+    return kept | {f"KUJI_{name.upper()}_ADDRESS": found[0] for name, found in upstreams.items()}
 
 
 @dataclass(frozen=True)
@@ -143,7 +173,10 @@ class _ServiceMaker:
         own = {
             "KUJI_LISTEN": address,
             "KUJI_METRICS_LISTEN": self.addresses.metrics[name],
+            "KUJI_POSTGRES_DSN": self.addresses.postgres[service],
             **{key: self.secrets[key] for key in SECRETS_OF_PART.get(service, ())},
         }
+        if service in USERS_OF_REDIS:
+            own["KUJI_REDIS_URL"] = self.addresses.redis[service]
         command = [sys.executable, "-m", MODULES[service]]
         return Program(name, command, self.home.log(name), {**self.environment, **own})

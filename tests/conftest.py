@@ -2,18 +2,18 @@
 
 import asyncio
 import itertools
-import tempfile
+import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 import redis.asyncio
 
+from services.common.grants import SERVICES, grant, role_of
 from services.common.logs import configure_logs
 from services.common.migrate import migrate
-from stack import servers
+from stack import databases, servers
 from stack.ports import free_port
 from stack.processes import Child, Probe, Program, stop
 
@@ -66,25 +66,26 @@ async def _redis(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN, without a database, of a real Postgres with a migrated template database."""
-    port = free_port()
-    server = f"postgresql://postgres@127.0.0.1:{port}"
+    port, password = free_port(), secrets.token_hex()
+    server = f"postgresql://postgres:{password}@127.0.0.1:{port}"
 
     async def prepare() -> None:
+        await databases.open_to_superuser(folder / "data", port, password)
+        roles = [role_of(service) for service in SERVICES]
+        await databases.ensure_roles(folder / "data", port, dict.fromkeys(roles, password))
         await _execute(f"{server}/postgres", f"CREATE DATABASE {_TEMPLATE}")
         connection = await asyncpg.connect(f"{server}/{_TEMPLATE}")
         await migrate(connection)
+        await grant(connection)
         await connection.close()
 
-    # Not below pytest's folders: they are closed to the user that Postgres runs as under root.
-    with tempfile.TemporaryDirectory(prefix="kuji-postgres-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        program = servers.postgres(folder / "data", port, folder / "log", _THROWAWAY)
-        for _ in _running(program, lambda: servers.postgres_answers(f"{server}/postgres")):
-            _run(prepare)
-            yield server
+    folder = tmp_path_factory.mktemp("postgres")
+    program = servers.postgres(folder / "data", port, folder / "log", _THROWAWAY)
+    for _ in _running(program, lambda: databases.is_up(folder / "data", port)):
+        _run(prepare)
+        yield server
 
 
 async def _execute(dsn: str, statement: str) -> None:

@@ -1,4 +1,8 @@
-"""Migrations: the .sql files beside this one, forward only, safe to run from many processes."""
+"""
+Migrations: the .sql files beside this one, forward only, safe to run from many processes.
+
+As a program it sees to the grants, too.
+"""
 
 import asyncio
 import hashlib
@@ -8,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
+
+from services.common.grants import grant
 
 FOLDER = Path(__file__).with_name("migrations")
 _LOCK = 0x4B554A49  # "KUJI": one migrator at a time
@@ -82,6 +88,7 @@ async def _main() -> None:
     try:
         for name in await migrate(connection):
             print(f"applied {name}")  # noqa: T201
+        await grant(connection)
     finally:
         await connection.close()
 

@@ -9,6 +9,7 @@ recorder's process until all is recorded, and prints the figures. Takes no part 
 
 import asyncio
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from services.common.migrate import migrate
-from stack import servers
+from stack import databases, servers
 from stack.ports import free_port
 from stack.processes import Child, stop
 from tests.support.history import LedgerWriter, PrizeSpec, make_pool, make_users
@@ -94,24 +95,24 @@ def main() -> None:
     n = int(sys.argv[2]) if len(sys.argv) > 2 else 10
     with tempfile.TemporaryDirectory(prefix="kuji-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o711)
-        ports = free_port(), free_port()
+        ports, password = (free_port(), free_port()), secrets.token_hex()
         children = [
             Child(servers.valkey(folder / "valkey", ports[0], folder / "valkey.log")),
             Child(servers.postgres(folder / "postgres", ports[1], folder / "postgres.log", {})),
         ]
-        dsn = f"postgresql://postgres@127.0.0.1:{ports[1]}/postgres"
+        dsn = f"postgresql://postgres:{password}@127.0.0.1:{ports[1]}/postgres"
         url = f"redis://127.0.0.1:{ports[0]}/0"
         try:
-            asyncio.run(_ready(children, url, dsn))
+            asyncio.run(_ready(children, url, folder / "postgres", ports[1], password))
             asyncio.run(_measure(dsn, url, draws, n))
         finally:
             stop(children, timeout_s=10)
 
 
-async def _ready(children: list[Child], url: str, dsn: str) -> None:
+async def _ready(children: list[Child], url: str, folder: Path, port: int, password: str) -> None:
     await children[0].wait_until_ready(lambda: servers.valkey_answers(url))
-    await children[1].wait_until_ready(lambda: servers.postgres_answers(dsn))
+    await children[1].wait_until_ready(lambda: databases.is_up(folder, port))
+    await databases.open_to_superuser(folder, port, password)
 
 
 if __name__ == "__main__":

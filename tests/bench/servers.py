@@ -1,6 +1,7 @@
 """The real servers under measurement: Valkey, Postgres, auth, and sites of draw and recorder."""
 
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +18,7 @@ from redis.asyncio import Redis
 
 from services.common.migrate import migrate
 from services.common.postgres import load_queries
-from stack import servers
+from stack import databases, servers
 from stack.ports import free_port
 from stack.processes import Child, Program, stop
 from tests.bench.load import Generator, open_generator
@@ -170,19 +171,21 @@ async def open_bench() -> AsyncIterator[Bench]:
         StackError: A server does not start.
     """
     with tempfile.TemporaryDirectory(prefix="kuji-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # noqa: ASYNC240  # once; Postgres may run as another user
+        folder, password = Path(name), secrets.token_hex()
         redis_port, postgres_port = free_port(), free_port()
         bench = Bench(
             folder,
             f"redis://127.0.0.1:{redis_port}",
-            f"postgresql://postgres@127.0.0.1:{postgres_port}",
+            f"postgresql://postgres:{password}@127.0.0.1:{postgres_port}",
         )
         bench.valkey = Child(servers.valkey(folder / "valkey", redis_port, folder / "valkey.log"))
         bench.postgres = Child(
             servers.postgres(folder / "postgres", postgres_port, folder / "postgres.log")
         )
         try:
+            data = folder / "postgres"
+            await bench.postgres.wait_until_ready(partial(databases.is_up, data, postgres_port))
+            await databases.open_to_superuser(data, postgres_port, password)
             await _wait_until_durable(bench)
             async with _with_auth(bench):
                 yield bench
@@ -193,7 +196,6 @@ async def open_bench() -> AsyncIterator[Bench]:
 async def _wait_until_durable(bench: Bench) -> None:
     redis_url, dsn = f"{bench.redis_server}/0", f"{bench.postgres_server}/postgres"
     await bench.valkey.wait_until_ready(lambda: servers.valkey_answers(redis_url))
-    await bench.postgres.wait_until_ready(lambda: servers.postgres_answers(dsn))
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
         told = await redis.config_get("append*")
     connection = await asyncpg.connect(dsn)

@@ -186,7 +186,7 @@ async def running_rig(folder: Path, draw_processes: int = 1) -> AsyncIterator[Ri
         name: [upstream.address for upstream in upstreams if upstream.service == name]
         for name in SERVICES
     }
-    edge = Edge("127.0.0.1", free_port(), free_port(), free_port(), addresses)
+    edge = Edge("127.0.0.1", free_port(), free_port(), folder / "admin.sock", addresses)
     child = Child(edges.envoy(edge, folder, folder / "envoy.log"))
     try:
         await child.wait_until_ready(lambda: edges.is_serving(edge))

@@ -11,6 +11,7 @@ from kuji.blindbox.v1 import records_pb2
 from kuji.draw.v1 import draw_pb2
 
 from services.common.context import RequestContext
+from stack.probes import http_get_from_socket
 from tests.contract.edge_rig import SERVICES, Rig, running_rig
 from tests.contract.test_edge_access import ROUTES, Route
 
@@ -90,7 +91,7 @@ async def test_service_is_asked_again_as_soon_as_it_is_healthy(two_draws: Rig) -
     async with asyncio.timeout(10):
         while (await two_draws.call("GET", CARDS, "user")).status_code != 200:
             pass
-    stats = (await two_draws.http.get(_admin_url(two_draws, "/stats"))).text
+    _, stats = await http_get_from_socket(two_draws.edge.admin_socket, "/stats")
     assert ["0"] == re.findall(r"cluster_manager\.cluster_updated_via_merge: (\d+)", stats)
 
 
@@ -106,14 +107,10 @@ async def test_draws_are_spread_over_all_processes(two_draws: Rig) -> None:
     """Each draw process gets its share."""
     for _ in range(8):
         await two_draws.call("POST", DRAW, "user")
-    stats = (await two_draws.http.get(_admin_url(two_draws, "/clusters"))).text
+    _, stats = await http_get_from_socket(two_draws.edge.admin_socket, "/clusters")
     served = [line for line in stats.splitlines() if line.startswith("draw::127")]
     counts = [int(line.rpartition("::")[2]) for line in served if "::rq_success::" in line]
     assert [4, 4] == counts
-
-
-def _admin_url(rig: Rig, path: str) -> str:
-    return f"http://127.0.0.1:{rig.edge.admin_port}{path}"
 
 
 async def test_draw_is_not_repeated_when_its_outcome_is_unknown(two_draws: Rig) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+import redis
 
 from tests.support.edge import log_in_admin
 from tests.support.shop import Shop, open_shop
@@ -12,11 +13,23 @@ from tests.support.stacks import StackUnderTest, stack_home
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[StackUnderTest]:
-    """The real thing: Valkey, Postgres, all services and Envoy; healthy."""
+    """The real thing: Valkey, Postgres, all services and Envoy; healthy, and never refused."""
     with stack_home() as home:
         stack = StackUnderTest(home)
         with stack.running():
             yield stack
+            assert [] == _refusals(stack)
+
+
+def _refusals(stack: StackUnderTest) -> list[str]:
+    """What a service wanted of a store and had no right to."""
+    log = (stack.home / "logs" / "postgres.log").read_text()
+    with redis.Redis.from_url(stack.redis) as valkey:
+        denied: list[dict[str, str]] = valkey.acl_log()
+    return [
+        *(line for line in log.splitlines() if "permission denied" in line),
+        *(f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in denied),
+    ]
 
 
 @pytest.fixture

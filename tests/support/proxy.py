@@ -26,6 +26,11 @@ class Proxy:
         self.lost_replies = 0
         self.port = 0
 
+    def instead_of(self, url: str) -> str:
+        """*url* of the server, by way of this proxy."""
+        host, port = self._upstream
+        return url.replace(f"@{host}:{port}/", f"@{host}:{self.port}/")
+
     def lose_reply(self, marker: bytes) -> None:
         """The next request with *marker* in it arrives; its reply does not: the wire is cut."""
         self._marker = marker

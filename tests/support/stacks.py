@@ -121,9 +121,8 @@ class StackUnderTest:
 
 @contextmanager
 def stack_home() -> Iterator[Path]:
-    """A fresh KUJI_HOME, open to the user that Postgres runs as under root."""
+    """A fresh KUJI_HOME."""
     with tempfile.TemporaryDirectory(prefix="kuji-stack-") as name:
-        Path(name).chmod(0o711)
         yield Path(name)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import grpc
@@ -277,13 +278,10 @@ async def test_known_pools_draw_when_postgres_is_down(
     postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: Redis
 ) -> None:
     """Draws and replays by activity_id go on; what needs Postgres is UNAVAILABLE, and no hang."""
-    server, _, name = postgres_dsn.rpartition("/")
-    host, _, port = server.rpartition("@")[2].rpartition(":")
+    server = urlsplit(postgres_dsn)
     async with (
-        proxying(host, int(port)) as gate,
-        open_world(
-            postgres, f"postgresql://postgres@127.0.0.1:{gate.port}/{name}", redis_url
-        ) as world,
+        proxying(str(server.hostname), int(server.port or 0)) as gate,
+        open_world(postgres, gate.instead_of(postgres_dsn), redis_url) as world,
     ):
         activity, unknown = await world.activity((50, SURE)), await world.activity((50, SURE))
         first = await world.user(1).draw(activity.activity_id, "a")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -250,10 +251,9 @@ async def _digest(mall: Mall, order_num: str) -> bytes:
 @asynccontextmanager
 async def behind_a_proxy(dsn: str) -> AsyncIterator[tuple[Proxy, asyncpg.Pool]]:
     """Connections to the database at *dsn* that can be cut; one at a time."""
-    server, _, name = dsn.rpartition("/")
-    host, _, port = server.rpartition("@")[2].rpartition(":")
-    async with proxying(host, int(port)) as proxy:
-        there = f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}"
+    server = urlsplit(dsn)
+    async with proxying(str(server.hostname), int(server.port or 0)) as proxy:
+        there = proxy.instead_of(dsn)
         async with asyncpg.create_pool(there, min_size=0, max_size=1) as pool:
             yield proxy, pool
 
@@ -295,10 +295,9 @@ async def test_nothing_is_reserved_when_postgres_is_down(
 ) -> None:
     """UNAVAILABLE, and nothing is drawn without an order."""
     box = await mall.box(ItemSpec(9))
-    server, _, name = postgres_dsn.rpartition("/")
-    host, _, port = server.rpartition("@")[2].rpartition(":")
-    async with proxying(host, int(port)) as proxy:
-        there = f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}"
+    server = urlsplit(postgres_dsn)
+    async with proxying(str(server.hostname), int(server.port or 0)) as proxy:
+        there = proxy.instead_of(postgres_dsn)
         async with open_mall(mall.redis, mall.postgres, there, redis_url) as other:
             await other.shop().order(box, "before")
             await proxy.refuse()
