@@ -49,23 +49,25 @@ LIMIT 1;
 
 -- name: users(pool_id)
 -- What the limits know of each user; a last prize is no draw of its own. A draw counts for the
--- day that it was in the time zone of its own configuration.
+-- day that it was in the time zone of its own configuration, or for a later one that its user had
+-- reached before: days only go forward.
 WITH zones AS (
     SELECT version,
            coalesce((config #>> '{limits,day_offset_minutes}')::bigint, 0) * 60000 AS offset_ms
     FROM pool_versions
     WHERE pool_id = :pool_id
 ), draws AS (
-    SELECT user_id, draw_index < draw_count AS counts, offset_ms,
-           (extract(epoch FROM created_at) * 1000)::bigint AS drawn_ms
+    SELECT seq, user_id, draw_index < draw_count AS counts, drawn_ms,
+           max(floor((drawn_ms + offset_ms) / 86400000.0)::bigint)
+               OVER (PARTITION BY user_id ORDER BY seq) AS day
     FROM lottery_records
     JOIN zones USING (version)
+    CROSS JOIN LATERAL (SELECT (extract(epoch FROM created_at) * 1000)::bigint) AS time (drawn_ms)
     WHERE pool_id = :pool_id
 ), days AS (
-    SELECT user_id, (drawn_ms + offset_ms) / 86400000 AS day, max(drawn_ms) AS last_ms,
-           count(*) FILTER (WHERE counts) AS draws
+    SELECT user_id, day, max(drawn_ms) AS last_ms, count(*) FILTER (WHERE counts) AS draws
     FROM draws
-    GROUP BY user_id, (drawn_ms + offset_ms) / 86400000
+    GROUP BY user_id, day
 )
 SELECT user_id, max(last_ms) AS last_ms, sum(draws)::bigint AS draws, max(day) AS day,
        (array_agg(draws ORDER BY day DESC))[1] AS day_draws

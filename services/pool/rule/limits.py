@@ -16,8 +16,9 @@ class UserState:
 
     Args:
         last_ms: Of the newest draw; 0: none.
-        day: Day of the newest draw in the pool's time zone, counted from the epoch.
-        day_draws: Draws on that day.
+        day: The newest day on which it drew, in the pool's time zone, counted from the epoch. It
+            only goes forward, whatever the time zone does.
+        day_draws: Draws since that day began for it.
         wins_of: Wins by prize id.
     """
 
@@ -28,10 +29,18 @@ class UserState:
     wins: int = 0
     wins_of: dict[int, int] = field(default_factory=dict)
 
+    def today(self, config: PoolConfig, now_ms: int) -> int:
+        """
+        The user's day: that of the pool, unless the user drew on a later one already.
+
+        A clock that is put back at midnight, or a time zone set back, gives no day twice.
+        """
+        return max(self.day, day_of(config, now_ms))
+
     def note_draw(self, config: PoolConfig, now_ms: int) -> None:
         """Count a draw."""
-        today = day_of(config, now_ms)
-        if self.day != today:
+        today = self.today(config, now_ms)
+        if today > self.day:
             self.day, self.day_draws = today, 0
         self.last_ms = now_ms
         self.draws += 1
@@ -71,7 +80,7 @@ def allowance(config: PoolConfig, user: UserState, now_ms: int) -> tuple[int, in
     if config.draws_per_day:
         left_today = config.draws_per_day - _draws_today(config, user, now_ms)
         if left_today <= 0:
-            next_ms = max(next_ms, _tomorrow_ms(config, now_ms))
+            next_ms = max(next_ms, _tomorrow_ms(config, user, now_ms))
         left = min(left, left_today)
     draws_left = UNLIMITED if left == math.inf else max(0, int(left))
     return draws_left, next_ms if next_ms > now_ms else 0
@@ -93,9 +102,9 @@ def refusal_of(config: PoolConfig, user: UserState, draws: int, now_ms: int) -> 
     return None
 
 
-def _tomorrow_ms(config: PoolConfig, now_ms: int) -> int:
-    return (day_of(config, now_ms) + 1) * _DAY_MS - config.day_offset_ms
+def _tomorrow_ms(config: PoolConfig, user: UserState, now_ms: int) -> int:
+    return (user.today(config, now_ms) + 1) * _DAY_MS - config.day_offset_ms
 
 
 def _draws_today(config: PoolConfig, user: UserState, now_ms: int) -> int:
-    return user.day_draws if user.day == day_of(config, now_ms) else 0
+    return user.day_draws if user.day == user.today(config, now_ms) else 0

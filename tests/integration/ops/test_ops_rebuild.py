@@ -105,6 +105,25 @@ async def test_rebuild_restores_all_that_decides_a_draw(
     assert before == await memory(campaign)
 
 
+async def test_day_that_a_user_has_reached_outlives_a_rebuild_when_the_time_zone_goes_back(
+    postgres: asyncpg.Pool, redis: Redis
+) -> None:
+    """A rebuild knows as well which day it is for a user, and the ledger verifies throughout."""
+    campaign = await open_campaign(postgres, redis, [{"weight": PPB}])
+    campaign.config.limits.draws_per_day = 2
+    for minutes, request_id in ((-720, "a"), (840, "b"), (-720, "c")):  # 26 hours: another day
+        campaign.config.limits.day_offset_minutes = minutes
+        await campaign.publish()
+        await campaign.draw((1, request_id))
+    await campaign.record()
+    before = await memory(campaign)
+    await lose_and_rebuild(campaign)
+    assert before == await memory(campaign)
+    refused = (await campaign.ask((1, "d")))[0]
+    assert (DrawCode.QUOTA_SPENT, Quota.DRAWS_PER_DAY) == (refused.code, refused.detail)
+    assert 3 == await campaign.verify()
+
+
 async def test_rebuild_goes_on_behind_a_gap_when_draws_were_lost(
     postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
 ) -> None:

@@ -184,6 +184,34 @@ async def test_day_begins_at_the_pools_own_midnight(store: PoolStore, hours: int
     )
 
 
+async def test_day_is_not_given_twice_when_the_time_zone_goes_back(store: PoolStore) -> None:
+    """X5: UTC, a zone ahead, UTC again: a user's day only goes forward."""
+    config = odds((500, SURE), draws_per_day=1)
+    ahead, far_ahead = (replace(config, day_offset_ms=days * DAY_MS) for days in (1, 2))
+    await open_pool(store, config)
+    assert [DrawCode.DRAWN, DrawCode.QUOTA_SPENT] == await codes(
+        store, intent(1, "a"), intent(1, "b")
+    )
+    await store.configure(POOL, 1, 2, ahead, "{}")
+    assert [DrawCode.DRAWN, DrawCode.QUOTA_SPENT] == await codes(
+        store, intent(1, "b"), intent(1, "c")
+    )
+    await store.configure(POOL, 2, 3, config, "{}")
+    drawing = await store.draw(POOL, [intent(1, "c"), intent(1, "a")])
+    assert (DrawCode.QUOTA_SPENT, Quota.DRAWS_PER_DAY) == (
+        drawing.answers[0].code,
+        drawing.answers[0].detail,
+    )
+    day_after_tomorrow_ms = (drawing.now_ms // DAY_MS + 2) * DAY_MS
+    assert (0, day_after_tomorrow_ms) == drawing.answers[1][3:5]
+    await store.configure(POOL, 3, 4, ahead, "{}")
+    assert [DrawCode.QUOTA_SPENT] == await codes(store, intent(1, "c"))
+    await store.configure(POOL, 4, 5, far_ahead, "{}")
+    assert [DrawCode.DRAWN, DrawCode.QUOTA_SPENT] == await codes(
+        store, intent(1, "c"), intent(1, "d")
+    )
+
+
 async def test_next_draw_is_never_told_when_no_draw_is_left_at_all(store: PoolStore) -> None:
     """Neither patience nor the next day helps a user whose quota in all is spent."""
     await open_pool(store, odds((500, SURE), draws_per_user=1, draws_per_day=1, cooldown_ms=9))

@@ -38,7 +38,7 @@ LIMITS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "draws_per_user": st.integers(0, 8),
         "draws_per_day": st.integers(0, 8),
         "wins_per_user": st.integers(0, 4),
-        "day_offset_ms": st.sampled_from([0, 9 * 3_600_000, -12 * 3_600_000]),
+        "day_offset_ms": st.sampled_from([0, 9 * 3_600_000, -12 * 3_600_000, 48 * 3_600_000]),
         "status": st.sampled_from([*[Status.OPEN] * 9, Status.PAUSED, Status.PAUSED, Status.ENDED]),
     },
 )

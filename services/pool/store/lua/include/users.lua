@@ -1,5 +1,6 @@
 --[[ users: what the limits know of a user:
-{last_ms, draws, day, draws of the day, wins, {prize id as string: wins}}. ]]
+{last_ms, draws, day, draws of the day, wins, {prize id as string: wins}}. A user's day only goes
+forward: a clock that is put back at midnight, or a time zone set back, gives no day twice. ]]
 local LAST_MS, DRAWS, DAY, DAY_DRAWS, WINS, WINS_OF = 1, 2, 3, 4, 5, 6
 
 local function unpack_user(packed)
@@ -14,8 +15,8 @@ local function wins_left_of(prize, user)
   return limit - (user[WINS_OF][string.format('%d', prize[ID])] or 0)
 end
 
-local function today(config, now_ms)
-  return math.floor((now_ms + config[DAY_OFFSET_MS]) / 86400000)
+local function today(config, user, now_ms)
+  return math.max(user[DAY], math.floor((now_ms + config[DAY_OFFSET_MS]) / 86400000))
 end
 
 -- Draws left (−1: no quota) and the earliest ms of the next draw (0: at once): the next day where
@@ -26,7 +27,7 @@ local function allowance(config, user, now_ms)
   if config[DRAWS_PER_USER] > 0 then left = config[DRAWS_PER_USER] - user[DRAWS] end
   if left <= 0 then return 0, 0 end
   if config[DRAWS_PER_DAY] > 0 then
-    local day = today(config, now_ms)
+    local day = today(config, user, now_ms)
     local left_today = config[DRAWS_PER_DAY] - (user[DAY] == day and user[DAY_DRAWS] or 0)
     if left_today <= 0 then
       next_ms = math.max(next_ms, (day + 1) * 86400000 - config[DAY_OFFSET_MS])
@@ -41,7 +42,7 @@ local function refusal_of(config, user, count, now_ms)
   if config[DRAWS_PER_USER] > 0 and user[DRAWS] + count > config[DRAWS_PER_USER] then
     return { QUOTA_SPENT, 1 }
   end
-  local used = user[DAY] == today(config, now_ms) and user[DAY_DRAWS] or 0
+  local used = user[DAY] == today(config, user, now_ms) and user[DAY_DRAWS] or 0
   if config[DRAWS_PER_DAY] > 0 and used + count > config[DRAWS_PER_DAY] then
     return { QUOTA_SPENT, 2 }
   end
@@ -57,8 +58,8 @@ local function refusal_of(config, user, count, now_ms)
 end
 
 local function note_draw(config, user, now_ms)
-  local day = today(config, now_ms)
-  if user[DAY] ~= day then user[DAY], user[DAY_DRAWS] = day, 0 end
+  local day = today(config, user, now_ms)
+  if day > user[DAY] then user[DAY], user[DAY_DRAWS] = day, 0 end
   user[LAST_MS], user[DRAWS], user[DAY_DRAWS] = now_ms, user[DRAWS] + 1, user[DAY_DRAWS] + 1
 end
 
