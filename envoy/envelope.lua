@@ -59,8 +59,8 @@ local NULLS = {
   ["/kuji.auth.v1.AuthService/GetProfile"] = { "last_lottery_at" },
   ["/kuji.draw.v1.DrawService/Draw"] = { "prize", "draws_left", "next_draw_at" },
   ["/kuji.draw.v1.DrawService/VerifyDraw"] = { "seed" },
-  ["/kuji.admin.v1.AdminService/CreateActivity"] = { "end_time" },
-  ["/kuji.admin.v1.AdminService/UpdateActivity"] = { "end_time" },
+  ["/kuji.admin.v1.AdminService/CreateActivity"] = { "start_time", "end_time" },
+  ["/kuji.admin.v1.AdminService/UpdateActivity"] = { "start_time", "end_time" },
   ["/kuji.admin.v1.AdminService/CreateBlock"] = { "until" },
   ["/kuji.admin.v1.AdminService/DeleteBlock"] = { "until" },
   ["/kuji.admin.v1.GoodsService/CreateGoodsItem"] = { "stock", "weight" },
@@ -73,7 +73,7 @@ local NULLS = {
 -- The same for fields of the objects within an answer, by a field that follows in the same object
 -- and is always there: when it comes, what should have come before it is missing.
 local NULLS_WITHIN = {
-  ["/kuji.admin.v1.AdminService/ListActivities"] = { status = { "end_time" } },
+  ["/kuji.admin.v1.AdminService/ListActivities"] = { status = { "start_time", "end_time" } },
   ["/kuji.admin.v1.AdminService/ListBlocks"] = { is_active = { "until" } },
   ["/kuji.admin.v1.GoodsService/ListGoodsItems"] = { is_last_prize = { "stock", "weight" } },
   ["/kuji.admin.v1.GoodsService/ListItemCards"] = { status = { "goods_id" } },
@@ -83,8 +83,8 @@ local NULLS_WITHIN = {
     sold_out = { "total", "left" },
   },
   ["/kuji.blindbox.v1.BlindBoxRecordService/ListItemCards"] = { status = { "goods_id" } },
-  ["/kuji.history.v1.HistoryService/ListActivities"] = { status = { "end_time" } },
-  ["/kuji.history.v1.HistoryService/ListPrizes"] = { status = { "end_time" } },
+  ["/kuji.history.v1.HistoryService/ListActivities"] = { status = { "start_time", "end_time" } },
+  ["/kuji.history.v1.HistoryService/ListPrizes"] = { status = { "start_time", "end_time" } },
 }
 
 -- The 64-bit integers in the answers of kuji.blindbox.v1; the transcoder prints them as texts. A test

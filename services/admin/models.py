@@ -42,7 +42,8 @@ class ActivityTerms:
     Args:
         name: 1…100 characters.
         description: At most 2000 characters.
-        start_time: First instant that draws; aware, whole milliseconds.
+        start_time: First instant that draws; aware, whole milliseconds. None: not before its
+            operator says so.
         end_time: First instant that no longer draws, after start_time; None: no end.
         wish: Whether it may draw at all.
         cooldown_seconds: Least time between two draws of one user.
@@ -54,7 +55,7 @@ class ActivityTerms:
 
     name: str
     description: str
-    start_time: datetime
+    start_time: datetime | None
     end_time: datetime | None
     wish: Wish
     cooldown_seconds: int
@@ -69,7 +70,8 @@ class ActivityTerms:
             return Phase.ENDED
         if self.wish is Wish.PAUSED:
             return Phase.PAUSED
-        return Phase.PLANNED if now < self.start_time else Phase.ONGOING
+        has_begun = self.start_time is not None and now >= self.start_time
+        return Phase.ONGOING if has_begun else Phase.PLANNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,11 @@ class PrizeTerms:
     probability_ppb: int
     is_enabled: bool
     max_wins_per_user: int
+
+    @property
+    def can_be_won(self) -> bool:
+        """Whether a draw may give it, as long as a unit is left."""
+        return self.is_enabled and self.total_count > 0 and self.probability_ppb > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.admin.models import PPB
 from services.common.errors import InvalidArgumentError
+from services.common.visible_text import hides, is_seen
 
 MAX_NAME = 100
 MAX_TEXT = 2000
@@ -22,7 +23,6 @@ MAX_COOLDOWN_S = 31_536_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 _SURROGATES = "Cs"
-_CONTROLS = "Cc"
 
 Check = Callable[[str, int], int]
 
@@ -37,12 +37,19 @@ def text(field: str, value: str) -> str:
 
 
 def name(field: str, value: str) -> str:
-    """*value* without the blanks around it: 1…100 characters, none of them a control character."""
+    """
+    *value* without the blanks around it: 1…100 characters that show what is there.
+
+    One at least can be seen, and none is a control character, of direction neither: a name is
+    read by others, and may not pass for another one.
+    """
     trimmed = value.strip()
     if not 1 <= len(trimmed) <= MAX_NAME:
         raise InvalidArgumentError(field, f"{field} has 1 to {MAX_NAME} characters.")
-    if any(unicodedata.category(char) in (_CONTROLS, _SURROGATES) for char in trimmed):
-        raise InvalidArgumentError(field, f"{field} may not hold control characters.")
+    if hides(trimmed):
+        raise InvalidArgumentError(field, f"{field} may not hold control or invisible characters.")
+    if not any(map(is_seen, trimmed)):
+        raise InvalidArgumentError(field, f"{field} holds nothing that can be seen.")
     return trimmed
 
 

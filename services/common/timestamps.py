@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+NEVER_MS = (1 << 53) - 1  # the last moment that the store can hold: what has no start begins then
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -17,6 +18,11 @@ def timestamp_of(moment: datetime) -> Timestamp:
     timestamp = Timestamp()
     timestamp.FromDatetime(moment)
     return timestamp
+
+
+def optional_timestamp_of(moment: datetime | None) -> Timestamp | None:
+    """The same of a *moment* that may be missing."""
+    return timestamp_of(moment) if moment else None
 
 
 def ms_of(moment: datetime) -> int:

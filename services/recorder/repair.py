@@ -6,7 +6,7 @@ import structlog
 from kuji.draw.v1.pool_pb2 import PoolConfig, PoolStatus
 
 from services.common.postgres import Connection, load_queries
-from services.common.timestamps import datetime_of_ms
+from services.common.timestamps import NEVER_MS, datetime_of_ms
 from services.pool.ledger.entries import ConfigEntry
 from services.recorder.configs import parse_config
 
@@ -36,7 +36,7 @@ def _activity_columns(pool_id: int, config: PoolConfig) -> dict[str, Any]:
     return {
         "pool_id": pool_id,
         "status": PoolStatus.Name(config.status).removeprefix("POOL_STATUS_").lower(),
-        "start_time": datetime_of_ms(config.start_ms),
+        "start_time": datetime_of_ms(config.start_ms) if config.start_ms < NEVER_MS else None,
         "end_time": datetime_of_ms(config.end_ms) if config.end_ms else None,
         "cooldown_seconds": config.limits.cooldown_ms // 1000,
         "max_draws_per_user": config.limits.draws_per_user,

@@ -119,7 +119,8 @@ class Operator:
 
     async def activity(self, **fields: Any) -> admin_pb2.Activity:
         """A new activity, ongoing unless told otherwise."""
-        request = admin_pb2.CreateActivityRequest(**{"name": "Spring", **fields})
+        status = {} if "start_time" in fields else {"status": "ongoing"}
+        request = admin_pb2.CreateActivityRequest(**{"name": "Spring", **status, **fields})
         response: admin_pb2.CreateActivityResponse = await self.admin(request)
         return response.activity
 

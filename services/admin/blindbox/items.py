@@ -7,7 +7,7 @@ from decimal import Decimal
 from services.admin.audit import AuditRecord, content, difference
 from services.admin.blindbox.models import MAX_ITEMS, Goods, GoodsType, Item, ItemTerms
 from services.admin.blindbox.store import GoodsRows, GoodsStore
-from services.admin.changes import given
+from services.admin.changes import Cleared, given
 from services.admin.editor import bounded
 from services.common.context import RequestContext
 from services.common.errors import InvalidArgumentError, ItemsFixedError, NotFoundError
@@ -15,15 +15,15 @@ from services.common.errors import InvalidArgumentError, ItemsFixedError, NotFou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemChange:
-    """A change as asked for; None leaves a field as it is, so a limit once set stays one."""
+    """A change as asked for; None leaves a field as it is."""
 
     title: str | None = None
     img_url: str | None = None
     shang_id: int | None = None
     price: Decimal | None = None
     sc_money: Decimal | None = None
-    stock: int | None = None
-    weight: int | None = None
+    stock: int | Cleared | None = None
+    weight: int | Cleared | None = None
     is_last_prize: bool | None = None
 
     def applied_to(self, terms: ItemTerms) -> ItemTerms:

@@ -8,6 +8,7 @@ from services.admin.blindbox.cards import CardsDraft
 from services.admin.blindbox.goods import GoodsChange
 from services.admin.blindbox.items import ItemChange
 from services.admin.blindbox.models import GoodsTerms, GoodsType, ItemTerms, ShangTerms
+from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.requests import given
 
 _NOTHING = "0.00"
@@ -34,11 +35,13 @@ def goods_terms(request: goods_pb2.CreateGoodsRequest) -> GoodsTerms:
 def goods_change(request: goods_pb2.UpdateGoodsRequest) -> GoodsChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
     return GoodsChange(
-        title=given(request, "title", valid.name),
-        price=given(request, "price", valid_goods.money),
-        image_url=given(request, "image_url", valid.text),
+        title=asked(request, "title", valid.name),
+        price=asked(request, "price", valid_goods.money),
+        image_url=asked_or_cleared(request, "image_url", valid.text, ""),
         on_shelf=request.on_shelf if request.HasField("on_shelf") else None,
-        protection_seconds=given(request, "protection_seconds", valid_goods.protection),
+        protection_seconds=asked_or_cleared(
+            request, "protection_seconds", valid_goods.protection, 0
+        ),
         is_ended=request.is_ended if request.HasField("is_ended") else None,
     )
 
@@ -70,13 +73,13 @@ def item_terms(request: goods_pb2.CreateGoodsItemRequest) -> ItemTerms:
 def item_change(request: goods_pb2.UpdateGoodsItemRequest) -> ItemChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
     return ItemChange(
-        title=given(request, "title", valid.name),
-        img_url=given(request, "img_url", valid.text),
-        shang_id=given(request, "shang_id", valid.identity),
-        price=given(request, "price", valid_goods.money),
-        sc_money=given(request, "sc_money", valid_goods.money),
-        stock=given(request, "stock", valid_goods.stock),
-        weight=given(request, "weight", valid_goods.weight),
+        title=asked(request, "title", valid.name),
+        img_url=asked_or_cleared(request, "img_url", valid.text, ""),
+        shang_id=asked(request, "shang_id", valid.identity),
+        price=asked(request, "price", valid_goods.money),
+        sc_money=asked(request, "sc_money", valid_goods.money),
+        stock=asked_or_cleared(request, "stock", valid_goods.stock, CLEARED),
+        weight=asked_or_cleared(request, "weight", valid_goods.weight, CLEARED),
         is_last_prize=request.is_last_prize if request.HasField("is_last_prize") else None,
     )
 

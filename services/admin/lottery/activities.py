@@ -4,8 +4,15 @@ from datetime import timedelta
 
 from services.admin.audit import AuditRecord, content, difference
 from services.admin.editor import Creation, Edit, Editor
-from services.admin.lottery.activity_edit import activity_of, publish
-from services.admin.lottery.lifecycle import ActivityChange, ActivityDraft, changed, drafted
+from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
+from services.admin.lottery.lifecycle import (
+    ActivityChange,
+    ActivityDraft,
+    changed,
+    check_prizes,
+    drafted,
+    opens,
+)
 from services.admin.models import Activity, PoolMode
 from services.admin.store import Store
 from services.common.context import RequestContext
@@ -52,6 +59,8 @@ class Activities:
             detail = difference(activity.terms, terms)
             if not detail:
                 return activity
+            if opens(activity.terms, terms, edit.now):
+                check_prizes(await prizes_of(edit))
             await edit.rows.update_activity(edit.pool_id, terms)
             subject = f"activity:{activity_id}"
             await publish(edit, AuditRecord(caller, "activity.update", subject, detail))

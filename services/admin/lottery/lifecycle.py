@@ -1,11 +1,12 @@
 """The rules of an activity's life: which change is allowed when."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.admin.changes import given
-from services.admin.models import ActivityTerms, Phase, Wish
+from services.admin.changes import Cleared, given
+from services.admin.models import ActivityTerms, Phase, Prize, Wish
 from services.common.errors import InvalidArgumentError
 
 _FIRST_PHASES = (Phase.PLANNED, Phase.ONGOING, Phase.PAUSED)
@@ -13,7 +14,7 @@ _FIRST_PHASES = (Phase.PLANNED, Phase.ONGOING, Phase.PAUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityDraft:
-    """A new activity as asked for. start_time None: now. phase: planned, ongoing or paused."""
+    """A new activity as asked for. phase: planned, ongoing or paused."""
 
     name: str
     description: str
@@ -34,7 +35,7 @@ class ActivityChange:
     name: str | None = None
     description: str | None = None
     start_time: datetime | None = None
-    end_time: datetime | None = None
+    end_time: datetime | Cleared | None = None
     phase: Phase | None = None
     cooldown_seconds: int | None = None
     max_draws_per_user: int | None = None
@@ -48,7 +49,7 @@ def drafted(draft: ActivityDraft, now: datetime) -> ActivityTerms:
     terms = ActivityTerms(
         name=draft.name,
         description=draft.description,
-        start_time=draft.start_time or now,
+        start_time=draft.start_time,
         end_time=draft.end_time,
         wish=Wish.OPEN,
         cooldown_seconds=draft.cooldown_seconds,
@@ -57,10 +58,12 @@ def drafted(draft: ActivityDraft, now: datetime) -> ActivityTerms:
         max_wins_per_user=draft.max_wins_per_user,
         time_zone=draft.time_zone,
     )
-    _check_span(terms, "end_time")
+    _check_span(terms, "end_time", now)
     if draft.phase not in _FIRST_PHASES:
         raise InvalidArgumentError("status", "A new activity is planned, ongoing or paused.")
-    return terms if draft.phase is Phase.PLANNED else _moved_to(draft.phase, terms, now)
+    if draft.phase is Phase.PLANNED:
+        return terms
+    return _moved_to(draft.phase, replace(terms, start_time=terms.start_time or now), now)
 
 
 def has_ended_for_good(terms: ActivityTerms, now: datetime, grace: timedelta) -> bool:
@@ -85,15 +88,26 @@ def changed(
     Raises:
         InvalidArgumentError: Names the field that may not change so.
     """
-    moves_end = change.end_time not in (None, terms.end_time)
-    if moves_end and has_ended_for_good(terms, now, grace):
-        raise InvalidArgumentError("end_time", "The activity has ended for good; its end is fixed.")
-    moves_start = change.start_time not in (None, terms.start_time)
-    if moves_start and not _has_yet_to_begin(terms, now):
-        raise InvalidArgumentError("start_time", "The activity has begun; its start is fixed.")
     result = replace(terms, **_given_terms(change))
-    _check_span(result, "start_time" if change.end_time is None else "end_time")
+    if result.end_time != terms.end_time and has_ended_for_good(terms, now, grace):
+        raise InvalidArgumentError("end_time", "The activity has ended for good; its end is fixed.")
+    if result.start_time != terms.start_time and not _has_yet_to_begin(terms, now):
+        raise InvalidArgumentError("start_time", "The activity has begun; its start is fixed.")
+    _check_span(result, "start_time" if change.end_time is None else "end_time", now)
     return result if change.phase is None else _moved_to(change.phase, result, now)
+
+
+def opens(before: ActivityTerms, after: ActivityTerms, now: datetime) -> bool:
+    """Whether a change makes an activity draw that did not."""
+    return after.phase(now) is Phase.ONGOING and before.phase(now) is not Phase.ONGOING
+
+
+def check_prizes(prizes: Iterable[Prize]) -> None:
+    """InvalidArgumentError where an activity with *prizes* cannot open: there is none to win."""
+    if not any(not prize.is_deleted and prize.terms.can_be_won for prize in prizes):
+        raise InvalidArgumentError(
+            "status", "There is nothing to win here. Add an enabled prize with units and a chance."
+        )
 
 
 def _given_terms(change: ActivityChange) -> dict[str, Any]:
@@ -101,11 +115,12 @@ def _given_terms(change: ActivityChange) -> dict[str, Any]:
 
 
 def _has_yet_to_begin(terms: ActivityTerms, now: datetime) -> bool:
-    return terms.wish is not Wish.ENDED and now < terms.start_time
+    has_begun = terms.start_time is not None and now >= terms.start_time
+    return terms.wish is not Wish.ENDED and not has_begun
 
 
-def _check_span(terms: ActivityTerms, field: str) -> None:
-    if terms.end_time is not None and terms.end_time <= terms.start_time:
+def _check_span(terms: ActivityTerms, field: str, now: datetime) -> None:
+    if terms.end_time is not None and terms.end_time <= (terms.start_time or now):
         raise InvalidArgumentError(field, "end_time has to lie after start_time.")
 
 
@@ -117,7 +132,7 @@ def _moved_to(phase: Phase, terms: ActivityTerms, now: datetime) -> ActivityTerm
     if phase is Phase.PAUSED:
         return replace(terms, wish=Wish.PAUSED)
     if phase is Phase.ONGOING:
-        return replace(terms, wish=Wish.OPEN, start_time=min(now, terms.start_time))
+        return replace(terms, wish=Wish.OPEN, start_time=min(now, terms.start_time or now))
     if not _has_yet_to_begin(terms, now):
         raise InvalidArgumentError("status", "The activity has begun; it cannot be planned.")
     return replace(terms, wish=Wish.OPEN)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from kuji.draw.v1 import pool_pb2
 
 from services.admin.models import Activity, ActivityTerms, Prize, Wish
-from services.common.timestamps import ms_of
+from services.common.timestamps import NEVER_MS, ms_of
 
 _STATUS_OF_WISH = {
     Wish.OPEN: pool_pb2.POOL_STATUS_OPEN,
@@ -29,7 +29,7 @@ def pool_config(activity: Activity, prizes: Iterable[Prize], now: datetime) -> p
     return pool_pb2.PoolConfig(
         mode=pool_pb2.POOL_MODE_ODDS,
         status=_STATUS_OF_WISH[terms.wish],
-        start_ms=ms_of(terms.start_time),
+        start_ms=ms_of(terms.start_time) if terms.start_time else NEVER_MS,
         end_ms=0 if terms.end_time is None else ms_of(terms.end_time),
         limits=_limits(terms, now),
         prizes=[_pool_prize(prize) for prize in prizes],

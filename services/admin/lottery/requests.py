@@ -8,6 +8,7 @@ from kuji.admin.v1 import admin_pb2
 
 from services.admin import validation as valid
 from services.admin.blocks import BlockDraft
+from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.lifecycle import ActivityChange, ActivityDraft
 from services.admin.lottery.prizes import PrizeChange
 from services.admin.models import Phase, PrizeTerms
@@ -42,16 +43,16 @@ def activity_change(request: admin_pb2.UpdateActivityRequest) -> ActivityChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
     _no_tickets(request)
     return ActivityChange(
-        name=given(request, "name", valid.name),
-        description=given(request, "description", valid.text),
-        start_time=given(request, "start_time", valid.moment),
-        end_time=given(request, "end_time", valid.moment),
-        phase=given(request, "status", _phase),
-        cooldown_seconds=given(request, "cooldown_seconds", valid.cooldown),
-        max_draws_per_user=given(request, "max_draws_per_user", valid.count),
-        max_draws_per_day=given(request, "max_draws_per_day", valid.count),
-        max_wins_per_user=given(request, "max_wins_per_user", valid.count),
-        time_zone=given(request, "time_zone", valid.time_zone),
+        name=asked(request, "name", valid.name),
+        description=asked_or_cleared(request, "description", valid.text, ""),
+        start_time=asked(request, "start_time", valid.moment),
+        end_time=asked_or_cleared(request, "end_time", valid.moment, CLEARED),
+        phase=asked(request, "status", _phase),
+        cooldown_seconds=asked_or_cleared(request, "cooldown_seconds", valid.cooldown, 0),
+        max_draws_per_user=asked_or_cleared(request, "max_draws_per_user", valid.count, 0),
+        max_draws_per_day=asked_or_cleared(request, "max_draws_per_day", valid.count, 0),
+        max_wins_per_user=asked_or_cleared(request, "max_wins_per_user", valid.count, 0),
+        time_zone=asked(request, "time_zone", valid.time_zone),
     )
 
 
@@ -71,13 +72,13 @@ def prize_terms(request: admin_pb2.CreatePrizeRequest) -> PrizeTerms:
 def prize_change(request: admin_pb2.UpdatePrizeRequest) -> PrizeChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
     return PrizeChange(
-        name=given(request, "name", valid.name),
-        description=given(request, "description", valid.text),
-        image_url=given(request, "image_url", valid.text),
-        total_count=given(request, "total_count", valid.units),
-        probability_ppb=given(request, "probability", valid.probability_ppb),
+        name=asked(request, "name", valid.name),
+        description=asked_or_cleared(request, "description", valid.text, ""),
+        image_url=asked_or_cleared(request, "image_url", valid.text, ""),
+        total_count=asked(request, "total_count", valid.units),
+        probability_ppb=asked(request, "probability", valid.probability_ppb),
         is_enabled=request.is_enabled if request.HasField("is_enabled") else None,
-        max_wins_per_user=given(request, "max_wins_per_user", valid.count),
+        max_wins_per_user=asked_or_cleared(request, "max_wins_per_user", valid.count, 0),
     )
 
 

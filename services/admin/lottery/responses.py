@@ -1,8 +1,5 @@
 """Domain values as messages."""
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from kuji.admin.v1 import admin_pb2
 
 from services.admin.lottery.statistics import (
@@ -12,7 +9,7 @@ from services.admin.lottery.statistics import (
     observed_probability,
 )
 from services.admin.models import PPB, Activity, AuditEntry, Block, Prize
-from services.common.timestamps import timestamp_of
+from services.common.timestamps import optional_timestamp_of, timestamp_of
 
 _MAX_UINT32 = 2**32 - 1
 
@@ -24,8 +21,8 @@ def activity(value: Activity) -> admin_pb2.Activity:
         activity_id=value.activity_id,
         name=terms.name,
         description=terms.description,
-        start_time=timestamp_of(terms.start_time),
-        end_time=_optional_timestamp(terms.end_time),
+        start_time=optional_timestamp_of(terms.start_time),
+        end_time=optional_timestamp_of(terms.end_time),
         status=value.phase,
         cooldown_seconds=terms.cooldown_seconds,
         max_draws_per_user=terms.max_draws_per_user,
@@ -90,7 +87,7 @@ def block(value: Block) -> admin_pb2.Block:
         user_id=value.user_id,
         username=value.username,
         reason=value.reason,
-        until=_optional_timestamp(value.until),
+        until=optional_timestamp_of(value.until),
         created_at=timestamp_of(value.created_at),
         is_active=value.is_active,
     )
@@ -120,10 +117,6 @@ def _prize_statistics(value: Prize, draws: int) -> admin_pb2.PrizeStatistics:
         configured_probability=configured_probability(value),
         observed_probability=observed_probability(value, draws),
     )
-
-
-def _optional_timestamp(moment: datetime | None) -> Timestamp | None:
-    return None if moment is None else timestamp_of(moment)
 
 
 def _uint32(number: int) -> int:

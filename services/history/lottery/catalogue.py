@@ -18,7 +18,7 @@ class Activity(NamedTuple):
     activity_id: int
     name: str
     description: str
-    start_time: datetime
+    start_time: datetime | None
     end_time: datetime | None
     status: str
 

@@ -4,7 +4,7 @@ from kuji.history.v1 import history_pb2 as pb
 
 from services.common.draw_id import DrawId
 from services.common.paging import Page
-from services.common.timestamps import timestamp_of
+from services.common.timestamps import optional_timestamp_of, timestamp_of
 from services.history.lottery.catalogue import Activity, Catalogue, Prize
 from services.history.lottery.results import Result
 from services.history.lottery.winners import Rows, UserDraw, Winner
@@ -85,7 +85,7 @@ def _activity_message(activity: Activity) -> pb.Activity:
         activity_id=activity.activity_id,
         name=activity.name,
         description=activity.description,
-        start_time=timestamp_of(activity.start_time),
+        start_time=optional_timestamp_of(activity.start_time),
         end_time=timestamp_of(activity.end_time) if activity.end_time else None,
         status=activity.status,
     )

@@ -11,12 +11,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from kuji.admin.v1.admin_pb2 import (
     Activity,
     CreateActivityRequest,
+    DeletePrizeRequest,
     ListActivitiesRequest,
     UpdateActivityRequest,
 )
 from kuji.draw.v1 import pool_pb2
 
 from services.admin.models import ActivityTerms, Wish
+from services.common.timestamps import NEVER_MS
 from tests.support.admin import World, failure, open_world
 from tests.support.live_pools import COMMITMENT
 
@@ -70,12 +72,77 @@ async def test_create_stores_and_publishes(world: World) -> None:
     assert live.version == await world.postgres.fetchval("SELECT version FROM pools")
 
 
-async def test_create_defaults_to_now_and_no_end(world: World) -> None:
-    """With a name alone, an activity draws at once, in UTC, without limits."""
-    activity = await world.activity()
-    assert (activity.status, activity.time_zone) == ("ongoing", "UTC")
+async def test_create_is_planned_without_a_start_when_there_is_only_a_name(world: World) -> None:
+    """A name alone opens nothing: no start, no end, in UTC, without limits."""
+    activity = await world.activity(status="")
+    assert (activity.status, activity.time_zone) == ("planned", "UTC")
+    assert not activity.HasField("start_time")
     assert not activity.HasField("end_time")
-    assert world.pools.pools[activity.pool_id].config.end_ms == 0
+    config = world.pools.pools[activity.pool_id].config
+    assert (NEVER_MS, 0) == (config.start_ms, config.end_ms)
+    assert activity == (await world.admin(ListActivitiesRequest())).activities[0]
+
+
+async def test_create_ongoing_has_no_end_and_starts_now(world: World) -> None:
+    """Who says so opens it at once."""
+    activity = await world.activity()
+    assert activity.status == "ongoing"
+    assert not activity.HasField("end_time")
+    assert (
+        world.pools.pools[activity.pool_id].config.start_ms == activity.start_time.ToMilliseconds()
+    )
+
+
+@pytest.mark.parametrize("status", ["planned", "paused"])
+async def test_opening_is_refused_when_there_is_nothing_to_win(world: World, status: str) -> None:
+    """A disabled, empty, impossible or deleted prize is none; one that can be won is enough."""
+    activity = await world.activity(status=status)
+    for fields in ({"is_enabled": False}, {"total_count": 0}, {"probability": 0.0}):
+        await world.prize(activity.activity_id, **fields)
+    deleted = await world.prize(activity.activity_id)
+    await world.admin(DeletePrizeRequest(prize_id=deleted.prize_id))
+    opening = UpdateActivityRequest(activity_id=activity.activity_id, status="ongoing")
+    rows = await world.dump()
+    assert ("INVALID_ARGUMENT", {"field": "status"}) == await failure(world.admin(opening))
+    assert rows == await world.dump()
+    await world.prize(activity.activity_id)
+    assert (await update(world, activity, status="ongoing")).status == "ongoing"
+
+
+async def test_a_start_in_the_past_opens_nothing_when_there_is_nothing_to_win(world: World) -> None:
+    """It is an opening like any other."""
+    activity = await world.activity(status="planned")
+    request = UpdateActivityRequest(activity_id=activity.activity_id, start_time=in_seconds(-1))
+    assert ("INVALID_ARGUMENT", {"field": "status"}) == await failure(world.admin(request))
+
+
+async def test_update_empties_what_is_cleared(world: World) -> None:
+    """A cleared field is empty, in Postgres and in the live store; what is left out stays."""
+    activity = await world.activity(
+        description="cherry",
+        end_time=in_seconds(600),
+        cooldown_seconds=30,
+        max_draws_per_user=9,
+        max_draws_per_day=3,
+        max_wins_per_user=1,
+    )
+    cleared = ["description", "end_time", "cooldown_seconds", "max_draws_per_user"]
+    cleared += ["max_draws_per_day", "max_wins_per_user"]
+    after = await update(world, activity, cleared_fields=cleared)
+    assert ("Spring", "", "ongoing") == (after.name, after.description, after.status)
+    assert not after.HasField("end_time")
+    live = world.pools.pools[activity.pool_id].config
+    assert (0, pool_pb2.UserLimits()) == (live.end_ms, live.limits)
+    assert after == (await world.admin(ListActivitiesRequest())).activities[0]
+
+
+async def test_update_is_refused_when_a_field_is_given_and_cleared(world: World) -> None:
+    """Nobody can tell what was meant."""
+    activity = await world.activity(end_time=in_seconds(600))
+    request = UpdateActivityRequest(
+        activity_id=activity.activity_id, end_time=in_seconds(900), cleared_fields=["end_time"]
+    )
+    assert ("INVALID_ARGUMENT", {"field": "end_time"}) == await failure(world.admin(request))
 
 
 async def test_create_is_planned_when_its_start_lies_ahead(world: World) -> None:
@@ -166,6 +233,7 @@ async def test_update_without_a_difference_publishes_nothing(world: World) -> No
 async def test_update_walks_through_a_life(world: World) -> None:
     """Planned, ongoing, paused, ongoing, ended: each holds in the live store at once."""
     activity = await world.activity(start_time=in_seconds(600))
+    await world.prize(activity.activity_id)
     live = world.pools.pools[activity.pool_id]
     seen = [(activity.status, live.config.status)]
     for status in ("ongoing", "paused", "ongoing", "ended"):
@@ -194,6 +262,7 @@ async def test_update_does_not_reopen_what_was_ended(world: World) -> None:
 async def test_update_extends_what_only_time_ended(world: World) -> None:
     """Moving the end ahead opens it again, for a while."""
     activity = await world.activity(start_time=in_seconds(-600), end_time=in_seconds(-1))
+    await world.prize(activity.activity_id)
     assert activity.status == "ended"
     assert (await update(world, activity, end_time=in_seconds(600))).status == "ongoing"
 
@@ -261,7 +330,7 @@ async def test_phase_is_the_one_that_postgres_computes(postgres: asyncpg.Pool) -
     """The rule in Python and activity_status in SQL are one."""
     now = datetime(2026, 5, 1, tzinfo=UTC)
     around = [now + timedelta(milliseconds=offset) for offset in (-1, 0, 1)]
-    cases = [(w, start, end) for w in Wish for start in around for end in (*around, None)]
+    cases = [(w, start, end) for w in Wish for start in (*around, None) for end in (*around, None)]
     in_sql = [
         await postgres.fetchval("SELECT activity_status($1, $2, $3, $4)", wish, start, end, now)
         for wish, start, end in cases

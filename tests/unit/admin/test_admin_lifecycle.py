@@ -64,6 +64,9 @@ def field_refused(terms: ActivityTerms, change: ActivityChange) -> str:
     ("terms", "phase"),
     [
         (PLANNED, Phase.PLANNED),
+        (replace(ONGOING, start_time=None), Phase.PLANNED),
+        (replace(ENDED, start_time=None), Phase.ENDED),
+        (replace(ONGOING, start_time=None, end_time=NOW), Phase.ENDED),
         (ONGOING, Phase.ONGOING),
         (replace(ONGOING, start_time=NOW), Phase.ONGOING),
         (replace(ONGOING, end_time=NOW), Phase.ENDED),
@@ -83,7 +86,11 @@ def test_phase_follows_from_wish_and_time(terms: ActivityTerms, phase: Phase) ->
 @pytest.mark.parametrize(
     ("fields", "phase", "start_time"),
     [
-        ({}, Phase.ONGOING, NOW),
+        ({}, Phase.PLANNED, None),
+        ({"end_time": NOW + HOUR}, Phase.PLANNED, None),
+        ({"phase": Phase.ONGOING}, Phase.ONGOING, NOW),
+        ({"phase": Phase.PAUSED}, Phase.PAUSED, NOW),
+        ({"start_time": NOW - HOUR}, Phase.ONGOING, NOW - HOUR),
         ({"start_time": NOW + HOUR}, Phase.PLANNED, NOW + HOUR),
         ({"start_time": NOW + HOUR, "phase": Phase.ONGOING}, Phase.ONGOING, NOW),
         ({"start_time": NOW - HOUR, "phase": Phase.ONGOING}, Phase.ONGOING, NOW - HOUR),
@@ -91,8 +98,10 @@ def test_phase_follows_from_wish_and_time(terms: ActivityTerms, phase: Phase) ->
         ({"start_time": NOW - 2 * HOUR, "end_time": NOW - HOUR}, Phase.ENDED, NOW - 2 * HOUR),
     ],
 )
-def test_draft_becomes_terms(fields: dict[str, Any], phase: Phase, start_time: datetime) -> None:
-    """A new activity is planned by default, from now where no start is given."""
+def test_draft_becomes_terms(
+    fields: dict[str, Any], phase: Phase, start_time: datetime | None
+) -> None:
+    """A new activity is planned unless said otherwise; a start that is given opens it by time."""
     terms = drafted(draft(**fields), NOW)
     assert (terms.phase(NOW), terms.start_time) == (phase, start_time)
 

@@ -19,13 +19,40 @@ def test_name_is_trimmed() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "   ", "a" * 101, "a\nb", "a\0b", "\x7f", "\ud800"], ids=ascii
+    "value",
+    [
+        *("", "   ", "a" * 101, "a\nb", "a\0b", "\x7f", "\ud800"),
+        *("\u200b", "\u2060\ufeff", "\u3164", "\u2800 \u115f", "\u0301", "\u00a0\u3000", "\ufe0f"),
+        *("gold\u202enib", "\u2067a\u2069", "a\u200eb", "a\u061cb", "a\u2028b", "a\u00adb"),
+        *("a\u200b", "\u200da", "a \u200db", "a\U000e0041", "a\ue000"),
+    ],
+    ids=ascii,
 )
 def test_name_is_refused_when_it_is_not_one(value: str) -> None:
-    """Empty, too long, control characters and lone surrogates name the field."""
+    """Empty, too long, nothing to see, controls of direction and others: the field is named."""
     with pytest.raises(InvalidArgumentError) as caught:
         validation.name("name", value)
     assert caught.value.metadata == {"field": "name"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "一番赏 A賞",
+        "مرحبا",
+        "می\u200cخواهم",
+        "क्\u200dष",
+        "👩\u200d👩\u200d👧",
+        "❤️",
+        "e\u0301",
+        "★",
+        "7",
+    ],
+    ids=ascii,
+)
+def test_name_may_be_of_any_script(value: str) -> None:
+    """Joiners between what they join, combining marks and emoji are text."""
+    assert validation.name("name", value) == value
 
 
 def test_name_may_have_100_characters_of_any_script() -> None:

@@ -64,7 +64,9 @@ class Activity(_message.Message):
     """IANA time zone whose midnight begins a day, for max_draws_per_day."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """First instant that draws."""
+        """First instant that draws. Absent (null): it is planned until its operator
+        opens it.
+        """
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
@@ -128,8 +130,8 @@ class CreateActivityRequest(_message.Message):
     description: _builtins.str
     """At most 2000 characters."""
     status: _builtins.str
-    """"planned" (the default: time opens it), "ongoing" (opens now, start_time
-    moves to now if it lies ahead) or "paused".
+    """"planned" (the default: start_time opens it), "ongoing" (opens now,
+    start_time moves to now if it lies ahead) or "paused".
     """
     cooldown_seconds: _builtins.int
     """0…31536000."""
@@ -147,7 +149,9 @@ class CreateActivityRequest(_message.Message):
     """Likewise 0."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Absent: now."""
+        """Absent: now where status says "ongoing" or "paused"; else none, and the
+        activity is planned until its operator opens it.
+        """
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:

@@ -28,13 +28,15 @@ from kuji.common.v1 import access_pb2 as kuji_dot_common_dot_v1_dot_access__pb2
 from kuji.common.v1 import contract_pb2 as kuji_dot_common_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkuji/history/v1/history.proto\x12\x0fkuji.history.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xb6\x01\n\x08\x41\x63tivity\x12\x13\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x0e\n\x06status\x18\x06 \x01(\t\"\x17\n\x15ListActivitiesRequest\"G\n\x16ListActivitiesResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.Activity\"0\n\x11ListPrizesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x82\x01\n\x12ListPrizesResponse\x12+\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x19.kuji.history.v1.Activity\x12&\n\x06prizes\x18\x02 \x03(\x0b\x32\x16.kuji.history.v1.Prize\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\"\xa6\x01\n\x05Prize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\x12\x13\n\x0btotal_count\x18\x05 \x01(\x05\x12\x17\n\x0fremaining_count\x18\x06 \x01(\x05\x12\x13\n\x0bprobability\x18\x07 \x01(\x01\x12\x12\n\nis_enabled\x18\x08 \x01(\x08\"R\n\x10GetResultRequest\x12>\n\x07\x64raw_id\x18\x01 \x01(\tB-\xfa\xd4\x18)\x08\x01\x30\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$\"<\n\x11GetResultResponse\x12\'\n\x06result\x18\x01 \x01(\x0b\x32\x17.kuji.history.v1.Result\"\xbc\x01\n\x06Result\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x0b\n\x03won\x18\x04 \x01(\x08\x12.\n\x05prize\x18\x05 \x01(\x0b\x32\x19.kuji.history.v1.WonPrizeB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04odds\x18\x07 \x01(\x01\"Q\n\x08WonPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\x12\n\nprize_code\x18\x04 \x01(\t\"\x8b\x01\n\x12ListWinnersRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x42\x07\n\x05_pageB\x0c\n\n_page_size\"r\n\x13ListWinnersResponse\x12(\n\x07winners\x18\x01 \x03(\x0b\x32\x17.kuji.history.v1.Winner\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x06Winner\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x10\n\x08prize_id\x18\x04 \x01(\x03\x12\x12\n\nprize_name\x18\x05 \x01(\t\x12*\n\x06won_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x14StreamWinnersRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x9f\x01\n\x14ListUserDrawsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x12\x10\n\x08won_only\x18\x04 \x01(\x08\x42\x07\n\x05_pageB\x0c\n\n_page_size\"v\n\x15ListUserDrawsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.UserDraw\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x08UserDraw\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x10\n\x08prize_id\x18\x03 \x01(\x03\x12\x12\n\nprize_name\x18\x04 \x01(\t\x12\x0b\n\x03won\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xb3\x06\n\x0eHistoryService\x12\x86\x01\n\x0eListActivities\x12&.kuji.history.v1.ListActivitiesRequest\x1a\'.kuji.history.v1.ListActivitiesResponse\"#\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/lottery/activities\x12{\n\nListPrizes\x12\".kuji.history.v1.ListPrizesRequest\x1a#.kuji.history.v1.ListPrizesResponse\"$\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02\x15\x12\x13/api/lottery/prizes\x12\x8a\x01\n\tGetResult\x12!.kuji.history.v1.GetResultRequest\x1a\".kuji.history.v1.GetResultResponse\"6\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\'\x12\x1d/api/lottery/result/{draw_id}b\x06result\x12\x81\x01\n\x0bListWinners\x12#.kuji.history.v1.ListWinnersRequest\x1a$.kuji.history.v1.ListWinnersResponse\"\'\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/lottery/global-history\x12\x81\x01\n\rStreamWinners\x12%.kuji.history.v1.StreamWinnersRequest\x1a\x17.kuji.history.v1.Winner\".\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02$\x12\"/api/lottery/global-history/stream0\x01\x12\x85\x01\n\rListUserDraws\x12%.kuji.history.v1.ListUserDrawsRequest\x1a&.kuji.history.v1.ListUserDrawsResponse\"%\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/user/lottery-historyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkuji/history/v1/history.proto\x12\x0fkuji.history.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xbc\x01\n\x08\x41\x63tivity\x12\x13\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x0e\n\x06status\x18\x06 \x01(\t\"\x17\n\x15ListActivitiesRequest\"G\n\x16ListActivitiesResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.Activity\"0\n\x11ListPrizesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x82\x01\n\x12ListPrizesResponse\x12+\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x19.kuji.history.v1.Activity\x12&\n\x06prizes\x18\x02 \x03(\x0b\x32\x16.kuji.history.v1.Prize\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\"\xa6\x01\n\x05Prize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\x12\x13\n\x0btotal_count\x18\x05 \x01(\x05\x12\x17\n\x0fremaining_count\x18\x06 \x01(\x05\x12\x13\n\x0bprobability\x18\x07 \x01(\x01\x12\x12\n\nis_enabled\x18\x08 \x01(\x08\"R\n\x10GetResultRequest\x12>\n\x07\x64raw_id\x18\x01 \x01(\tB-\xfa\xd4\x18)\x08\x01\x30\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$\"<\n\x11GetResultResponse\x12\'\n\x06result\x18\x01 \x01(\x0b\x32\x17.kuji.history.v1.Result\"\xbc\x01\n\x06Result\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x0b\n\x03won\x18\x04 \x01(\x08\x12.\n\x05prize\x18\x05 \x01(\x0b\x32\x19.kuji.history.v1.WonPrizeB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04odds\x18\x07 \x01(\x01\"Q\n\x08WonPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\x12\n\nprize_code\x18\x04 \x01(\t\"\x8b\x01\n\x12ListWinnersRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x42\x07\n\x05_pageB\x0c\n\n_page_size\"r\n\x13ListWinnersResponse\x12(\n\x07winners\x18\x01 \x03(\x0b\x32\x17.kuji.history.v1.Winner\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x06Winner\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x10\n\x08prize_id\x18\x04 \x01(\x03\x12\x12\n\nprize_name\x18\x05 \x01(\t\x12*\n\x06won_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x14StreamWinnersRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x9f\x01\n\x14ListUserDrawsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x12\x10\n\x08won_only\x18\x04 \x01(\x08\x42\x07\n\x05_pageB\x0c\n\n_page_size\"v\n\x15ListUserDrawsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.UserDraw\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x08UserDraw\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x10\n\x08prize_id\x18\x03 \x01(\x03\x12\x12\n\nprize_name\x18\x04 \x01(\t\x12\x0b\n\x03won\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xb3\x06\n\x0eHistoryService\x12\x86\x01\n\x0eListActivities\x12&.kuji.history.v1.ListActivitiesRequest\x1a\'.kuji.history.v1.ListActivitiesResponse\"#\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/lottery/activities\x12{\n\nListPrizes\x12\".kuji.history.v1.ListPrizesRequest\x1a#.kuji.history.v1.ListPrizesResponse\"$\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02\x15\x12\x13/api/lottery/prizes\x12\x8a\x01\n\tGetResult\x12!.kuji.history.v1.GetResultRequest\x1a\".kuji.history.v1.GetResultResponse\"6\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\'\x12\x1d/api/lottery/result/{draw_id}b\x06result\x12\x81\x01\n\x0bListWinners\x12#.kuji.history.v1.ListWinnersRequest\x1a$.kuji.history.v1.ListWinnersResponse\"\'\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/lottery/global-history\x12\x81\x01\n\rStreamWinners\x12%.kuji.history.v1.StreamWinnersRequest\x1a\x17.kuji.history.v1.Winner\".\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02$\x12\"/api/lottery/global-history/stream0\x01\x12\x85\x01\n\rListUserDraws\x12%.kuji.history.v1.ListUserDrawsRequest\x1a&.kuji.history.v1.ListUserDrawsResponse\"%\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/user/lottery-historyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kuji.history.v1.history_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ACTIVITY'].fields_by_name['start_time']._loaded_options = None
+  _globals['_ACTIVITY'].fields_by_name['start_time']._serialized_options = b'\200\325\030\001'
   _globals['_ACTIVITY'].fields_by_name['end_time']._loaded_options = None
   _globals['_ACTIVITY'].fields_by_name['end_time']._serialized_options = b'\200\325\030\001'
   _globals['_LISTPRIZESREQUEST'].fields_by_name['activity_id']._loaded_options = None
@@ -70,39 +72,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HISTORYSERVICE'].methods_by_name['ListUserDraws']._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['ListUserDraws']._serialized_options = b'\250\324\030\002\202\323\344\223\002\033\022\031/api/user/lottery-history'
   _globals['_ACTIVITY']._serialized_start=174
-  _globals['_ACTIVITY']._serialized_end=356
-  _globals['_LISTACTIVITIESREQUEST']._serialized_start=358
-  _globals['_LISTACTIVITIESREQUEST']._serialized_end=381
-  _globals['_LISTACTIVITIESRESPONSE']._serialized_start=383
-  _globals['_LISTACTIVITIESRESPONSE']._serialized_end=454
-  _globals['_LISTPRIZESREQUEST']._serialized_start=456
-  _globals['_LISTPRIZESREQUEST']._serialized_end=504
-  _globals['_LISTPRIZESRESPONSE']._serialized_start=507
-  _globals['_LISTPRIZESRESPONSE']._serialized_end=637
-  _globals['_PRIZE']._serialized_start=640
-  _globals['_PRIZE']._serialized_end=806
-  _globals['_GETRESULTREQUEST']._serialized_start=808
-  _globals['_GETRESULTREQUEST']._serialized_end=890
-  _globals['_GETRESULTRESPONSE']._serialized_start=892
-  _globals['_GETRESULTRESPONSE']._serialized_end=952
-  _globals['_RESULT']._serialized_start=955
-  _globals['_RESULT']._serialized_end=1143
-  _globals['_WONPRIZE']._serialized_start=1145
-  _globals['_WONPRIZE']._serialized_end=1226
-  _globals['_LISTWINNERSREQUEST']._serialized_start=1229
-  _globals['_LISTWINNERSREQUEST']._serialized_end=1368
-  _globals['_LISTWINNERSRESPONSE']._serialized_start=1370
-  _globals['_LISTWINNERSRESPONSE']._serialized_end=1484
-  _globals['_WINNER']._serialized_start=1487
-  _globals['_WINNER']._serialized_end=1634
-  _globals['_STREAMWINNERSREQUEST']._serialized_start=1636
-  _globals['_STREAMWINNERSREQUEST']._serialized_end=1687
-  _globals['_LISTUSERDRAWSREQUEST']._serialized_start=1690
-  _globals['_LISTUSERDRAWSREQUEST']._serialized_end=1849
-  _globals['_LISTUSERDRAWSRESPONSE']._serialized_start=1851
-  _globals['_LISTUSERDRAWSRESPONSE']._serialized_end=1969
-  _globals['_USERDRAW']._serialized_start=1972
-  _globals['_USERDRAW']._serialized_end=2119
-  _globals['_HISTORYSERVICE']._serialized_start=2122
-  _globals['_HISTORYSERVICE']._serialized_end=2941
+  _globals['_ACTIVITY']._serialized_end=362
+  _globals['_LISTACTIVITIESREQUEST']._serialized_start=364
+  _globals['_LISTACTIVITIESREQUEST']._serialized_end=387
+  _globals['_LISTACTIVITIESRESPONSE']._serialized_start=389
+  _globals['_LISTACTIVITIESRESPONSE']._serialized_end=460
+  _globals['_LISTPRIZESREQUEST']._serialized_start=462
+  _globals['_LISTPRIZESREQUEST']._serialized_end=510
+  _globals['_LISTPRIZESRESPONSE']._serialized_start=513
+  _globals['_LISTPRIZESRESPONSE']._serialized_end=643
+  _globals['_PRIZE']._serialized_start=646
+  _globals['_PRIZE']._serialized_end=812
+  _globals['_GETRESULTREQUEST']._serialized_start=814
+  _globals['_GETRESULTREQUEST']._serialized_end=896
+  _globals['_GETRESULTRESPONSE']._serialized_start=898
+  _globals['_GETRESULTRESPONSE']._serialized_end=958
+  _globals['_RESULT']._serialized_start=961
+  _globals['_RESULT']._serialized_end=1149
+  _globals['_WONPRIZE']._serialized_start=1151
+  _globals['_WONPRIZE']._serialized_end=1232
+  _globals['_LISTWINNERSREQUEST']._serialized_start=1235
+  _globals['_LISTWINNERSREQUEST']._serialized_end=1374
+  _globals['_LISTWINNERSRESPONSE']._serialized_start=1376
+  _globals['_LISTWINNERSRESPONSE']._serialized_end=1490
+  _globals['_WINNER']._serialized_start=1493
+  _globals['_WINNER']._serialized_end=1640
+  _globals['_STREAMWINNERSREQUEST']._serialized_start=1642
+  _globals['_STREAMWINNERSREQUEST']._serialized_end=1693
+  _globals['_LISTUSERDRAWSREQUEST']._serialized_start=1696
+  _globals['_LISTUSERDRAWSREQUEST']._serialized_end=1855
+  _globals['_LISTUSERDRAWSRESPONSE']._serialized_start=1857
+  _globals['_LISTUSERDRAWSRESPONSE']._serialized_end=1975
+  _globals['_USERDRAW']._serialized_start=1978
+  _globals['_USERDRAW']._serialized_end=2125
+  _globals['_HISTORYSERVICE']._serialized_start=2128
+  _globals['_HISTORYSERVICE']._serialized_end=2947
 # @@protoc_insertion_point(module_scope)

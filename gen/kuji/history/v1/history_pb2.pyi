@@ -41,7 +41,9 @@ class Activity(_message.Message):
     """planned, ongoing, paused or ended, at this moment."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """First instant that draws."""
+        """First instant that draws. Absent (null): it is planned until its operator
+        opens it.
+        """
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
