@@ -19,6 +19,7 @@ from stack.home import Home
 from stack.parts import Addresses
 from stack.probes import serves_http
 from stack.processes import StackError
+from stack.report import Reporter
 from stack.settings import StackSettings
 
 USAGE = "usage: python -m stack run|up|down|status"
@@ -29,16 +30,18 @@ console = Console(highlight=False)
 
 def run(settings: StackSettings, ready_fd: int | None = None) -> int:
     """The stack in the foreground; once ready, in the background where *ready_fd* is given."""
-    started = time.monotonic()
-    console.print(f"[bold]Kuji[/] starts in {settings.home}", soft_wrap=True)
+    started, report = time.monotonic(), Reporter()
+    report(f"Kuji starts in {settings.home}")
 
     def on_ready(addresses: Addresses, admin_password: str) -> None:
-        console.print(f"[green]✓[/] all healthy after {time.monotonic() - started:.1f} s")
-        console.print(_welcome(settings, addresses, admin_password, ready_fd))
+        report(f"✓ all healthy after {time.monotonic() - started:.1f} s")
+        report.show(_welcome(settings, addresses, admin_password, ready_fd))
         if ready_fd is not None:
             _go_to_background(Home(settings.home), ready_fd)
+        if ready_fd is not None or not sys.stdout.isatty():
+            report.become_log()
 
-    asyncio.run(run_stack(settings, console.print, on_ready))
+    asyncio.run(run_stack(settings, report, on_ready))
     return 0
 
 

@@ -112,5 +112,8 @@ async def is_serving(edge: Edge) -> bool:
     """Whether every service is healthy behind the edge, and the edge knows the tokens' keys."""
     if not await serves_http(edge.port, "/healthz"):
         return False
-    _, body = await http_get_from_socket(edge.admin_socket, "/stats?filter=jwks_fetch_success")
+    try:
+        _, body = await http_get_from_socket(edge.admin_socket, "/stats?filter=jwks_fetch_success")
+    except UNREACHABLE:
+        return False
     return any(int(line.rpartition(" ")[2]) > 0 for line in body.splitlines())

@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 from services.common.grants import SERVICES, role_of
-from stack import databases, probes, servers
+from stack import aof, databases, probes, servers
 from stack import edge as edges
 from stack.credentials import OPERATOR, Passwords
 from stack.edge import Edge
@@ -25,15 +25,27 @@ MODULES = {
     "recorder": "services.recorder",
 }
 USERS_OF_REDIS = ("draw", "history", "recorder")  # as in valkey.acl
+_NEEDS = {"auth": ("postgres",)}
 _STORE_ADDRESSES = {"KUJI_POSTGRES_DSN", "KUJI_REDIS_URL"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """A program, and how to see that it is ready."""
+    """
+    A program, and how to see that it is ready.
+
+    Args:
+        program: What runs.
+        is_ready: Whether it does its work.
+        needs: Parts without which it cannot start; it is started again once they are ready.
+        mend: Called before each start; it repairs what the last end has left, says what it did, and
+            raises StackError where it cannot. Told whether the last start has failed.
+    """
 
     program: Program
     is_ready: Probe
+    needs: Sequence[str] = ()
+    mend: Callable[[bool], str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,8 +130,10 @@ def store_parts(
         url = addresses.redis[OPERATOR]
         users = home.folder / "valkey.acl"
         write_privately(users, passwords.valkey_users((OPERATOR, *USERS_OF_REDIS)))
-        program = servers.valkey(home.data("valkey"), port_of(url), home.log("valkey"), users)
-        parts.append(Part(program, partial(servers.valkey_answers, url)))
+        folder = home.data("valkey")
+        program = servers.valkey(folder, port_of(url), home.log("valkey"), users)
+        answers = partial(servers.valkey_answers, url)
+        parts.append(Part(program, answers, mend=partial(aof.mend, folder)))
     if settings.postgres_dsn is None:
         folder, port = home.data("postgres"), port_of(addresses.postgres[OPERATOR])
         program = servers.postgres(folder, port, home.log("postgres"))
@@ -139,6 +153,7 @@ def service_parts(home: Home, addresses: Addresses, secrets: Mapping[str, str]) 
         Part(
             maker.program(service, number, address),
             partial(edges.is_healthy_upstream, addresses.edge, address),
+            _NEEDS.get(service, ()),
         )
         for service, upstreams in addresses.edge.upstreams.items()
         for number, address in enumerate(upstreams, start=1)

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _TETHER = Path(__file__).with_name("tether.py")
 _POLL_S = 0.03
 _LARGE_LOG_BYTES = 64 << 20
+_LAST_WORDS_BYTES = 4096
 
 Probe = Callable[[], Awaitable[bool]]
 
@@ -76,7 +77,7 @@ class Child:
     def log_end(self) -> str:
         """The log's name and what the process last said, as the tail of a sentence."""
         with self.program.log.open("rb") as log:
-            log.seek(self._log_start)
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
             lines = log.read().decode(errors="replace").strip().splitlines()[-5:]
         return "\n".join([f"; see {self.program.log}", *(f"  {line}" for line in lines)])
 
@@ -95,7 +96,7 @@ class Child:
             await asyncio.sleep(_POLL_S)
         return code
 
-    async def wait_until_ready(self, probe: Probe, timeout_s: float = 60.0) -> None:
+    async def wait_until_ready(self, probe: Probe, timeout_s: float = 120.0) -> None:
         """
         Return once *probe* succeeds.
 

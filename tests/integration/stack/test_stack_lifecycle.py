@@ -119,12 +119,16 @@ def test_nothing_is_left_when_the_supervisor_is_killed(stack: StackUnderTest) ->
 
 
 def test_data_and_secrets_stay_when_stopped_and_started(stack: StackUnderTest) -> None:
-    """`down` leaves no process; `up` continues where it was."""
+    """`down` leaves no process; `up` continues where it was, after a power loss too."""
     pids, admin = stack.pids(), stack.admin
     down = stack.command("down")
     assert (0, []) == (down.returncode, [name for name, pid in pids.items() if is_alive(pid)])
     assert not (stack.home / "endpoints.json").exists()
-    stack.command("up")
+    for log in stack.home.glob("data/valkey/appendonlydir/*.incr.aof"):
+        with log.open("ab") as end:
+            end.write(bytes(12))
+    up = stack.command("up")
+    assert "12 bytes of commands that were never answered" in up.stdout
     assert (admin, True) == (stack.admin, _can_log_in(stack))
 
 

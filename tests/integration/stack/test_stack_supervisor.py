@@ -1,12 +1,14 @@
 """The supervisor and its children, with small programs in place of the parts."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from stack.parts import Part
 from stack.processes import ROOT, Child, Program, StackError, stop
-from stack.supervisor import Supervisor
+from stack.supervisor import Pauses, Supervisor
 from tests.support.stacks import is_alive
 
 
@@ -46,10 +48,25 @@ class Watched:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.pids: dict[str, int] = {}
-        self.supervisor = Supervisor(self.lines.append, self._see, first_delay_s=0.001)
+        pauses = Pauses(first_s=0.001, longest_s=0.1)
+        self.supervisor = Supervisor(self.lines.append, self._see, pauses)
+
+        self.full_disks = 0
 
     def _see(self, pids: dict[str, int]) -> None:
+        if self.full_disks:
+            self.full_disks -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.pids = pids
+
+    @asynccontextmanager
+    async def keeping(self, *parts: Part) -> AsyncIterator[None]:
+        """*parts*, started and kept running; the keeping goes on to the end of the block."""
+        await self.supervisor.start(parts)
+        keeping = asyncio.ensure_future(self.supervisor.keep())
+        yield
+        assert not keeping.done()
+        keeping.cancel()
 
 
 @pytest.fixture
@@ -63,25 +80,90 @@ def watched() -> Iterator[Watched]:
 async def test_part_runs_again_when_it_was_killed(watched: Watched, tmp_path: Path) -> None:
     """A killed part comes back under a new process id, and the report says so."""
     part = Part(_shell(tmp_path, "sleeper", "exec sleep 600"), _at_once)
-    await watched.supervisor.start([part])
-    first = watched.pids["sleeper"]
-    keeping = asyncio.ensure_future(watched.supervisor.keep())
-    os.kill(first, signal.SIGKILL)
-    await _until(lambda: watched.pids["sleeper"] != first)
-    keeping.cancel()
-    assert is_alive(watched.pids["sleeper"])
-    assert "sleeper died (code -9)" in watched.lines[-1]
+    async with watched.keeping(part):
+        first = watched.pids["sleeper"]
+        os.kill(first, signal.SIGKILL)
+        await _until(lambda: "sleeper is back" in watched.lines[-1])
+        assert is_alive(watched.pids["sleeper"])
+    assert watched.pids["sleeper"] != first
+    assert "! sleeper died (code -9); starting it in 0.0 s" in watched.lines[-2]
 
 
-async def test_stack_gives_up_when_a_part_dies_again_and_again(
+async def test_part_is_started_again_however_often_it_dies(
     watched: Watched, tmp_path: Path
 ) -> None:
-    """Five deaths are enough; the sentence names the part and quotes its last words."""
-    part = Part(_shell(tmp_path, "mayfly", "echo I cannot live; exit 3"), _at_once)
-    await watched.supervisor.start([part])
-    with pytest.raises(StackError, match=r"mayfly died 5 times.*code 3.*mayfly.log") as caught:
-        await watched.supervisor.keep()
-    assert str(caught.value).endswith("I cannot live")
+    """Deaths without end take nothing else down; pauses grow to a bound, and the report says so."""
+    mayfly = Part(_shell(tmp_path, "mayfly", "echo $$; exit 3"), _at_once)
+    sleeper = Part(_shell(tmp_path, "sleeper", "exec sleep 600"), _at_once)
+    async with watched.keeping(mayfly, sleeper):
+        first = watched.pids["sleeper"]
+        await _until(lambda: len(mayfly.program.log.read_text().split()) > 8)
+        assert (True, first) == (is_alive(first), watched.pids["sleeper"])
+    deaths = [line for line in watched.lines if line.startswith("! mayfly died (code 3)")]
+    assert deaths[0].endswith(f"starting it in 0.0 s; see {mayfly.program.log}")
+    assert "died (code 3), 6 times so far; starting it in 0.1 s" in deaths[-1]
+    assert 6 == len(deaths)
+
+
+def test_pauses_grow_to_a_bound() -> None:
+    """However often a part has died, it is tried again within seconds."""
+    pauses = Pauses()
+    given = [round(pauses.before(start), 1) for start in (1, 2, 3, 4, 5, 6, 10_000)]
+    assert [0.1, 0.3, 0.9, 2.7, 5.0, 5.0, 5.0] == given
+
+
+async def test_part_waits_for_the_one_that_it_needs(watched: Watched, tmp_path: Path) -> None:
+    """It is not started in vain meanwhile, and comes back with it, by itself."""
+    gate = tmp_path / "gate"
+    gate.touch()
+
+    async def is_open() -> bool:
+        return gate.exists()
+
+    store = Part(_shell(tmp_path, "store", "exec sleep 600"), is_open)
+    program = _shell(tmp_path, "service", f"echo ready; test -e {gate} || exit 1; exec sleep 600")
+    is_ready = partial(_says_ready, program.log)
+    service = Part(program, is_ready, needs=["store", "elsewhere"])
+    async with watched.keeping(store, service):
+        gate.unlink()
+        os.kill(watched.pids["service"], signal.SIGKILL)
+        await _until(lambda: watched.lines[-1] == "! service waits for store")
+        assert "ready\n" == program.log.read_text()
+        gate.touch()
+        await _until(lambda: "service is back after" in watched.lines[-1])
+        await _until(lambda: program.log.read_text() == "ready\nready\n")
+
+
+async def test_nothing_ends_when_the_disk_is_full(watched: Watched, tmp_path: Path) -> None:
+    """Neither the list of processes nor a log that cannot be written ends the supervisor."""
+    part = Part(_shell(tmp_path / "logs", "sleeper", "exec sleep 600"), _at_once)
+    async with watched.keeping(part):
+        first = watched.pids["sleeper"]
+        watched.full_disks = 1
+        part.program.log.unlink()
+        part.program.log.mkdir()  # opening it fails, as where there is no inode left
+        os.kill(first, signal.SIGKILL)
+        await _until(lambda: any("cannot be started" in line for line in watched.lines))
+        part.program.log.rmdir()
+        await _until(lambda: watched.pids["sleeper"] != first)
+
+
+async def test_part_is_mended_before_it_starts(watched: Watched, tmp_path: Path) -> None:
+    """After a failure it is looked at thoroughly, and what was done is reported."""
+    healed = tmp_path / "healed"
+    asked: list[bool] = []
+
+    def mend(has_failed: bool) -> str | None:
+        asked.append(has_failed)
+        if not has_failed or healed.exists():
+            return None
+        healed.touch()
+        return "it was torn"
+
+    script = f"test -e {healed} || exit 1; echo ready; exec sleep 600"
+    program = _shell(tmp_path, "store", script)
+    await watched.supervisor.start([Part(program, partial(_says_ready, program.log), (), mend)])
+    assert ([False, True], "! it was torn") == (asked, watched.lines[0])
 
 
 async def test_start_fails_when_a_part_ends(watched: Watched, tmp_path: Path) -> None:
