@@ -9,6 +9,7 @@ from string import Template
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
+from stack.home import write_privately
 from stack.probes import UNREACHABLE, http_get_from_socket, serves_http
 from stack.processes import ROOT, Program
 from stack.wheels import envoy_binary
@@ -29,6 +30,8 @@ class Edge:
         inner_port: Port of the inner listener, on loopback.
         admin_socket: Socket of Envoy's own administration; its folder is closed to others.
         upstreams: host:port of each process of each service; see CLUSTERS.
+        secret: What it shows the services, so that they take its word on clients' addresses.
+        trusted_hops: Proxies in front of it whose X-Forwarded-For is taken; 0: nobody's is.
     """
 
     host: str
@@ -36,6 +39,8 @@ class Edge:
     inner_port: int
     admin_socket: Path
     upstreams: Mapping[str, Sequence[str]]
+    secret: str
+    trusted_hops: int = 0
 
     @property
     def url(self) -> str:
@@ -52,6 +57,8 @@ def render(edge: Edge, descriptor: Path) -> str:
         INNER_PORT=edge.inner_port,
         ADMIN_ADDRESS=json.dumps({"pipe": {"path": edge.admin_socket.name, "mode": 0o600}}),
         DESCRIPTOR=descriptor,
+        EDGE_SECRET=edge.secret,
+        TRUSTED_HOPS=edge.trusted_hops,
         ENVELOPE=TEMPLATE.with_name("envelope.lua"),
         **{f"{name.upper()}_ENDPOINTS": _endpoints(edge.upstreams[name]) for name in CLUSTERS},
     )
@@ -92,7 +99,7 @@ def envoy(edge: Edge, folder: Path, log: Path) -> Program:
     config = folder / "envoy.yaml"
     descriptor = folder / "kuji.binpb"
     descriptor.write_bytes(describe())
-    config.write_text(render(edge, descriptor))
+    write_privately(config, render(edge, descriptor))
     options = ["--disable-hot-restart", "--log-level", "warn", "--use-dynamic-base-id"]
     command = [envoy_binary(), "-c", str(config), *options]
     # Run where its socket is: a socket's address is short, a folder's may be long.

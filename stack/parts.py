@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from secrets import token_hex
 from urllib.parse import urlsplit
 
 from services.common.grants import SERVICES, role_of
@@ -82,7 +83,15 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
     processes = dict.fromkeys(edges.CLUSTERS, 1) | {"draw": settings.draw_processes}
     upstreams = {name: [_loopback() for _ in range(n)] for name, n in processes.items()}
     socket = home.folder / "envoy" / "admin.sock"
-    edge = Edge(settings.edge_host, settings.edge_port, free_port(), socket, upstreams)
+    edge = Edge(
+        settings.edge_host,
+        settings.edge_port,
+        free_port(),
+        socket,
+        upstreams,
+        token_hex(32),
+        settings.edge_trusted_hops,
+    )
     names = [_process(name, n) for name in upstreams for n in range(1, processes[name] + 1)]
     return Addresses(
         edge,
@@ -189,6 +198,7 @@ class _ServiceMaker:
             "KUJI_LISTEN": address,
             "KUJI_METRICS_LISTEN": self.addresses.metrics[name],
             "KUJI_POSTGRES_DSN": self.addresses.postgres[service],
+            "KUJI_EDGE_SECRET": self.addresses.edge.secret,
             **{key: self.secrets[key] for key in SECRETS_OF_PART.get(service, ())},
         }
         if service in USERS_OF_REDIS:

@@ -49,6 +49,10 @@ _REFUSALS: dict[str, Callable[[dict[str, str], str], KujiError]] = {
     "CONFLICT": lambda _metadata, _message: ConflictError(),
     "POOL_NOT_LOADED": lambda _metadata, _message: PoolNotLoadedError(),
     "OVERLOADED": lambda _metadata, message: OverloadedError(message),
+    # From auth: somebody guesses at the service secret where this process is.
+    "RATE_LIMITED": lambda metadata, _message: OverloadedError(
+        retry_after_ms=int(metadata["retry_after_ms"])
+    ),
     "UNITS_BELOW_WON": lambda metadata, _message: UnitsBelowWonError(
         prize_id=int(metadata["prize_id"]), won=int(metadata["won"])
     ),

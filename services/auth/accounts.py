@@ -1,22 +1,43 @@
 """Accounts: who there is, and who has proved to be it."""
 
 from services.auth.credentials import check_attempt, check_registration, is_username
-from services.auth.passwords import Passwords
-from services.auth.store import Profile, User, UserStore
+from services.auth.lanes import KNOWN, REGISTRATION, Lane
+from services.auth.login_guard import Knock, LoginGuard
+from services.auth.passwords import Passwords, Verdict
+from services.auth.store import KnownNetworkStore, Profile, User, UserStore
 from services.common.context import Caller, Role
-from services.common.errors import BadCredentialsError, NotFoundError, UsernameTakenError
+from services.common.errors import (
+    BadCredentialsError,
+    NotFoundError,
+    OverloadedError,
+    UsernameTakenError,
+)
+
+_OURSELVES = Lane(KNOWN, "", "")
+_CLEANUP_BATCH = 1000
 
 
 class Accounts:
     """Registers users and checks their passwords."""
 
-    def __init__(self, users: UserStore, passwords: Passwords) -> None:
+    def __init__(
+        self,
+        users: UserStore,
+        networks: KnownNetworkStore,
+        passwords: Passwords,
+        guard: LoginGuard,
+    ) -> None:
         self._users = users
+        self._networks = networks
         self._passwords = passwords
+        self._guard = guard
 
-    async def register(self, username: str, password: str, email: str) -> User:
+    async def register(self, username: str, password: str, email: str, network: str) -> User:
         """
         The new user.
+
+        Args:
+            network: Where the caller is; from then on it is known as the user's.
 
         Raises:
             InvalidArgumentError: A field breaks its rule, see credentials.
@@ -24,42 +45,65 @@ class Accounts:
             OverloadedError: Too many passwords are being hashed.
         """
         check_registration(username, password, email)
-        user = await self._users.add(username, await self._passwords.hash(password), email)
+        password_hash = await self._passwords.hash(
+            password, Lane(REGISTRATION, network, username.lower())
+        )
+        user = await self._users.add(username, password_hash, email)
         if user is None:
             raise UsernameTakenError
+        await self._networks.remember(user, network)
         return user
 
-    async def authenticate(self, username: str, password: str) -> User:
+    async def authenticate(self, username: str, password: str, network: str) -> User:
         """
         The user that these credentials prove.
 
+        Args:
+            network: Where the caller is.
+
         Raises:
             InvalidArgumentError: Name or password is longer than any.
+            RateLimitedError: Too many logins failed before.
             BadCredentialsError: Name or password is wrong; both take the same time.
             OverloadedError: Too many passwords are being checked.
         """
         check_attempt(username, password)
-        user = await self._users.find(username) if is_username(username) else None
-        verdict = await self._passwords.check(password, user.password_hash if user else None)
+        if not is_username(username):
+            raise BadCredentialsError
+        self._guard.recall(username.lower(), network)
+        is_known = await self._networks.is_known(username, network)
+        knock = Knock(username.lower(), network, is_known)
+        lane = self._guard.admit(knock)
+        user = await self._users.find(username)
+        verdict = await self._check(password, user, knock, lane)
         if user is None or not verdict.matches:
             raise BadCredentialsError
+        self._guard.succeed(knock)
         if verdict.new_hash:
             await self._users.replace_password_hash(user, verdict.new_hash)
+        await self._networks.remember(user, network)
         return user
 
-    async def authenticate_admin(self, username: str, password: str) -> User:
+    async def authenticate_admin(self, username: str, password: str, network: str) -> User:
         """Like authenticate; a user without the admin role gets BadCredentialsError too."""
-        user = await self.authenticate(username, password)
+        user = await self.authenticate(username, password, network)
         if user.role is not Role.ADMIN:
             raise BadCredentialsError
         return user
 
     async def ensure_admin(self, username: str, password: str) -> None:
         """Make sure that this administrator exists and has this password; safe to repeat."""
-        try:
-            await self.authenticate_admin(username, password)
-        except BadCredentialsError:
-            await self._users.set_admin(username, await self._passwords.hash(password))
+        user = await self._users.find(username)
+        if user is not None and user.role is Role.ADMIN:
+            verdict = await self._passwords.check(password, user.password_hash, _OURSELVES)
+            if verdict.matches:
+                return
+        await self._users.set_admin(username, await self._passwords.hash(password, _OURSELVES))
+
+    async def forget_old_networks(self) -> None:
+        """Forget where nobody has logged in from for long; in batches."""
+        while await self._networks.delete_old(_CLEANUP_BATCH) == _CLEANUP_BATCH:
+            pass
 
     async def profile(self, caller: Caller) -> Profile:
         """What *caller* sees of itself; NotFoundError for a service, which has no profile."""
@@ -69,3 +113,10 @@ class Accounts:
         if profile is None:
             raise NotFoundError("There is no such user.")
         return profile
+
+    async def _check(self, password: str, user: User | None, knock: Knock, lane: Lane) -> Verdict:
+        try:
+            return await self._passwords.check(password, user.password_hash if user else None, lane)
+        except OverloadedError:
+            self._guard.uncount(knock)
+            raise

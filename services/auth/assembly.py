@@ -10,14 +10,17 @@ import asyncpg
 import structlog
 from kuji.auth.v1 import auth_pb2
 
-from services.auth.access_tokens import AccessTokens, ServiceDoor
+from services.auth.access_tokens import AccessTokens
 from services.auth.accounts import Accounts
+from services.auth.attempts import Allowance
 from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError
+from services.auth.login_guard import LoginAllowances, LoginGuard
 from services.auth.passwords import Argon2Cost, Passwords
+from services.auth.service_door import ServiceDoor
 from services.auth.servicer import AuthServicer
 from services.auth.sessions import Sessions
 from services.auth.settings import AuthSettings
-from services.auth.store import KeyStore, RefreshTokenStore, UserStore
+from services.auth.store import KeyStore, KnownNetworkStore, RefreshTokenStore, UserStore
 from services.common.postgres import open_pool
 from services.common.server import Bound
 from services.common.tasks import pause
@@ -36,10 +39,12 @@ class Auth:
     verifier: TokenVerifier
     ring: KeyRing
     sessions: Sessions
+    accounts: Accounts
 
     async def delete_expired(self) -> None:
-        """Delete the refresh tokens and signing keys that have expired."""
+        """Delete the refresh tokens, signing keys and known networks that have expired."""
         await self.sessions.delete_expired()
+        await self.accounts.forget_old_networks()
         await self.ring.delete_expired()
 
 
@@ -74,7 +79,9 @@ async def _assemble(settings: AuthSettings, pool: asyncpg.Pool, passwords: Passw
     cipher = KeyCipher(settings.token_key_secret.get_secret_value())
     ring = KeyRing(KeyStore(pool), cipher, timedelta(seconds=settings.key_grace_s))
     await ring.load()
-    accounts = Accounts(UserStore(pool), passwords)
+    networks = KnownNetworkStore(pool, settings.known_network_ttl_s)
+    guard = LoginGuard(_allowances_of(settings), settings.login_subjects)
+    accounts = Accounts(UserStore(pool), networks, passwords, guard)
     await accounts.ensure_admin(settings.admin_username, settings.admin_password.get_secret_value())
     tokens = AccessTokens(ring)
     sessions = Sessions(
@@ -89,7 +96,17 @@ async def _assemble(settings: AuthSettings, pool: asyncpg.Pool, passwords: Passw
     )
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
     bound = Bound(AuthServicer(accounts, sessions, door, ring), service)
-    return Auth(bound, TokenVerifier(_fetcher_of(ring)), ring, sessions)
+    return Auth(bound, TokenVerifier(_fetcher_of(ring)), ring, sessions, accounts)
+
+
+def _allowances_of(settings: AuthSettings) -> LoginAllowances:
+    burst = settings.login_failures
+    return LoginAllowances(
+        known=Allowance(burst, settings.login_retry_known_s),
+        unknown=Allowance(burst, settings.login_retry_s),
+        account=Allowance(settings.login_failures_of_account, settings.login_retry_s),
+        network=Allowance(settings.login_failures_of_network, settings.login_retry_of_network_s),
+    )
 
 
 def _fetcher_of(ring: KeyRing) -> Callable[[], Awaitable[Jwks]]:

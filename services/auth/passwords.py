@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from services.auth.credentials import MAX_PASSWORD_LENGTH, check_length
-from services.common.errors import OverloadedError
+from services.auth.lanes import Lane, Lanes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,30 +45,30 @@ class Passwords:
     Args:
         cost: Of every new hash.
         threads: Hashes computed at once.
-        queue: Hashes accepted at once, running or waiting.
+        places: Hashes of one kind of lane that may wait.
     """
 
-    def __init__(self, cost: Argon2Cost, threads: int, queue: int) -> None:
+    def __init__(self, cost: Argon2Cost, threads: int, places: int) -> None:
         self._argon2 = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes
         )
         self._nobody = self._argon2.hash(secrets.token_bytes(16))
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
-        self._places = threading.BoundedSemaphore(queue)
+        self._lanes = Lanes(threads, places)
 
-    async def hash(self, password: str) -> str:
-        """The encoded hash of *password*; OverloadedError when too many are waiting."""
+    async def hash(self, password: str, lane: Lane) -> str:
+        """The encoded hash of *password*; OverloadedError when too many wait in *lane*."""
         check_length("password", password, MAX_PASSWORD_LENGTH)
-        return await self._run(self._hash, password)
+        return await self._run(lane, self._hash, password)
 
-    async def check(self, password: str, stored: str | None) -> Verdict:
+    async def check(self, password: str, stored: str | None, lane: Lane) -> Verdict:
         """
-        Compare *password* with the hash *stored*; OverloadedError when too many are waiting.
+        Compare *password* with the hash *stored*; OverloadedError when too many wait in *lane*.
 
         Without a stored hash (no such user) nothing matches, after the same work.
         """
         check_length("password", password, MAX_PASSWORD_LENGTH)
-        return await self._run(self._check, password, stored)
+        return await self._run(lane, self._check, password, stored)
 
     def close(self) -> None:
         """Drop what waits, and wait for what runs: a few hundredths of a second."""
@@ -87,13 +86,12 @@ class Passwords:
             return Verdict(stored is not None, None)
         return Verdict(True, self._hash(password))
 
-    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if not self._places.acquire(blocking=False):
-            raise OverloadedError
-        job = self._threads.submit(work, *args, **kwargs)
+    async def _run(self, lane: Lane, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        await self._lanes.enter(lane)
+        job = asyncio.wrap_future(self._threads.submit(work, *args, **kwargs))
         # When the job is over, not when its caller is gone: a hash that runs cannot be stopped.
-        job.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(job)
+        job.add_done_callback(lambda _: self._lanes.leave())
+        return await asyncio.shield(job)
 
 
 def _bytes_of(password: str) -> bytes:

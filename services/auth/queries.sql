@@ -12,6 +12,41 @@ SELECT id, username, password_hash, role
 FROM users
 WHERE lower(username) = lower(:username);
 
+-- name: is_known_network(username, network, ttl_s)$
+-- Whether the owner of that account has logged in from there within ttl_s.
+SELECT EXISTS (
+    SELECT FROM known_networks AS k JOIN users AS u ON u.id = k.user_id
+    WHERE lower(u.username) = lower(:username) AND k.network = :network
+      AND k.last_login_at > now() - make_interval(secs => :ttl_s));
+
+-- name: remember_network(user_id, network, at_most)!
+-- Notes a login, once a day; where the network is new, the account keeps its at_most newest.
+WITH added AS (
+    INSERT INTO known_networks AS k (user_id, network) VALUES (:user_id, :network)
+    ON CONFLICT (user_id, network) DO UPDATE SET last_login_at = now()
+        WHERE k.last_login_at < now() - interval '1 day'
+    RETURNING 1
+)
+DELETE FROM known_networks
+WHERE user_id = :user_id AND EXISTS (SELECT FROM added) AND network IN (
+    SELECT network FROM known_networks
+    WHERE user_id = :user_id AND network <> :network
+    ORDER BY last_login_at DESC
+    OFFSET :at_most - 1);
+
+-- name: delete_old_networks(ttl_s, at_most)$
+WITH old AS (
+    SELECT user_id, network FROM known_networks
+    WHERE last_login_at <= now() - make_interval(secs => :ttl_s)
+    LIMIT :at_most
+    FOR UPDATE SKIP LOCKED
+), deleted AS (
+    DELETE FROM known_networks AS k USING old
+    WHERE k.user_id = old.user_id AND k.network = old.network
+    RETURNING 1
+)
+SELECT count(*) FROM deleted;
+
 -- name: get_profile(user_id)^
 SELECT id, username, email, last_lottery_at, created_at
 FROM users

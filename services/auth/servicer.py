@@ -5,11 +5,12 @@ import json
 from google.api import httpbody_pb2
 from kuji.auth.v1 import auth_pb2
 
-from services.auth.access_tokens import ServiceDoor
 from services.auth.accounts import Accounts
 from services.auth.keys import KeyRing
+from services.auth.service_door import ServiceDoor
 from services.auth.sessions import Session, Sessions
 from services.auth.store import Profile
+from services.common.addresses import network_of
 from services.common.context import RequestContext
 from services.common.timestamps import timestamp_of
 
@@ -26,24 +27,30 @@ class AuthServicer:
         self._ring = ring
 
     async def Register(
-        self, request: auth_pb2.RegisterRequest, _ctx: RequestContext
+        self, request: auth_pb2.RegisterRequest, ctx: RequestContext
     ) -> auth_pb2.RegisterResponse:
         """Create a user and log it in."""
-        user = await self._accounts.register(request.username, request.password, request.email)
+        user = await self._accounts.register(
+            request.username, request.password, request.email, network_of(ctx.origin.address)
+        )
         return auth_pb2.RegisterResponse(session=_message_of(await self._sessions.open(user)))
 
     async def Login(
-        self, request: auth_pb2.LoginRequest, _ctx: RequestContext
+        self, request: auth_pb2.LoginRequest, ctx: RequestContext
     ) -> auth_pb2.LoginResponse:
         """Log a user in."""
-        user = await self._accounts.authenticate(request.username, request.password)
+        user = await self._accounts.authenticate(
+            request.username, request.password, network_of(ctx.origin.address)
+        )
         return auth_pb2.LoginResponse(session=_message_of(await self._sessions.open(user)))
 
     async def AdminLogin(
-        self, request: auth_pb2.AdminLoginRequest, _ctx: RequestContext
+        self, request: auth_pb2.AdminLoginRequest, ctx: RequestContext
     ) -> auth_pb2.AdminLoginResponse:
         """Log an administrator in."""
-        user = await self._accounts.authenticate_admin(request.username, request.password)
+        user = await self._accounts.authenticate_admin(
+            request.username, request.password, network_of(ctx.origin.address)
+        )
         return auth_pb2.AdminLoginResponse(session=_message_of(await self._sessions.open(user)))
 
     async def Refresh(
@@ -76,10 +83,10 @@ class AuthServicer:
         )
 
     async def IssueServiceToken(
-        self, request: auth_pb2.IssueServiceTokenRequest, _ctx: RequestContext
+        self, request: auth_pb2.IssueServiceTokenRequest, ctx: RequestContext
     ) -> auth_pb2.IssueServiceTokenResponse:
         """A token for a service that knows the secret."""
-        token = self._door.token_for(request.service, request.secret)
+        token = self._door.token_for(request.service, request.secret, ctx.origin.peer)
         return auth_pb2.IssueServiceTokenResponse(access_token=token, expires_in=self._door.ttl_s)
 
 

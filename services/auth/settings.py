@@ -46,7 +46,17 @@ class AuthSettings(ServiceSettings):
         argon2_passes: Passes over that memory.
         argon2_lanes: Parallel lanes of one hash.
         hash_threads: Hashes computed at once.
-        hash_queue: Hashes accepted at once, running or waiting; beyond it OVERLOADED.
+        hash_queue: Hashes of one kind (registrations, logins from networks known as the
+            account's, other logins) that may wait; beyond it OVERLOADED for whoever has most.
+        login_failures: Failed logins of an account from one network that are checked at once.
+        login_retry_known_s: After that, seconds for one more, where the owner has logged in from
+            that network.
+        login_retry_s: Likewise, where it has not.
+        login_failures_of_account: Failed logins of an account from all networks unknown to it.
+        login_failures_of_network: Failed logins from one network, of accounts unknown there.
+        login_retry_of_network_s: After that, seconds for one more.
+        login_subjects: Accounts and networks whose failed logins this process remembers.
+        known_network_ttl_s: How long a network is known as an account's after a login.
     """
 
     postgres_dsn: str
@@ -68,3 +78,11 @@ class AuthSettings(ServiceSettings):
     argon2_lanes: Annotated[int, Field(ge=1)] = 1
     hash_threads: Annotated[int, Field(ge=1)] = 2
     hash_queue: Annotated[int, Field(ge=1)] = 512
+    login_failures: Annotated[int, Field(ge=1)] = 30
+    login_retry_known_s: Annotated[float, Field(gt=0)] = 2.0
+    login_retry_s: Annotated[float, Field(gt=0)] = 10.0
+    login_failures_of_account: Annotated[int, Field(ge=1)] = 100
+    login_failures_of_network: Annotated[int, Field(ge=1)] = 300
+    login_retry_of_network_s: Annotated[float, Field(gt=0)] = 0.2
+    login_subjects: Annotated[int, Field(ge=1)] = 100_000
+    known_network_ttl_s: Annotated[float, Field(gt=0)] = 90 * 24 * 3600.0

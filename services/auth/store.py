@@ -11,6 +11,7 @@ from services.common.context import Role
 from services.common.postgres import load_queries
 
 _queries = load_queries(__file__)
+_NETWORKS_OF_USER = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,39 @@ class UserStore:
     async def set_admin(self, username: str, password_hash: str) -> None:
         """Create this administrator, or make the user of that name one; revoke its sessions."""
         await _queries.set_admin(self._pool, username=username, password_hash=password_hash)
+
+
+class KnownNetworkStore:
+    """
+    Where the owners of accounts have logged in from.
+
+    Args:
+        ttl_s: How long a network is known after a login.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, ttl_s: float) -> None:
+        self._pool = pool
+        self._ttl_s = ttl_s
+
+    async def is_known(self, username: str, network: str) -> bool:
+        """Whether the owner of that account has logged in from *network*."""
+        known: bool = await _queries.is_known_network(
+            self._pool, username=username, network=network, ttl_s=self._ttl_s
+        )
+        return known
+
+    async def remember(self, user: User, network: str) -> None:
+        """Note that the owner has logged in from *network*; the 20 newest are kept."""
+        await _queries.remember_network(
+            self._pool, user_id=user.user_id, network=network, at_most=_NETWORKS_OF_USER
+        )
+
+    async def delete_old(self, at_most: int) -> int:
+        """Delete up to *at_most* that are not known any more; how many were deleted."""
+        deleted: int = await _queries.delete_old_networks(
+            self._pool, ttl_s=self._ttl_s, at_most=at_most
+        )
+        return deleted
 
 
 class RefreshTokenStore:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.common.errors import UnauthenticatedError
+from services.common.origin import NOWHERE, Origin
 
 
 class Role(StrEnum):
@@ -38,10 +39,12 @@ class RequestContext:
     Args:
         caller: None where no token came with a public call.
         remaining_s: Seconds until the caller stops waiting; always finite.
+        origin: Where it comes from.
     """
 
     caller: Caller | None
     remaining_s: float
+    origin: Origin = NOWHERE
 
     def require_caller(self) -> Caller:
         """The caller; UnauthenticatedError without one."""

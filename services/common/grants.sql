@@ -20,7 +20,7 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA public
 
 -- ---------------------------------------------------------------- auth: accounts and keys
 GRANT SELECT, INSERT, UPDATE ON users TO kuji_auth;
-GRANT SELECT, INSERT, UPDATE, DELETE ON refresh_tokens, signing_keys TO kuji_auth;
+GRANT SELECT, INSERT, UPDATE, DELETE ON known_networks, refresh_tokens, signing_keys TO kuji_auth;
 
 -- ---------------------------------------------------------------- draw: seeds, proofs, orders
 GRANT USAGE ON SEQUENCE pool_ids TO kuji_draw;

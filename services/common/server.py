@@ -34,6 +34,7 @@ from services.common.errors import (
     UnavailableError,
 )
 from services.common.metrics import CALLS, LATENCY_S
+from services.common.origin import Origins
 from services.common.outages import is_outage, told
 from services.common.settings import ServiceSettings
 from services.common.status import details_of, status_of
@@ -42,6 +43,7 @@ from services.common.tokens import TokenVerifier
 log = structlog.get_logger()
 
 _A = access_pb2.Access
+_Metadata = Iterable[tuple[str, str | bytes]]
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _PUBLIC = _A.ACCESS_PUBLIC  # each look-up by name takes the generated enum a microsecond
 _EVERYONE = frozenset(Role)
@@ -75,34 +77,35 @@ class Bound:
 class _Gate:
     """Turns a transport call into a RequestContext, or refuses it."""
 
-    def __init__(self, verifier: TokenVerifier, default_timeout_s: float) -> None:
+    def __init__(self, verifier: TokenVerifier, origins: Origins, default_timeout_s: float) -> None:
         self._verifier = verifier
+        self._origins = origins
         self._default_timeout_s = default_timeout_s
 
     async def admit(self, access: int, call: grpc.aio.ServicerContext[Any, Any]) -> RequestContext:
-        caller = await self._admitted(access, call)
+        metadata = call.invocation_metadata() or ()
+        caller = await self._admitted(access, metadata)
+        origin = self._origins.origin_of(metadata, call.peer)
         remaining_s = call.time_remaining()
         if remaining_s is None:
-            return RequestContext(caller, self._default_timeout_s)
-        return RequestContext(caller, max(remaining_s - _MARGIN_S, 0.0))
+            return RequestContext(caller, self._default_timeout_s, origin)
+        return RequestContext(caller, max(remaining_s - _MARGIN_S, 0.0), origin)
 
-    async def _admitted(
-        self, access: int, call: grpc.aio.ServicerContext[Any, Any]
-    ) -> Caller | None:
+    async def _admitted(self, access: int, metadata: _Metadata) -> Caller | None:
         if access == _PUBLIC:
             # An expired token must not keep its holder from refreshing it.
             with suppress(UnauthenticatedError):
-                return await self._caller(call)
+                return await self._caller(metadata)
             return None
-        caller = await self._caller(call)
+        caller = await self._caller(metadata)
         if caller is None:
             raise UnauthenticatedError
         if caller.role not in ROLES_OF_ACCESS[access]:
             raise PermissionDeniedError
         return caller
 
-    async def _caller(self, call: grpc.aio.ServicerContext[Any, Any]) -> Caller | None:
-        for key, value in call.invocation_metadata() or ():
+    async def _caller(self, metadata: _Metadata) -> Caller | None:
+        for key, value in metadata:
             if key == "authorization":
                 scheme, _, token = str(value).partition(" ")
                 if scheme.lower() != "bearer":
@@ -232,7 +235,8 @@ def build_server(
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
         ]
     )
-    gate = _Gate(verifier, settings.default_timeout_s)
+    origins = Origins(settings.edge_secret.get_secret_value())
+    gate = _Gate(verifier, origins, settings.default_timeout_s)
     server.add_generic_rpc_handlers(tuple(_generic_handler(bound, gate) for bound in bounds))
     healthy = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)

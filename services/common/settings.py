@@ -3,7 +3,7 @@
 import sys
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,6 +17,8 @@ class ServiceSettings(BaseSettings):
         log_level: debug, info, warning or error.
         default_timeout_s: Bound of a call whose caller gives none.
         drain_s: Bound on finishing accepted calls after SIGTERM.
+        edge_secret: What the edge shows, so that its word on a client's address is taken; empty:
+            the address of every caller is that of its connection.
     """
 
     model_config = SettingsConfigDict(env_prefix="KUJI_", frozen=True, extra="ignore")
@@ -26,6 +28,7 @@ class ServiceSettings(BaseSettings):
     log_level: str = "info"
     default_timeout_s: float = 10.0
     drain_s: float = 5.0
+    edge_secret: SecretStr = SecretStr("")
 
 
 SettingsType = TypeVar("SettingsType", bound=BaseSettings)

@@ -22,6 +22,7 @@ from kuji.auth.v1 import auth_pb2
 from kuji.blindbox.v1 import blindbox_pb2, records_pb2
 from kuji.draw.v1 import draw_pb2
 from kuji.history.v1 import history_pb2
+from pydantic import SecretStr
 
 from services.common.context import RequestContext
 from services.common.server import Bound, build_server
@@ -50,6 +51,7 @@ SERVICES = {
 }
 Behaviour = Callable[[Any, RequestContext], Awaitable[Message]]
 _KID = "test"
+_EDGE_SECRET = "what the edge shows"
 
 
 class Script:
@@ -167,7 +169,7 @@ class Rig:
 
 
 async def _start_upstream(script: Script, service: str) -> Upstream:
-    settings = ServiceSettings(listen="127.0.0.1:0")
+    settings = ServiceSettings(listen="127.0.0.1:0", edge_secret=SecretStr(_EDGE_SECRET))
     bounds = [Bound(script, descriptor) for descriptor in SERVICES[service]]
     server, port, healthy = build_server(bounds, TokenVerifier(script.jwks), settings)
     upstream = Upstream(service, server, healthy, f"127.0.0.1:{port}")
@@ -177,7 +179,9 @@ async def _start_upstream(script: Script, service: str) -> Upstream:
 
 
 @asynccontextmanager
-async def running_rig(folder: Path, draw_processes: int = 1) -> AsyncIterator[Rig]:
+async def running_rig(
+    folder: Path, draw_processes: int = 1, trusted_hops: int = 0
+) -> AsyncIterator[Rig]:
     """A healthy rig with its files in *folder*."""
     script = Script()
     services = [*SERVICES, *["draw"] * (draw_processes - 1)]
@@ -186,7 +190,9 @@ async def running_rig(folder: Path, draw_processes: int = 1) -> AsyncIterator[Ri
         name: [upstream.address for upstream in upstreams if upstream.service == name]
         for name in SERVICES
     }
-    edge = Edge("127.0.0.1", free_port(), free_port(), folder / "admin.sock", addresses)
+    ports = free_port(), free_port()
+    socket = folder / "admin.sock"
+    edge = Edge("127.0.0.1", *ports, socket, addresses, _EDGE_SECRET, trusted_hops)
     child = Child(edges.envoy(edge, folder, folder / "envoy.log"))
     try:
         await child.wait_until_ready(lambda: edges.is_serving(edge))

@@ -99,7 +99,8 @@ class AuthServiceServicer:
         """Logs a user in.
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+        BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
+        password was not looked at); UNAVAILABLE OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +111,8 @@ class AuthServiceServicer:
         BAD_CREDENTIALS, like a wrong password.
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+        BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
+        password was not looked at); UNAVAILABLE OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,7 +162,8 @@ class AuthServiceServicer:
         """Issues a token with the service role to a holder of the service secret.
         Not routed by the edge.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS;
+        RESOURCE_EXHAUSTED RATE_LIMITED (too many secrets were wrong before).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

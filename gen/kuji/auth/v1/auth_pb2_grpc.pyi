@@ -47,14 +47,16 @@ class AuthServiceStub:
     """Logs a user in.
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+    BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
+    password was not looked at); UNAVAILABLE OVERLOADED.
     """
     AdminLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]
     """Logs an administrator in. A user without the admin role gets
     BAD_CREDENTIALS, like a wrong password.
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+    BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
+    password was not looked at); UNAVAILABLE OVERLOADED.
     """
     Refresh: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
     """Trades a refresh token for a new session. The token is spent by it. For ten
@@ -83,7 +85,8 @@ class AuthServiceStub:
     """Issues a token with the service role to a holder of the service secret.
     Not routed by the edge.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS;
+    RESOURCE_EXHAUSTED RATE_LIMITED (too many secrets were wrong before).
     """
 
 @_typing.type_check_only
@@ -104,14 +107,16 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Logs a user in.
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+    BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
+    password was not looked at); UNAVAILABLE OVERLOADED.
     """
     AdminLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]  # type: ignore[assignment]
     """Logs an administrator in. A user without the admin role gets
     BAD_CREDENTIALS, like a wrong password.
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+    BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
+    password was not looked at); UNAVAILABLE OVERLOADED.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]  # type: ignore[assignment]
     """Trades a refresh token for a new session. The token is spent by it. For ten
@@ -140,7 +145,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Issues a token with the service role to a holder of the service secret.
     Not routed by the edge.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS;
+    RESOURCE_EXHAUSTED RATE_LIMITED (too many secrets were wrong before).
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -170,7 +176,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Logs a user in.
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+        BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
+        password was not looked at); UNAVAILABLE OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -183,7 +190,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         BAD_CREDENTIALS, like a wrong password.
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        BAD_CREDENTIALS; UNAVAILABLE OVERLOADED.
+        BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
+        password was not looked at); UNAVAILABLE OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -242,7 +250,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Issues a token with the service role to a holder of the service secret.
         Not routed by the edge.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS;
+        RESOURCE_EXHAUSTED RATE_LIMITED (too many secrets were wrong before).
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

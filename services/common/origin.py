@@ -1,0 +1,61 @@
+"""Where a call comes from: what the transport knows, and what the edge says and nobody else."""
+
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+EDGE_HEADER = "x-kuji-edge"
+ADDRESS_HEADER = "x-kuji-client-address"
+_MAX_USER_AGENT_LENGTH = 200
+_KEYS = frozenset({EDGE_HEADER, ADDRESS_HEADER, "user-agent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    Where a call comes from.
+
+    Args:
+        peer: The other end of the connection, as gRPC names it; the edge's for what came by it.
+        address: The client's address, as the edge saw it; without the edge that of the peer.
+            In a form that services.common.addresses takes.
+        user_agent: What the client says to be: printable ASCII, at most 200 characters.
+    """
+
+    peer: str = ""
+    address: str = ""
+    user_agent: str = ""
+
+
+NOWHERE = Origin()
+
+
+class Origins:
+    """
+    Tells where calls come from.
+
+    Args:
+        edge_secret: What the edge shows, so that its word on the client's address is taken;
+            empty: nobody's is.
+    """
+
+    def __init__(self, edge_secret: str) -> None:
+        self._edge_secret = edge_secret.encode()
+
+    def origin_of(
+        self, metadata: Iterable[tuple[str, str | bytes]], peer: Callable[[], str]
+    ) -> Origin:
+        """The origin of a call with *metadata*, over a connection to *peer*."""
+        told = {key: str(value) for key, value in metadata if key in _KEYS}
+        address = told.get(ADDRESS_HEADER, "")
+        if not (address and self._is_edge(told.get(EDGE_HEADER, ""))):
+            address = peer()
+        return Origin(peer(), address, _plain(told.get("user-agent", "")))
+
+    def _is_edge(self, secret: str) -> bool:
+        given = secret.encode("utf-8", "surrogatepass")
+        return bool(self._edge_secret) and hmac.compare_digest(given, self._edge_secret)
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in text[:_MAX_USER_AGENT_LENGTH] if c.isascii() and c.isprintable())
