@@ -5,15 +5,15 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-import msgpack
 from google.protobuf import json_format
 from kuji.draw.v1 import pool_pb2
 
 from services.common.orders import draw_request_id
 from services.common.postgres import Connection, load_queries
 from services.pool.rule.fairness import request_digest
+from services.pool.rule.terms import DAY_MS
+from services.pool.store.layout import PackedRequest, PackedUser
 
-DAY_MS = 86_400_000
 _FETCH_ROWS = 2_000
 _queries: Any = load_queries(__file__)
 
@@ -82,17 +82,19 @@ async def standing(connection: Connection, pool_id: int) -> Standing:
 async def packed_users(
     connection: Connection, pool_id: int
 ) -> AsyncIterator[list[tuple[str, bytes]]]:
-    """Fields of the users hash, some at a time: see lua/include/users.lua."""
+    """Fields of the users hash, some at a time: see layout.py."""
     wins_of: defaultdict[int, dict[str, int]] = defaultdict(dict)
     async for row in _queries.user_wins(connection, pool_id=pool_id):
         wins_of[row["user_id"]][str(row["prize_id"])] = row["wins"]
-    async for rows in _chunks(connection, _queries.users.sql, pool_id):
+    async for rows in _chunks(connection, _queries.users.sql, pool_id, DAY_MS):
         yield [_packed_user(row, wins_of.get(row["user_id"], {})) for row in rows]
 
 
 def _packed_user(row: Any, wins: dict[str, int]) -> tuple[str, bytes]:  # noqa: ANN401
-    counts = [row["last_ms"], row["draws"], row["day"], row["day_draws"]]
-    return str(row["user_id"]), msgpack.packb([*counts, sum(wins.values()), wins])
+    user = PackedUser(
+        row["last_ms"], row["draws"], row["day"], row["day_draws"], sum(wins.values()), wins
+    )
+    return str(row["user_id"]), user.pack()
 
 
 async def packed_requests(
@@ -104,7 +106,7 @@ async def packed_requests(
             (
                 row["day"],
                 request_digest(row["user_id"], row["request_id"]),
-                msgpack.packb([row["first_seq"], row["places"], row["draws"]]),
+                PackedRequest(row["first_seq"], row["places"], row["draws"]).pack(),
             )
             for row in rows
         ]
@@ -120,7 +122,7 @@ async def packed_voids(
             (
                 today,
                 request_digest(row["user_id"], draw_request_id(row["order_num"], attempt)),
-                msgpack.packb([0, 0, row["draw_count"]]),
+                PackedRequest(0, 0, row["draw_count"]).pack(),
             )
             for row in rows
             for attempt in range(1, row["attempts"] + 1)

@@ -3,18 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
-import msgpack
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
-from ops.rebuild.facts import DAY_MS, Standing
+from ops.rebuild.facts import Standing
 from services.pool.configuration import config_of, document_of
-from services.pool.rule.terms import ConfigureCode, Status
+from services.pool.rule.terms import DAY_MS, ConfigureCode, Status
 from services.pool.store.keys import CONFIG, RECORDED, STATE, STOCK, key
-from services.pool.store.redis_store import pack_config
+from services.pool.store.layout import StateField, pack_config
+from services.pool.store.redis_store import configured_of
 from services.pool.store.scripts import load_script
-
-_CONFIGURE_KEYS = ("config", "state", "stock", "document", "ledger")  # see lua/configure.lua
 
 
 async def publish(
@@ -39,7 +37,8 @@ async def publish(
     Returns:
         What the configure script says. Unless CONFIGURED, the pool is there, and closed.
     """
-    keys = [key(pool_id, name) for name in _CONFIGURE_KEYS]
+    script = load_script("configure")
+    keys = [key(pool_id, name) for name in script.keys]
     packed, document = pack_config(version, config_of(message)), document_of(message)
     state = await _state(redis, seq, standing)
     async with redis.pipeline(transaction=True) as pipe:
@@ -50,9 +49,9 @@ async def publish(
         if standing.config is not None:
             pipe.set(key(pool_id, CONFIG), _closed(standing, standing.config))
         arguments: list[Any] = [standing.version, version, packed, document]
-        pipe.eval(load_script("configure"), len(keys), *keys, *arguments)
+        pipe.eval(script.source, len(keys), *keys, *arguments)
         *_, reply = await pipe.execute()
-    return ConfigureCode(msgpack.unpackb(reply)[0])
+    return configured_of(reply).code
 
 
 async def now_ms(redis: Redis) -> int:
@@ -63,12 +62,12 @@ async def now_ms(redis: Redis) -> int:
 
 async def _state(redis: Redis, seq: int, standing: Standing) -> dict[Any, Any]:
     return {
-        "seq": seq,
-        "version": standing.version,
-        "req_day": await now_ms(redis) // DAY_MS,
-        "last_ms": standing.last_ms,
-        "last_user": standing.last_user,
-        "chain": standing.link,
+        StateField.SEQ: seq,
+        StateField.VERSION: standing.version,
+        StateField.REQ_DAY: await now_ms(redis) // DAY_MS,
+        StateField.LAST_MS: standing.last_ms,
+        StateField.LAST_USER: standing.last_user,
+        StateField.CHAIN: standing.link,
     }
 
 

@@ -47,7 +47,7 @@ FROM (
 ORDER BY seq DESC, place DESC
 LIMIT 1;
 
--- name: users(pool_id)
+-- name: users(pool_id, day_ms)
 -- What the limits know of each user; a last prize is no draw of its own. A draw counts for the
 -- day that it was in the time zone of its own configuration, or for a later one that its user had
 -- reached before: days only go forward.
@@ -58,7 +58,7 @@ WITH zones AS (
     WHERE pool_id = :pool_id
 ), draws AS (
     SELECT seq, user_id, draw_index < draw_count AS counts, drawn_ms,
-           max(floor((drawn_ms + offset_ms) / 86400000.0)::bigint)
+           max(floor((drawn_ms + offset_ms) / :day_ms::numeric)::bigint)
                OVER (PARTITION BY user_id ORDER BY seq) AS day
     FROM lottery_records
     JOIN zones USING (version)

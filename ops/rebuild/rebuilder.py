@@ -21,25 +21,12 @@ from ops.rebuild.publication import now_ms, publish
 from services.admin.for_operators import GoodsRows, Rows, box_pool_config, pool_config
 from services.common.postgres import Connection
 from services.pool.rule.terms import ConfigureCode
-from services.pool.store.keys import STATE, key, ledger_key
+from services.pool.store.keys import ALL, REQUESTS, STATE, USERS, key, ledger_key
 from services.pool.store.redis_store import RedisStore
 
 # Draws that can have been answered and not recorded when Redis was lost: the service's bound on
 # the backlog, and one batch. The next seq lies past them, so that no draw id is used twice.
 GAP_DRAWS = 2_001_000
-_KEYS = (
-    "config",
-    "state",
-    "stock",
-    "users",
-    "req:0",
-    "req:1",
-    "blocked",
-    "ledger",
-    "document",
-    "recorded",
-)
-
 OnProgress = Callable[[int], None]
 
 
@@ -101,7 +88,7 @@ class Rebuilder:
             if await self._is_healthy(pool_id, recorded):  # another rebuild was faster
                 return Outcome.HEALTHY
             # All at once: without its state, nothing is drawn from a pool and nothing published.
-            await self._redis.unlink(*[key(pool_id, name) for name in _KEYS])
+            await self._redis.unlink(*[key(pool_id, name) for name in ALL])
             await self._load(connection, pool_id, on_progress)
             await self._open(connection, pool_id, recorded)
         return Outcome.REBUILT
@@ -123,14 +110,14 @@ class Rebuilder:
 
     async def _load(self, connection: Connection, pool_id: int, on_progress: OnProgress) -> None:
         async for users in facts.packed_users(connection, pool_id):
-            await self._hset(pool_id, "users", dict(users))
+            await self._hset(pool_id, USERS, dict(users))
             on_progress(len(users))
         moment = await now_ms(self._redis)
         for read in (facts.packed_voids, facts.packed_requests):
             async for requests in read(connection, pool_id, moment):
-                for half in (0, 1):
+                for half, name in enumerate(REQUESTS):
                     fields = {digest: drew for day, digest, drew in requests if day % 2 == half}
-                    await self._hset(pool_id, f"req:{half}", fields)
+                    await self._hset(pool_id, name, fields)
                 on_progress(len(requests))
         await Rows(connection).keep_blocks()
         await self._store.set_blocks(pool_id, await facts.active_blocks(connection))
@@ -142,7 +129,7 @@ class Rebuilder:
         version = await Rows(connection).next_version()
         code = await publish(self._redis, pool_id, recorded.seq, standing, version, message)
         if code is not ConfigureCode.CONFIGURED:
-            await self._redis.unlink(*[key(pool_id, name) for name in _KEYS])
+            await self._redis.unlink(*[key(pool_id, name) for name in ALL])
             raise RebuildError(f"Pool {pool_id}: {code.name.lower()}")
         await Rows(connection).set_pool_version(pool_id, version)
 

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from services.common.postgres import load_queries
 from services.common.tasks import pause
 from services.pool.store.keys import STATE, key
+from services.pool.store.layout import StateField
 from services.recorder import metrics
 from services.recorder.held import HeldPool
 
@@ -46,7 +47,7 @@ class LagGauges:
             return []
         async with self._redis.pipeline(transaction=False) as pipe:
             for pool in pools:
-                pipe.hget(key(pool.pool_id, STATE), "seq")
+                pipe.hget(key(pool.pool_id, STATE), StateField.SEQ)
             return [int(seq or 0) for seq in await pipe.execute()]
 
     @staticmethod

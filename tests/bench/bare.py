@@ -13,20 +13,10 @@ import msgpack
 from redis import Redis
 
 from services.pool.rule.terms import Intent
+from services.pool.store.keys import key
 from services.pool.store.scripts import load_script
 from tests.bench.jobs import Job, Tally
 
-_KEYS = (
-    "config",
-    "state",
-    "stock",
-    "users",
-    "req:0",
-    "req:1",
-    "blocked",
-    "ledger",
-    "recorded",
-)
 _NO_BACKLOG_BOUND = 1 << 40
 _TIMEOUT_S = 20.0
 
@@ -35,8 +25,9 @@ def run(job: Job, user_of: Callable[[int, int], int]) -> tuple[Tally, list[tuple
     """Draw job.draws draws from job.in_flight connections; the tally, and the replies."""
     batches = [_packed(job, number, user_of) for number in range(job.draws // job.batch)]
     redis = Redis.from_url(job.target, socket_timeout=_TIMEOUT_S, max_connections=job.in_flight)
-    sha = redis.script_load(load_script("draw"))
-    keys = [f"{{p:{job.pool_id}}}:{name}" for name in _KEYS]
+    script = load_script("draw")
+    sha = redis.script_load(script.source)
+    keys = [key(job.pool_id, name) for name in script.keys]
 
     def send(packed: bytes) -> bytes:
         reply: bytes = redis.execute_command(  # type: ignore[no-untyped-call]

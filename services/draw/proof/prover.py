@@ -23,6 +23,7 @@ from services.pool.rule.selection import PPB, Mode, uniform
 from services.pool.rule.terms import PoolConfig, PrizeConfig
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import DOCUMENT, STATE, key
+from services.pool.store.layout import StateField
 
 log = structlog.get_logger()
 _queries: Any = load_queries(__file__)
@@ -93,7 +94,7 @@ class Prover:
     async def _live_config(self, pool_id: int, version: int) -> bytes:
         """A configuration that is not recorded yet: the live one, unless it just was."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hget(key(pool_id, STATE), "version")
+            pipe.hget(key(pool_id, STATE), StateField.VERSION)
             pipe.get(key(pool_id, DOCUMENT))
             live, document = await pipe.execute()
         if document is None or int(live) != version:

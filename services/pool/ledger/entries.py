@@ -5,6 +5,20 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from services.pool.store.layout import EntryField
+
+# Replies are bytes.
+_DRAWS, _CONFIG, _UNITS, _TIME, _LINK = (
+    field.encode()
+    for field in (
+        EntryField.DRAWS,
+        EntryField.CONFIG,
+        EntryField.UNITS,
+        EntryField.TIME,
+        EntryField.LINK,
+    )
+)
+
 
 class MalformedEntryError(ValueError):
     """A stream entry is not what docs/redis-keys.md says."""
@@ -119,7 +133,7 @@ def decode_entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
     """
     try:
         number, _, version = stream_id.partition(b"-")
-        if b"d" in fields:
+        if _DRAWS in fields:
             return _decode_draws(int(number), fields)
         return _decode_config(int(number), int(version), fields)
     except (KeyError, TypeError, ValueError, msgpack.UnpackException) as error:
@@ -128,24 +142,24 @@ def decode_entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
 
 def _decode_draws(last_seq: int, fields: Mapping[bytes, bytes]) -> DrawEntry:
     # raw: a tag is no text, and Lua's MessagePack tells text and bytes not apart.
-    drawn_ms, version, draws = msgpack.unpackb(fields[b"d"], raw=True, use_list=False)
+    drawn_ms, version, draws = msgpack.unpackb(fields[_DRAWS], raw=True, use_list=False)
     if not draws:
         raise ValueError("no draws")
     return DrawEntry(last_seq, drawn_ms, version, list(map(Draw._make, draws)), _link(fields))
 
 
 def _link(fields: Mapping[bytes, bytes]) -> str:
-    return fields.get(b"h", b"").decode()
+    return fields.get(_LINK, b"").decode()
 
 
 def _decode_config(after_seq: int, version: int, fields: Mapping[bytes, bytes]) -> ConfigEntry:
-    units = msgpack.unpackb(fields[b"u"], use_list=False)
+    units = msgpack.unpackb(fields[_UNITS], use_list=False)
     return ConfigEntry(
         after_seq,
         version,
-        fields[b"c"].decode(),
+        fields[_CONFIG].decode(),
         list(map(PrizeUnits._make, units)),
-        int(fields[b"t"]),
+        int(fields[_TIME]),
         _link(fields),
     )
 
@@ -155,12 +169,12 @@ def encode_entry(entry: Entry) -> tuple[str, dict[Any, Any]]:
     if isinstance(entry, DrawEntry):
         body = [entry.drawn_ms, entry.version, entry.draws]
         return entry.stream_id, {
-            "d": msgpack.packb(body, use_bin_type=False),
-            "h": entry.link,
+            EntryField.DRAWS: msgpack.packb(body, use_bin_type=False),
+            EntryField.LINK: entry.link,
         }
     return entry.stream_id, {
-        "c": entry.config_json,
-        "u": msgpack.packb(entry.units),
-        "t": entry.changed_ms,
-        "h": entry.link,
+        EntryField.CONFIG: entry.config_json,
+        EntryField.UNITS: msgpack.packb(entry.units),
+        EntryField.TIME: entry.changed_ms,
+        EntryField.LINK: entry.link,
     }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from services.pool.rule.limits import UserState, allowance, prize_wins_left, refusal_of
 from services.pool.rule.selection import PPB, ROLL_BYTES, Mode, select, uniform, weight_of
 from services.pool.rule.terms import (
+    DAY_MS,
     UNLIMITED,
     Answer,
     ConfigureCode,
@@ -27,7 +28,6 @@ from services.pool.rule.terms import (
     Voided,
 )
 
-DAY_MS = 86_400_000
 _WITHOUT_END = 1 << 60
 
 

@@ -4,9 +4,15 @@ import math
 from dataclasses import dataclass, field
 
 from services.pool.rule.selection import Mode
-from services.pool.rule.terms import UNLIMITED, Answer, DrawCode, PoolConfig, PrizeConfig, Quota
-
-_DAY_MS = 86_400_000
+from services.pool.rule.terms import (
+    DAY_MS,
+    UNLIMITED,
+    Answer,
+    DrawCode,
+    PoolConfig,
+    PrizeConfig,
+    Quota,
+)
 
 
 @dataclass(slots=True)
@@ -54,7 +60,7 @@ class UserState:
 
 def day_of(config: PoolConfig, now_ms: int) -> int:
     """Days from the epoch to *now_ms* in the pool's time zone."""
-    return (now_ms + config.day_offset_ms) // _DAY_MS
+    return (now_ms + config.day_offset_ms) // DAY_MS
 
 
 def prize_wins_left(prize: PrizeConfig, user: UserState) -> int | None:
@@ -103,7 +109,7 @@ def refusal_of(config: PoolConfig, user: UserState, draws: int, now_ms: int) -> 
 
 
 def _tomorrow_ms(config: PoolConfig, user: UserState, now_ms: int) -> int:
-    return (user.today(config, now_ms) + 1) * _DAY_MS - config.day_offset_ms
+    return (user.today(config, now_ms) + 1) * DAY_MS - config.day_offset_ms
 
 
 def _draws_today(config: PoolConfig, user: UserState, now_ms: int) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from services.pool.rule.selection import Mode
 
+DAY_MS = 86_400_000
 UNLIMITED = -1
 
 

@@ -9,6 +9,7 @@ REQUESTS = ("req:0", "req:1")
 BLOCKED = "blocked"
 LEDGER = "ledger"
 RECORDED = "recorded"
+ALL = (CONFIG, DOCUMENT, STATE, STOCK, USERS, *REQUESTS, BLOCKED, LEDGER, RECORDED)
 
 FEED_CHANNEL = "kuji:feed"
 

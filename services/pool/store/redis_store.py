@@ -21,7 +21,6 @@ from services.pool.rule.terms import (
     Intent,
     LiveState,
     PoolConfig,
-    PrizeConfig,
     Status,
     Stock,
     Voided,
@@ -29,20 +28,21 @@ from services.pool.rule.terms import (
 from services.pool.store.keys import (
     BLOCKED,
     CONFIG,
-    DOCUMENT,
     LEDGER,
     RECORDED,
-    REQUESTS,
     STATE,
     STOCK,
     USERS,
     key,
 )
+from services.pool.store.layout import (
+    PackedConfig,
+    StateField,
+    pack_config,
+    unpack_config,
+)
 from services.pool.store.scripts import load_script
 
-_DRAW_KEYS = (CONFIG, STATE, STOCK, USERS, *REQUESTS, BLOCKED, LEDGER, RECORDED)
-_CONFIGURE_KEYS = (CONFIG, STATE, STOCK, DOCUMENT, LEDGER)
-_VOID_KEYS = (STATE, *REQUESTS)
 _UNKNOWN_SHA = "0" * 40
 
 
@@ -51,16 +51,16 @@ class _Script:
 
     def __init__(self, redis: Redis, name: str) -> None:
         self._redis = redis
-        self._source = load_script(name)
+        self._script = load_script(name)
         self._sha = ""
 
-    async def run(self, keys: Sequence[str], *arguments: bytes | str | int) -> list[Any]:
+    async def run(self, pool_id: int, *arguments: bytes | str | int) -> list[Any]:
+        keys = [key(pool_id, name) for name in self._script.keys]
         try:
             packed = await self._evaluate_known(keys, arguments)
         except OutOfMemoryError as error:  # the server refuses before the script begins
             raise OverloadedError("The store is full; nothing was done.") from error
-        reply: list[Any] = msgpack.unpackb(packed, raw=True)
-        return reply
+        return _reply(packed)
 
     async def _evaluate_known(
         self, keys: Sequence[str], arguments: Sequence[bytes | str | int]
@@ -68,7 +68,7 @@ class _Script:
         try:
             return await self._evaluate(keys, arguments)
         except NoScriptError:
-            self._sha = await self._redis.script_load(self._source)
+            self._sha = await self._redis.script_load(self._script.source)
             return await self._evaluate(keys, arguments)
 
     async def _evaluate(self, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> bytes:
@@ -95,10 +95,9 @@ class RedisStore:
 
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """See PoolStore."""
-        keys = [key(pool_id, name) for name in _DRAW_KEYS]
         packed = msgpack.packb(intents, use_bin_type=False)
         now_ms, version, replies, chain = await self._draw.run(
-            keys, packed, self._max_backlog, self._newest_seq.get(pool_id, 0)
+            pool_id, packed, self._max_backlog, self._newest_seq.get(pool_id, 0)
         )
         answers = [_answer(reply) for reply in replies]
         self.note_seq(pool_id, max(answer.first_seq + answer.places - 1 for answer in answers))
@@ -106,8 +105,7 @@ class RedisStore:
 
     async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
         """See PoolStore."""
-        keys = [key(pool_id, name) for name in _VOID_KEYS]
-        voided = Voided(*await self._void.run(keys, digest, draws))
+        voided = Voided(*await self._void.run(pool_id, digest, draws))
         return None if voided.first_seq < 0 else voided
 
     def note_seq(self, pool_id: int, seq: int) -> None:
@@ -136,16 +134,17 @@ class RedisStore:
         self, pool_id: int, expected_version: int, version: int, config: PoolConfig, document: str
     ) -> Configured:
         """See PoolStore."""
-        keys = [key(pool_id, name) for name in _CONFIGURE_KEYS]
         reply = await self._configure.run(
-            keys, expected_version, version, pack_config(version, config), document
+            pool_id, expected_version, version, pack_config(version, config), document
         )
         return _configured(reply)
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """See PoolStore."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hmget(key(pool_id, STATE), ["version", "seq", "last_ms"])
+            pipe.hmget(
+                key(pool_id, STATE), [StateField.VERSION, StateField.SEQ, StateField.LAST_MS]
+            )
             pipe.get(key(pool_id, CONFIG))
             pipe.hgetall(key(pool_id, STOCK))
             pipe.hlen(key(pool_id, USERS))
@@ -154,15 +153,15 @@ class RedisStore:
             (version, seq, last_ms), packed, stock, users, entries, recorded = await pipe.execute()
         if packed is None:
             return None
-        config = _LiveConfig(packed)
-        stocks = config.stocks(stock)
-        weights = config.weights({one.prize_id: one.left for one in stocks})
+        config = unpack_config(packed)
+        stocks = _stocks(config, stock)
+        weights = _weights(config, stocks)
         return LiveState(
             pool_id=pool_id,
             version=int(version),
-            status=config.status,
+            status=Status(config.status),
             weights=weights,
-            odds_total=PPB if config.mode is Mode.ODDS else sum(weights.values()),
+            odds_total=PPB if config.mode == Mode.ODDS else sum(weights.values()),
             seq=int(seq),
             last_ms=int(last_ms or 0),
             oldest_unrecorded_ms=await self._drawn_after(pool_id, int(recorded or 0), int(seq)),
@@ -183,64 +182,21 @@ class RedisStore:
         return 0
 
 
-class _LiveConfig:
-    """A configuration as lua/include/layout.lua has it, read back."""
-
-    def __init__(self, packed: bytes) -> None:
-        fields = msgpack.unpackb(packed, raw=True)
-        self.mode, self.status = Mode(fields[1]), Status(fields[2])
-        self._live, self._retired = fields[10], fields[11]
-
-    def stocks(self, left: Mapping[bytes, bytes]) -> list[Stock]:
-        return [
-            Stock(prize_id, units, int(left.get(str(prize_id).encode(), UNLIMITED)))
-            for prize_id, _, _, _, units, _ in [*self._live, *self._retired]
-        ]
-
-    def weights(self, left: Mapping[int, int]) -> dict[int, int]:
-        return {
-            prize_id: weight_of(
-                self.mode, weight, None if left[prize_id] == UNLIMITED else left[prize_id]
-            )
-            if enabled and not last_prize
-            else 0
-            for prize_id, weight, enabled, _, _, last_prize in self._live
-        }
-
-
-def pack_config(version: int, config: PoolConfig) -> bytes:
-    """*config* as lua/include/layout.lua reads it."""
-    live = [_pack_prize(prize) for prize in config.prizes if not prize.retired]
-    retired = [_pack_prize(prize) for prize in config.prizes if prize.retired]
-    packed: bytes = msgpack.packb(
-        [
-            version,
-            config.mode,
-            config.status,
-            config.start_ms,
-            config.end_ms,
-            config.cooldown_ms,
-            config.draws_per_user,
-            config.draws_per_day,
-            config.wins_per_user,
-            config.day_offset_ms,
-            live,
-            retired,
-            config.protection_ms,
-        ]
-    )
-    return packed
-
-
-def _pack_prize(prize: PrizeConfig) -> list[int | bool]:
+def _stocks(config: PackedConfig, left: Mapping[bytes, bytes]) -> list[Stock]:
     return [
-        prize.prize_id,
-        prize.weight,
-        prize.enabled,
-        prize.wins_per_user,
-        prize.units,
-        prize.last_prize,
+        Stock(prize.id, prize.units, int(left.get(str(prize.id).encode(), UNLIMITED)))
+        for prize in [*config.prizes, *config.retired_prizes]
     ]
+
+
+def _weights(config: PackedConfig, stocks: Sequence[Stock]) -> dict[int, int]:
+    left = {stock.prize_id: None if stock.left == UNLIMITED else stock.left for stock in stocks}
+    return {
+        prize.id: 0
+        if prize.is_last or not prize.enabled
+        else weight_of(Mode(config.mode), prize.weight, left[prize.id])
+        for prize in config.prizes
+    }
 
 
 def _answer(reply: list[Any]) -> Answer:
@@ -255,6 +211,16 @@ def _answer(reply: list[Any]) -> Answer:
         case [code]:
             return Answer(DrawCode(code))
     raise ValueError(f"the draw script answered {reply!r}")
+
+
+def configured_of(packed: bytes) -> Configured:
+    """What the configure script's reply says."""
+    return _configured(_reply(packed))
+
+
+def _reply(packed: bytes) -> list[Any]:
+    reply: list[Any] = msgpack.unpackb(packed, raw=True)
+    return reply
 
 
 def _configured(reply: list[Any]) -> Configured:

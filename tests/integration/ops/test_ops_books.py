@@ -12,7 +12,7 @@ from services.pool.books.findings import Finding, Kind
 from services.pool.rule.selection import PPB, Mode
 from services.pool.rule.terms import PoolConfig, PrizeConfig
 from services.pool.store.keys import key, ledger_key
-from services.pool.store.redis_store import pack_config
+from services.pool.store.layout import pack_config
 from tests.support.books import Pool, open_pool
 from tests.support.boxes import BOX_KINDS
 

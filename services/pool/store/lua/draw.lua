@@ -1,15 +1,15 @@
 #!lua
 --[[ draw: run a batch of intents on one pool, atomically, in order.
-KEYS[1] string  {p:<id>}:config    MessagePack, see include/layout.lua
+KEYS[1] string  {p:<id>}:config    MessagePack, see layout.py
 KEYS[2] hash    {p:<id>}:state     seq, version, req_day, last_ms, last_user, chain
 KEYS[3] hash    {p:<id>}:stock     prize id -> units left; absent: unlimited
-KEYS[4] hash    {p:<id>}:users     user id -> MessagePack, see include/users.lua
-KEYS[5] hash    {p:<id>}:req:0     request digest -> MessagePack, see include/requests.lua
+KEYS[4] hash    {p:<id>}:users     user id -> MessagePack, see layout.py
+KEYS[5] hash    {p:<id>}:req:0     request digest -> MessagePack, see layout.py
 KEYS[6] hash    {p:<id>}:req:1     likewise, of the other day
 KEYS[7] hash    {p:<id>}:blocked   user id -> ms until which it is blocked, 0: for good
 KEYS[8] stream  {p:<id>}:ledger    see docs/redis-keys.md
 KEYS[9] string  {p:<id>}:recorded  newest seq in Postgres
-ARGV[1] bytes   MessagePack: list of {user_id, request_id, digest, count, rolls of 32 bytes}
+ARGV[1] bytes   MessagePack: list of intents, see rule/terms.py
 ARGV[2] int     draws that may wait for the recorder; beyond it BACKLOG
 ARGV[3] int     newest seq the caller knows of; a store behind it lost draws: NOT_LOADED
 Returns MessagePack {now_ms, version, list of one answer per intent, chain}:
@@ -21,8 +21,8 @@ Returns MessagePack {now_ms, version, list of one answer per intent, chain}:
   {-9 PROTECTED, ms to wait} | {-10 VOID}
   draw = {prize id (0: a miss), ticket, weight, total, tag}
 O(intents x prizes). One slot. Either every intent's effects are written, or none. ]]
---@include layout
---@include codes
+--@layout
+--@include clock
 --@include selection
 --@include users
 --@include requests
@@ -31,26 +31,25 @@ O(intents x prizes). One slot. Either every intent's effects are written, or non
 --@include intents
 --@include chain
 local intents = cmsgpack.unpack(ARGV[1])
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = clock_ms()
 local pool = load_pool(now_ms)
 local answers = {}
 if not pool or pool.seq < tonumber(ARGV[3]) then
-  for i = 1, #intents do answers[i] = { NOT_LOADED } end
+  for i = 1, #intents do answers[i] = { CODE_NOT_LOADED } end
   return cmsgpack.pack({ now_ms, 0, answers, '' })
 end
 local state, first_seq = pool.state, pool.seq + 1
-local current, previous = turn_requests(state, { KEYS[5], KEYS[6] }, now_ms)
+local current, previous = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)
 local batch = load_batch(intents, current, previous)
-local shed = pool.seq - tonumber(redis.call('GET', KEYS[9]) or 0) >= tonumber(ARGV[2])
+local shed = pool.seq - tonumber(redis.call('GET', KEY_RECORDED) or 0) >= tonumber(ARGV[2])
 for i, intent in ipairs(intents) do
   answers[i] = answer(pool, batch, intent, now_ms, shed)
 end
 if pool.seq >= first_seq then
   local id = string.format('%d-0', pool.seq)
-  local entry = cmsgpack.pack({ now_ms, pool.config[VERSION], batch.draws })
-  state.chain = link(state.chain, id, entry)
+  local entry = cmsgpack.pack({ now_ms, pool.config[CONFIG_VERSION], batch.draws })
+  state[STATE_CHAIN] = link(state[STATE_CHAIN], id, entry)
   write_pool(pool, batch, current, now_ms)
-  redis.call('XADD', KEYS[8], id, 'd', entry, 'h', state.chain)
+  redis.call('XADD', KEY_LEDGER, id, ENTRY_DRAWS, entry, ENTRY_LINK, state[STATE_CHAIN])
 end
-return cmsgpack.pack({ now_ms, pool.config[VERSION], answers, state.chain })
+return cmsgpack.pack({ now_ms, pool.config[CONFIG_VERSION], answers, state[STATE_CHAIN] })

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from services.pool.rule.selection import Mode, select, uniform, weight_of
-from services.pool.store.scripts import load_script
+from services.pool.store.scripts import assemble
 
 CASES = json.loads(Path(__file__).with_name("selection_cases.json").read_text())["cases"]
 _LUA = """
@@ -29,7 +29,7 @@ Case = tuple[bytes, Sequence[int], int]
 
 
 async def in_lua(redis: Redis, cases: Sequence[Case]) -> list[tuple[int, int | None]]:
-    source = f"{load_script('include/layout')}{load_script('include/selection')}{_LUA}"
+    source = assemble(f"--@layout\n--@include selection\n{_LUA}").source
     packed = msgpack.packb(cases, use_bin_type=False)
     reply = cast(bytes, await redis.execute_command("EVAL", source, 0, packed))  # type: ignore[no-untyped-call]
     answers: list[Any] = msgpack.unpackb(reply)

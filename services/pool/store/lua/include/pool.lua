@@ -1,10 +1,11 @@
 -- pool: the pool as one call of the script sees it, read once and written once.
 
 local function status_of(config, now_ms)
-  if config[STATUS] == ENDED or (config[END_MS] > 0 and now_ms >= config[END_MS]) then return ENDED end
-  if config[STATUS] == PAUSED then return PAUSED end
-  if now_ms < config[START_MS] then return 0 end
-  return OPEN
+  local status, end_ms = config[CONFIG_STATUS], config[CONFIG_END_MS]
+  if status == STATUS_ENDED or (end_ms > 0 and now_ms >= end_ms) then return STATUS_ENDED end
+  if status == STATUS_PAUSED then return STATUS_PAUSED end
+  if now_ms < config[CONFIG_START_MS] then return STATUS_PLANNED end
+  return STATUS_OPEN
 end
 
 local function state_of(key)
@@ -16,23 +17,24 @@ end
 -- {config, state, seq, status, left = units left by prize index (nil: unlimited),
 -- weights, weight_sum, dirty = indexes whose stock has changed}; nil: not loaded.
 local function load_pool(now_ms)
-  local packed = redis.call('GET', KEYS[1])
+  local packed = redis.call('GET', KEY_CONFIG)
   if not packed then return nil end
-  local config, state = cmsgpack.unpack(packed), state_of(KEYS[2])
+  local config, state = cmsgpack.unpack(packed), state_of(KEY_STATE)
   local pool = {
-    config = config, state = state, seq = tonumber(state.seq), status = status_of(config, now_ms),
-    left = {}, weights = {}, weight_sum = 0, dirty = {}, prize_limits = false,
+    config = config, state = state, seq = tonumber(state[STATE_SEQ]),
+    status = status_of(config, now_ms), left = {}, weights = {}, weight_sum = 0, dirty = {},
+    prize_limits = false,
   }
   local ids = {}
-  for i, prize in ipairs(config[PRIZES]) do
-    ids[i] = prize[ID]
-    pool.prize_limits = pool.prize_limits or prize[PRIZE_WINS] > 0
-    if prize[LAST_PRIZE] and prize[ENABLED] then pool.last_prize = i end
+  for i, prize in ipairs(config[CONFIG_PRIZES]) do
+    ids[i] = prize[PRIZE_ID]
+    pool.prize_limits = pool.prize_limits or prize[PRIZE_WINS_PER_USER] > 0
+    if prize[PRIZE_IS_LAST] and prize[PRIZE_ENABLED] then pool.last_prize = i end
   end
-  local stock = #ids > 0 and redis.call('HMGET', KEYS[3], unpack(ids)) or {}
-  for i, prize in ipairs(config[PRIZES]) do
+  local stock = #ids > 0 and redis.call('HMGET', KEY_STOCK, unpack(ids)) or {}
+  for i, prize in ipairs(config[CONFIG_PRIZES]) do
     pool.left[i] = tonumber(stock[i] or nil)
-    pool.weights[i] = weight_of(config[MODE], prize, pool.left[i])
+    pool.weights[i] = weight_of(config[CONFIG_MODE], prize, pool.left[i])
     pool.weight_sum = pool.weight_sum + pool.weights[i]
   end
   return pool
@@ -43,15 +45,15 @@ local function take(pool, i)
   if not pool.left[i] then return end
   pool.left[i] = pool.left[i] - 1
   pool.dirty[i] = true
-  local weight = weight_of(pool.config[MODE], pool.config[PRIZES][i], pool.left[i])
+  local weight = weight_of(pool.config[CONFIG_MODE], pool.config[CONFIG_PRIZES][i], pool.left[i])
   pool.weight_sum = pool.weight_sum + weight - pool.weights[i]
   pool.weights[i] = weight
 end
 
 local function write_pool(pool, batch, requests_key, now_ms)
-  local stock, users, requests = {}, {}, {}
+  local state, stock, users, requests = pool.state, {}, {}, {}
   for i in pairs(pool.dirty) do
-    stock[#stock + 1] = pool.config[PRIZES][i][ID]
+    stock[#stock + 1] = pool.config[CONFIG_PRIZES][i][PRIZE_ID]
     stock[#stock + 1] = pool.left[i]
   end
   for user_id in pairs(batch.drew) do
@@ -62,9 +64,10 @@ local function write_pool(pool, batch, requests_key, now_ms)
     requests[#requests + 1] = digest
     requests[#requests + 1] = cmsgpack.pack(request)
   end
-  if #stock > 0 then redis.call('HSET', KEYS[3], unpack(stock)) end
-  redis.call('HSET', KEYS[4], unpack(users))
+  if #stock > 0 then redis.call('HSET', KEY_STOCK, unpack(stock)) end
+  redis.call('HSET', KEY_USERS, unpack(users))
   redis.call('HSET', requests_key, unpack(requests))
-  redis.call('HSET', KEYS[2], 'seq', pool.seq, 'last_ms', now_ms, 'last_user', pool.state.last_user,
-    'req_day', pool.state.req_day, 'chain', pool.state.chain)
+  redis.call('HSET', KEY_STATE, STATE_SEQ, pool.seq, STATE_LAST_MS, now_ms,
+    STATE_LAST_USER, state[STATE_LAST_USER], STATE_REQ_DAY, state[STATE_REQ_DAY],
+    STATE_CHAIN, state[STATE_CHAIN])
 end

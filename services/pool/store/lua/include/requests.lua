@@ -1,17 +1,17 @@
---[[ requests: which request ids have drawn, as {first seq, places, draws}; a void one has
+--[[ requests: which request ids have drawn, see layout.py; a void one has
 places 0, and never draws. Two hashes take turns by UTC day: today's and yesterday's are known,
 so an id is known for 24 h at least and 48 h at most. ]]
 
 -- Empties what is too old; returns today's key, yesterday's key.
 local function turn_requests(state, keys, now_ms)
-  local day = math.floor(now_ms / 86400000)
+  local day = math.floor(now_ms / DAY_MS)
   local current, previous = keys[day % 2 + 1], keys[(day + 1) % 2 + 1]
-  local known = tonumber(state.req_day) or day
+  local known = tonumber(state[STATE_REQ_DAY]) or day
   if day > known then
     redis.call('UNLINK', current)
     if day > known + 1 then redis.call('UNLINK', previous) end
   end
-  state.req_day = math.max(day, known)
+  state[STATE_REQ_DAY] = math.max(day, known)
   return current, previous
 end
 

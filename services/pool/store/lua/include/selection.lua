@@ -1,7 +1,5 @@
 --[[ selection: which prize a roll gives. The same rule as services/pool/rule/selection.py;
 tests/unit/pool/rule/selection_cases.json runs on both. Integers only, all below 2^53. ]]
-local TWO_48 = 281474976710656
-
 -- Bytes at .. at+5 of a roll, big-endian.
 local function six_bytes(roll, at)
   local a, b, c, d, e, f = string.byte(roll, at, at + 5)
@@ -30,10 +28,10 @@ end
 
 -- The weight of one prize with `left` units (nil: unlimited).
 local function weight_of(mode, prize, left)
-  if not prize[ENABLED] or prize[LAST_PRIZE] or left == 0 then return 0 end
-  if mode == TICKETS then return left end
-  if mode == WEIGHTS and prize[WEIGHT] == 0 then return left or 0 end
-  return prize[WEIGHT]
+  if not prize[PRIZE_ENABLED] or prize[PRIZE_IS_LAST] or left == 0 then return 0 end
+  if mode == MODE_TICKETS then return left end
+  if mode == MODE_WEIGHTS and prize[PRIZE_WEIGHT] == 0 then return left or 0 end
+  return prize[PRIZE_WEIGHT]
 end
 
 -- Index of the prize whose interval holds `ticket`; nil: a miss.

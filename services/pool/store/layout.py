@@ -1,0 +1,177 @@
+"""
+What stands where in Redis: the one definition, for Python and, by name, for the scripts.
+
+docs/redis-keys.md says what each part means. Scripts say LUA_NAMES' names instead of numbers, and
+scripts.py declares those that they use.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum, StrEnum
+from typing import NamedTuple, cast
+
+import msgpack
+
+from services.pool.rule.selection import PPB, ROLL_BYTES, TWO_48, Mode
+from services.pool.rule.terms import (
+    DAY_MS,
+    UNLIMITED,
+    ConfigureCode,
+    DrawCode,
+    Intent,
+    PoolConfig,
+    PrizeConfig,
+    Quota,
+    Status,
+)
+
+
+class StateField(StrEnum):
+    """Fields of the hash {p:<id>}:state."""
+
+    SEQ = "seq"
+    VERSION = "version"
+    REQ_DAY = "req_day"
+    LAST_MS = "last_ms"
+    LAST_USER = "last_user"
+    CHAIN = "chain"
+
+
+class EntryField(StrEnum):
+    """Fields of an entry of the stream {p:<id>}:ledger."""
+
+    DRAWS = "d"
+    CONFIG = "c"
+    UNITS = "u"
+    TIME = "t"
+    LINK = "h"
+
+
+class PackedPrize(NamedTuple):
+    """A prize in {p:<id>}:config; see PrizeConfig."""
+
+    id: int
+    weight: int
+    enabled: bool
+    wins_per_user: int
+    units: int
+    is_last: bool
+
+
+class PackedConfig(NamedTuple):
+    """{p:<id>}:config; see PoolConfig. What old ones lack has a default, and is nil in a script."""
+
+    version: int
+    mode: int
+    status: int
+    start_ms: int
+    end_ms: int
+    cooldown_ms: int
+    draws_per_user: int
+    draws_per_day: int
+    wins_per_user: int
+    day_offset_ms: int
+    prizes: Sequence[PackedPrize]
+    retired_prizes: Sequence[PackedPrize]
+    protection_ms: int = 0
+
+
+class PackedUser(NamedTuple):
+    """A value of {p:<id>}:users; see UserState. wins_of: prize id as text → wins."""
+
+    last_ms: int
+    draws: int
+    day: int
+    day_draws: int
+    wins: int
+    wins_of: Mapping[str, int]
+
+    def pack(self) -> bytes:
+        """As the hash holds it."""
+        return _packed(self)
+
+
+class PackedRequest(NamedTuple):
+    """A value of {p:<id>}:req:0 and req:1; places 0: it is void."""
+
+    first_seq: int
+    places: int
+    draws: int
+
+    def pack(self) -> bytes:
+        """As the hash holds it."""
+        return _packed(self)
+
+
+def pack_config(version: int, config: PoolConfig) -> bytes:
+    """*config* as {p:<id>}:config holds it."""
+    return _packed(
+        PackedConfig(
+            version,
+            config.mode,
+            config.status,
+            config.start_ms,
+            config.end_ms,
+            config.cooldown_ms,
+            config.draws_per_user,
+            config.draws_per_day,
+            config.wins_per_user,
+            config.day_offset_ms,
+            [_prize(prize) for prize in config.prizes if not prize.retired],
+            [_prize(prize) for prize in config.prizes if prize.retired],
+            config.protection_ms,
+        )
+    )
+
+
+def unpack_config(packed: bytes) -> PackedConfig:
+    """What {p:<id>}:config holds."""
+    config = PackedConfig(*msgpack.unpackb(packed, raw=True))
+    return config._replace(
+        prizes=[PackedPrize(*prize) for prize in config.prizes],
+        retired_prizes=[PackedPrize(*prize) for prize in config.retired_prizes],
+    )
+
+
+def _prize(prize: PrizeConfig) -> PackedPrize:
+    return PackedPrize(
+        prize.prize_id,
+        prize.weight,
+        prize.enabled,
+        prize.wins_per_user,
+        prize.units,
+        prize.last_prize,
+    )
+
+
+def _packed(fields: Sequence[object]) -> bytes:
+    return cast(bytes, msgpack.packb(fields))
+
+
+def _places(prefix: str, fields: Iterable[str]) -> dict[str, int | str]:
+    return {f"{prefix}_{name.upper()}": place for place, name in enumerate(fields, start=1)}
+
+
+def _members(prefix: str, codes: type[IntEnum] | type[StrEnum]) -> dict[str, int | str]:
+    return {f"{prefix}_{code.name}": code.value for code in codes}
+
+
+# Arrays count from 1 in Lua.
+LUA_NAMES: Mapping[str, int | str] = {
+    **_places("CONFIG", PackedConfig._fields),
+    **_places("PRIZE", PackedPrize._fields),
+    **_places("USER", PackedUser._fields),
+    **_places("REQUEST", PackedRequest._fields),
+    **_places("INTENT", Intent._fields),
+    **_members("STATE", StateField),
+    **_members("ENTRY", EntryField),
+    **_members("MODE", Mode),
+    **_members("STATUS", Status),
+    **_members("QUOTA", Quota),
+    **_members("CODE", DrawCode),
+    **_members("CONFIGURE", ConfigureCode),
+    "DAY_MS": DAY_MS,
+    "PPB": PPB,
+    "ROLL_BYTES": ROLL_BYTES,
+    "TWO_48": TWO_48,
+    "UNLIMITED": UNLIMITED,
+}
