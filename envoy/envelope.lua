@@ -38,6 +38,10 @@ local RESPONSE_BODY = {
   ["/kuji.admin.v1.AdminService/CreatePrize"] = "prize",
   ["/kuji.admin.v1.AdminService/UpdatePrize"] = "prize",
   ["/kuji.admin.v1.AdminService/DeletePrize"] = "prize",
+  ["/kuji.admin.v1.PrizeCodeService/GetPrizeCode"] = "win",
+  ["/kuji.admin.v1.PrizeCodeService/RedeemPrizeCode"] = "win",
+  ["/kuji.admin.v1.PrizeCodeService/UndoRedemption"] = "win",
+  ["/kuji.admin.v1.PrizeCodeService/DisqualifyDraw"] = "win",
   ["/kuji.admin.v1.GoodsService/CreateGoods"] = "goods",
   ["/kuji.admin.v1.GoodsService/UpdateGoods"] = "goods",
   ["/kuji.admin.v1.GoodsService/CreateShang"] = "shang",
@@ -55,6 +59,7 @@ local RESPONSE_BODY = {
 
 -- Fields of the answer that are null while unset; the transcoder leaves them out. A test holds this
 -- and the next table against the protos.
+local WIN_NULLS = { "prize", "redeemed_at", "redeemed_by", "disqualified_at", "disqualified_by" }
 local NULLS = {
   ["/kuji.auth.v1.AuthService/GetProfile"] = { "last_lottery_at" },
   ["/kuji.draw.v1.DrawService/Draw"] = { "prize", "draws_left", "next_draw_at" },
@@ -63,6 +68,10 @@ local NULLS = {
   ["/kuji.admin.v1.AdminService/UpdateActivity"] = { "start_time", "end_time" },
   ["/kuji.admin.v1.AdminService/CreateBlock"] = { "until" },
   ["/kuji.admin.v1.AdminService/DeleteBlock"] = { "until" },
+  ["/kuji.admin.v1.PrizeCodeService/GetPrizeCode"] = WIN_NULLS,
+  ["/kuji.admin.v1.PrizeCodeService/RedeemPrizeCode"] = WIN_NULLS,
+  ["/kuji.admin.v1.PrizeCodeService/UndoRedemption"] = WIN_NULLS,
+  ["/kuji.admin.v1.PrizeCodeService/DisqualifyDraw"] = WIN_NULLS,
   ["/kuji.admin.v1.GoodsService/CreateGoodsItem"] = { "stock", "weight" },
   ["/kuji.admin.v1.GoodsService/UpdateGoodsItem"] = { "stock", "weight" },
   ["/kuji.blindbox.v1.BlindBoxService/DrawWithItemCard"] = { "last_prize" },

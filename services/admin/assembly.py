@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import ModuleType
 
 import grpc
-from kuji.admin.v1 import admin_pb2, goods_pb2
+from kuji.admin.v1 import admin_pb2, goods_pb2, prize_codes_pb2
 
 from services.admin.blindbox.boxes import Boxes
 from services.admin.blindbox.cards import Cards
@@ -26,6 +26,9 @@ from services.admin.lottery.records import RecordsExport
 from services.admin.lottery.servicer import AdminServicer
 from services.admin.lottery.statistics import StatisticsReader
 from services.admin.lottery.timekeeping import DayShift, Ending
+from services.admin.prize_codes.disqualifications import Disqualifications
+from services.admin.prize_codes.redemptions import Redemptions
+from services.admin.prize_codes.servicer import PrizeCodeServicer
 from services.admin.publisher import PoolPublisher
 from services.admin.service_token import ServiceToken
 from services.admin.settings import AdminSettings
@@ -77,6 +80,7 @@ def _admin(
         bounds=[
             _bound(admin, admin_pb2, "AdminService"),
             _bound(_goods(store, editor), goods_pb2, "GoodsService"),
+            _bound(_prize_codes(store, editor), prize_codes_pb2, "PrizeCodeService"),
         ],
         verifier=verifier,
         finisher=Finisher(editor, chores, settings.finish_every_s),
@@ -86,6 +90,10 @@ def _admin(
 def _goods(store: GoodsStore, editor: Editor) -> GoodsServicer:
     boxes = Boxes(store, editor)
     return GoodsServicer(AllGoods(store, boxes), Shangs(store), Items(store), boxes, Cards(store))
+
+
+def _prize_codes(store: GoodsStore, editor: Editor) -> PrizeCodeServicer:
+    return PrizeCodeServicer(Redemptions(store), Disqualifications(store, editor))
 
 
 def _bound(servicer: object, module: ModuleType, name: str) -> Bound:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 MAX_LIVE_PRIZES = 256
+MAX_UNITS = 1_000_000_000
 PPB = 1_000_000_000  # a probability of 1, in parts per billion
 
 
@@ -149,6 +150,24 @@ class AuditEntry:
     created_at: datetime
 
 
+class Claims(NamedTuple):
+    """Of a prize's wins: how many are handed out, how many taken away."""
+
+    redeemed: int
+    disqualified: int
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account; not active: blocked."""
+
+    user_id: int
+    username: str
+    email: str
+    created_at: datetime
+    is_active: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """A user who may not draw before *until* (None: for good), as stored when it was read."""
@@ -185,6 +204,19 @@ class Record(NamedTuple):
     odds_weight: int
     odds_total: int
     created_at: datetime
+    prize_code: str
+    email: str
+    is_redeemed: bool
+    is_disqualified: bool
+
+    @property
+    def claim_status(self) -> str:
+        """open, redeemed or disqualified; empty for a miss."""
+        if self.prize_id is None:
+            return ""
+        return (
+            "disqualified" if self.is_disqualified else "redeemed" if self.is_redeemed else "open"
+        )
 
 
 @dataclass(frozen=True, slots=True)

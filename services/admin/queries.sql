@@ -234,9 +234,13 @@ SELECT recorded_seq FROM pools WHERE id = :pool_id;
 -- name: records(pool_id, after, last, row_limit)
 SELECT r.pool_id, r.seq, r.activity_id, r.user_id, coalesce(u.username, '') AS username,
        r.prize_id, coalesce(r.prize_name, '') AS prize_name, r.request_id, r.odds_weight,
-       r.odds_total, r.created_at
+       r.odds_total, r.created_at, coalesce(w.prize_code, '') AS prize_code,
+       coalesce(u.email, '') AS email, c.redeemed_at IS NOT NULL AS is_redeemed,
+       c.disqualified_at IS NOT NULL AS is_disqualified
 FROM lottery_records r
 LEFT JOIN users u ON u.id = r.user_id
+LEFT JOIN winners w ON w.pool_id = r.pool_id AND w.seq = r.seq
+LEFT JOIN prize_claims c ON c.prize_code = w.prize_code
 WHERE r.pool_id = :pool_id AND r.seq > :after AND r.seq <= :last
 ORDER BY r.seq
 LIMIT :row_limit;
@@ -245,10 +249,33 @@ LIMIT :row_limit;
 -- By the list of winners, so that rare wins need no walk over all draws.
 SELECT r.pool_id, r.seq, r.activity_id, r.user_id, coalesce(u.username, '') AS username,
        r.prize_id, coalesce(r.prize_name, '') AS prize_name, r.request_id, r.odds_weight,
-       r.odds_total, r.created_at
+       r.odds_total, r.created_at, w.prize_code,
+       coalesce(u.email, '') AS email, c.redeemed_at IS NOT NULL AS is_redeemed,
+       c.disqualified_at IS NOT NULL AS is_disqualified
 FROM winners w
 JOIN lottery_records r ON r.pool_id = w.pool_id AND r.seq = w.seq
 LEFT JOIN users u ON u.id = r.user_id
+LEFT JOIN prize_claims c ON c.prize_code = w.prize_code
 WHERE w.pool_id = :pool_id AND w.seq > :after AND w.seq <= :last
 ORDER BY w.seq
 LIMIT :row_limit;
+
+-- name: users(prefix, row_limit, row_offset)
+-- Accounts whose username or e-mail address begins with *prefix*, in lower case and escaped for LIKE.
+SELECT u.id, u.username, coalesce(u.email, '') AS email, u.created_at,
+       NOT EXISTS (
+           SELECT FROM blocks b
+           WHERE b.user_id = u.id AND b.lifted_at IS NULL AND (b.until IS NULL OR b.until > now())
+       ) AS is_active
+FROM users u
+WHERE lower(u.username) LIKE :prefix || '%' OR lower(u.email) LIKE :prefix || '%'
+ORDER BY lower(u.username), u.id
+LIMIT :row_limit OFFSET :row_offset;
+
+-- name: claims(pool_ids)
+-- Of the pools' wins, by prize: how many are handed out, how many taken away.
+SELECT w.prize_id, count(c.redeemed_at) AS redeemed, count(c.disqualified_at) AS disqualified
+FROM prize_claims c
+JOIN winners w ON w.prize_code = c.prize_code
+WHERE w.pool_id = ANY(CAST(:pool_ids AS bigint[]))
+GROUP BY w.prize_id;

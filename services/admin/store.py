@@ -1,5 +1,6 @@
 """Postgres as the administration sees it: typed rows over the named SQL of queries.sql."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from services.admin.models import (
     ActivityTerms,
     AuditEntry,
     Block,
+    Claims,
     Offset,
     Phase,
     PoolMode,
@@ -21,12 +23,14 @@ from services.admin.models import (
     PrizeTerms,
     Record,
     RecordSpan,
+    User,
     Wish,
 )
 from services.common.paging import Page
 from services.common.postgres import Connection, load_queries
 
 _queries = load_queries(__file__)
+_LIKE_SPECIAL = re.compile(r"[\\%_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,11 @@ class Rows:
         rows = _queries.books(self._connection, activity_id=activity_id, row_limit=limit)
         return [_recorded_pool(row) async for row in rows]
 
+    async def claims(self, pool_ids: Sequence[int]) -> dict[int, Claims]:
+        """What became of the pools' wins, by prize; prizes without any are left out."""
+        rows = _queries.claims(self._connection, pool_ids=pool_ids)
+        return {row["prize_id"]: Claims(row["redeemed"], row["disqualified"]) async for row in rows}
+
     async def totals(self, activity_id: int) -> Totals:
         """Sums over all activities, or over one."""
         return Totals(**await _queries.totals(self._connection, activity_id=activity_id))
@@ -259,6 +268,18 @@ class Store:
             self._pool, pool_id=span.pool_id, after=span.after, last=span.last, row_limit=limit
         )
         return [Record(**row) async for row in rows]
+
+    async def users(self, prefix: str, page: Page) -> list[User]:
+        """One page of the accounts that begin with *prefix*, and one more where more exist."""
+        rows = _queries.users(
+            self._pool,
+            prefix=_LIKE_SPECIAL.sub(r"\\\g<0>", prefix.lower()),
+            **window(page),
+        )
+        return [
+            User(row["id"], row["username"], row["email"], row["created_at"], row["is_active"])
+            async for row in rows
+        ]
 
     async def audit_log(self, page: Page) -> list[AuditEntry]:
         """One page, newest first, and one row more where there is one."""

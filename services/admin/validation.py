@@ -10,13 +10,12 @@ from zoneinfo import available_timezones
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.admin.models import PPB
+from services.admin.models import MAX_UNITS, PPB
 from services.common.errors import InvalidArgumentError
 from services.common.visible_text import hides, is_seen
 
 MAX_NAME = 100
 MAX_TEXT = 2000
-MAX_UNITS = 1_000_000_000
 MAX_COUNT = 1_000_000
 MAX_COOLDOWN_S = 31_536_000
 

@@ -244,6 +244,7 @@ async def test_csv_passes_as_it_is(rig: Rig) -> None:
     )
     response = await rig.call("GET", "/admin/api/records.csv?activity_id=1", "admin")
     assert ("text/csv", b"".join(lines)) == (response.headers["content-type"], response.content)
+    assert 'attachment; filename="records.csv"' == response.headers["content-disposition"]
 
 
 async def test_csv_refused_at_once_is_in_the_envelope(rig: Rig) -> None:

@@ -15,7 +15,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.api import httpbody_pb2
 from google.protobuf.json_format import MessageToJson
-from kuji.admin.v1 import admin_pb2, admin_pb2_grpc, goods_pb2, goods_pb2_grpc
+from kuji.admin.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
+    goods_pb2,
+    goods_pb2_grpc,
+    prize_codes_pb2,
+    prize_codes_pb2_grpc,
+)
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 from kuji.draw.v1 import pool_pb2
 
@@ -86,8 +93,9 @@ class Caller:
 
     def __init__(self, channel: grpc.aio.Channel, token: str | None) -> None:
         self._stubs = {
-            "admin": admin_pb2_grpc.AdminServiceStub(channel),
-            "goods": goods_pb2_grpc.GoodsServiceStub(channel),
+            admin_pb2.DESCRIPTOR: admin_pb2_grpc.AdminServiceStub(channel),
+            goods_pb2.DESCRIPTOR: goods_pb2_grpc.GoodsServiceStub(channel),
+            prize_codes_pb2.DESCRIPTOR: prize_codes_pb2_grpc.PrizeCodeServiceStub(channel),
         }
         self._metadata = [] if token is None else [("authorization", f"Bearer {token}")]
 
@@ -102,8 +110,8 @@ class Caller:
         return [message async for message in method(request, timeout=8, metadata=self._metadata)]
 
     def _method(self, request: Any) -> Any:
-        file = "goods" if request.DESCRIPTOR.file is goods_pb2.DESCRIPTOR else "admin"
-        return getattr(self._stubs[file], type(request).__name__.removesuffix("Request"))
+        stub = self._stubs[request.DESCRIPTOR.file]
+        return getattr(stub, type(request).__name__.removesuffix("Request"))
 
 
 @dataclass
@@ -225,7 +233,7 @@ class World(Operator):
     async def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows that a change may touch."""
         tables = (
-            *("pools", "activities", "prizes", "blocks", "audit_log"),
+            *("pools", "activities", "prizes", "prize_claims", "blocks", "audit_log"),
             *("goods", "shangs", "goods_items", "boxes", "item_cards"),
         )
         return {

@@ -4,7 +4,8 @@ import re
 from decimal import Decimal
 
 from services.admin.blindbox.models import GoodsType
-from services.admin.validation import MAX_UNITS, whole
+from services.admin.models import MAX_UNITS
+from services.admin.validation import whole
 from services.common.errors import InvalidArgumentError
 
 _MONEY = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?")

@@ -16,9 +16,10 @@ async def prizes_of(edit: Edit) -> list[Prize]:
     return await edit.rows.prizes_of_pools([edit.pool_id])
 
 
-async def publish(edit: Edit, record: AuditRecord) -> None:
-    """Log the change and make it hold for the next draw; errors as Edit.publish."""
+async def publish(edit: Edit, record: AuditRecord, cause: str = "") -> None:
+    """Log the change and make it hold for the next draw, noting *cause*; errors as Edit.publish."""
     await edit.rows.add_audit(record)
     config = pool_config(await activity_of(edit), await prizes_of(edit), edit.now)
+    config.cause = cause
     units = await edit.publish(config)
     await edit.rows.set_units_of_deleted(units)

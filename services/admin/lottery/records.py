@@ -1,9 +1,11 @@
 """An activity's recorded draws as CSV, in pieces of bounded size."""
 
 import csv
-from collections.abc import AsyncIterator, Iterable, Sequence
+from codecs import BOM_UTF8
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
+from enum import StrEnum
 from io import StringIO
 
 from services.admin.models import Record, RecordSpan
@@ -11,21 +13,21 @@ from services.admin.store import Store
 from services.common.draw_id import DrawId
 from services.common.errors import ActivityNotFoundError
 
-COLUMNS = (
-    "draw_id",
-    "activity_id",
-    "user_id",
-    "username",
-    "prize_id",
-    "prize_name",
-    "won",
-    "request_id",
-    "created_at",
-    "odds",
-)
+_Cell = str | int | float | DrawId
+
+
+class Format(StrEnum):
+    """What an export looks like; each is CSV."""
+
+    SPREADSHEET = "spreadsheet"  # begins with a byte order mark: else some show "赏" as "èµ"
+    PLAIN = "plain"  # the same without it, for programs
+    DELIVERY = "delivery"  # who gets what, and where
+
+
 # Over HTTP a stream that fails midway ends like one that is complete: the text has to tell.
 INCOMPLETE = "INCOMPLETE: the export failed here; repeat it"
 CHUNK_ROWS = 1000
+CONTENT_TYPE = "text/csv; charset=utf-8"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -41,9 +43,14 @@ class RecordsExport:
         self._store = store
         self._chunk_rows = chunk_rows
 
-    async def pieces(self, activity_id: int, won_only: bool) -> AsyncIterator[bytes]:
+    async def pieces(
+        self, activity_id: int, won_only: bool, kind: Format = Format.SPREADSHEET
+    ) -> AsyncIterator[bytes]:
         """
         The CSV, whole lines at a time: the columns' names, then the draws recorded by now.
+
+        Args:
+            won_only: Leave out the misses; a delivery list always does.
 
         Raises:
             ActivityNotFoundError: No such activity; nothing was given yet.
@@ -53,11 +60,13 @@ class RecordsExport:
         if pool_id is None:
             raise ActivityNotFoundError
         last = await self._store.recorded_seq(pool_id)
-        span = RecordSpan(pool_id, after=0, last=last, won_only=won_only)
-        yield _lines([COLUMNS])
+        is_delivery = kind is Format.DELIVERY
+        span = RecordSpan(pool_id, after=0, last=last, won_only=won_only or is_delivery)
+        columns = DELIVERY_COLUMNS if is_delivery else COLUMNS
+        yield (b"" if kind is Format.PLAIN else BOM_UTF8) + _lines([columns])
         try:
             while records := await self._store.records(span, self._chunk_rows):
-                yield _lines(map(_cells, records))
+                yield _lines([[_COLUMNS[name](record) for name in columns] for record in records])
                 span = replace(span, after=records[-1].seq)
         except Exception:
             yield _lines([(INCOMPLETE,)])
@@ -70,22 +79,33 @@ def _lines(rows: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _cells(record: Record) -> tuple[object, ...]:
-    won = record.prize_id is not None
-    return (
-        DrawId(record.pool_id, record.seq),
-        record.activity_id,
-        record.user_id,
-        as_text(record.username),
-        record.prize_id if won else "",
-        as_text(record.prize_name),
-        "true" if won else "false",
-        as_text(record.request_id),
-        record.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        record.odds_weight / record.odds_total,
-    )
-
-
 def as_text(cell: str) -> str:
     """*cell* such that a spreadsheet does not take it for a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def _time(record: Record) -> str:
+    moment = record.created_at.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_COLUMNS: Mapping[str, Callable[[Record], _Cell]] = {
+    "draw_id": lambda record: DrawId(record.pool_id, record.seq),
+    "activity_id": lambda record: record.activity_id,
+    "user_id": lambda record: record.user_id,
+    "username": lambda record: as_text(record.username),
+    "prize_id": lambda record: record.prize_id or "",
+    "prize_name": lambda record: as_text(record.prize_name),
+    "won": lambda record: "true" if record.prize_id else "false",
+    "request_id": lambda record: as_text(record.request_id),
+    "created_at": _time,
+    "odds": lambda record: record.odds_weight / record.odds_total,
+    "prize_code": lambda record: record.prize_code,
+    "email": lambda record: as_text(record.email),
+    "status": lambda record: record.claim_status,
+}
+COLUMNS = tuple(_COLUMNS)
+DELIVERY_COLUMNS = (
+    *("prize_name", "prize_code", "status", "username", "email", "user_id"),
+    *("created_at", "draw_id"),
+)

@@ -11,6 +11,7 @@ from services.admin.blocks import BlockDraft
 from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.lifecycle import ActivityChange, ActivityDraft
 from services.admin.lottery.prizes import PrizeChange
+from services.admin.lottery.records import Format
 from services.admin.models import Phase, PrizeTerms
 from services.common.errors import InvalidArgumentError
 
@@ -91,6 +92,13 @@ def block_draft(request: admin_pb2.CreateBlockRequest) -> BlockDraft:
         reason=valid.text("reason", request.reason),
         until=given(request, "until", valid.moment),
     )
+
+
+def export_format(request: admin_pb2.StreamRecordsRequest) -> Format:
+    """What the export looks like; InvalidArgumentError where there is no such format."""
+    if request.format not in ("", *Format):
+        raise InvalidArgumentError("format", f"format is one of {', '.join(Format)}.")
+    return Format(request.format or Format.SPREADSHEET)
 
 
 def _phase(field: str, value: str) -> Phase:

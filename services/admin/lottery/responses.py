@@ -8,10 +8,11 @@ from services.admin.lottery.statistics import (
     configured_probability,
     observed_probability,
 )
-from services.admin.models import PPB, Activity, AuditEntry, Block, Prize
+from services.admin.models import PPB, Activity, AuditEntry, Block, Claims, Prize, User
 from services.common.timestamps import optional_timestamp_of, timestamp_of
 
 _MAX_UINT32 = 2**32 - 1
+_NO_CLAIMS = Claims(0, 0)
 
 
 def activity(value: Activity) -> admin_pb2.Activity:
@@ -53,6 +54,17 @@ def prize(value: Prize) -> admin_pb2.Prize:
         updated_at=timestamp_of(value.updated_at),
         is_deleted=value.is_deleted,
         max_wins_per_user=terms.max_wins_per_user,
+    )
+
+
+def user(value: User) -> admin_pb2.User:
+    """An account, as an operator sees it."""
+    return admin_pb2.User(
+        user_id=value.user_id,
+        username=value.username,
+        email=value.email,
+        is_active=value.is_active,
+        created_at=timestamp_of(value.created_at),
     )
 
 
@@ -102,12 +114,15 @@ def _activity_statistics(value: ActivityStatistics) -> admin_pb2.ActivityStatist
         draws=_uint32(pool.draws),
         wins=_uint32(pool.wins),
         unique_users=_uint32(pool.unique_users),
-        prizes=[_prize_statistics(item, pool.draws) for item in value.prizes],
+        prizes=[
+            _prize_statistics(item, pool.draws, value.claims.get(item.prize_id, _NO_CLAIMS))
+            for item in value.prizes
+        ],
         books_balance=value.books_balance,
     )
 
 
-def _prize_statistics(value: Prize, draws: int) -> admin_pb2.PrizeStatistics:
+def _prize_statistics(value: Prize, draws: int, claims: Claims) -> admin_pb2.PrizeStatistics:
     return admin_pb2.PrizeStatistics(
         prize_id=value.prize_id,
         name=value.terms.name,
@@ -116,6 +131,8 @@ def _prize_statistics(value: Prize, draws: int) -> admin_pb2.PrizeStatistics:
         remaining=value.remaining_count,
         configured_probability=configured_probability(value),
         observed_probability=observed_probability(value, draws),
+        redeemed=claims.redeemed,
+        disqualified=claims.disqualified,
     )
 
 

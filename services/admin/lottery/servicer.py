@@ -9,7 +9,7 @@ from services.admin.blocks import Blocks
 from services.admin.lottery import requests, responses
 from services.admin.lottery.activities import Activities
 from services.admin.lottery.prizes import Prizes
-from services.admin.lottery.records import RecordsExport
+from services.admin.lottery.records import CONTENT_TYPE, RecordsExport
 from services.admin.lottery.statistics import StatisticsReader
 from services.admin.store import Store
 from services.common.context import RequestContext
@@ -144,9 +144,23 @@ class AdminServicer:
         block = await self._blocks.lift(ctx, request.block_id)
         return admin_pb2.DeleteBlockResponse(block=responses.block(block))
 
+    async def ListUsers(
+        self, request: admin_pb2.ListUsersRequest, _ctx: RequestContext
+    ) -> admin_pb2.ListUsersResponse:
+        """One page of the accounts that begin so."""
+        page = page_of(request)
+        users = await self._store.users(request.q, page)
+        return admin_pb2.ListUsersResponse(
+            users=[responses.user(user) for user in users[: page.size]],
+            page=page.number,
+            page_size=page.size,
+            has_more=len(users) > page.size,
+        )
+
     async def StreamRecords(
         self, request: admin_pb2.StreamRecordsRequest, _ctx: RequestContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """An activity's draws as CSV."""
-        async for piece in self._records.pieces(request.activity_id, request.won_only):
-            yield httpbody_pb2.HttpBody(content_type="text/csv", data=piece)
+        kind = requests.export_format(request)
+        async for piece in self._records.pieces(request.activity_id, request.won_only, kind):
+            yield httpbody_pb2.HttpBody(content_type=CONTENT_TYPE, data=piece)

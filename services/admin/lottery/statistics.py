@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from kuji.draw.v1 import pool_pb2
 
 from services.admin.lottery.books import Books, balance, moved
-from services.admin.models import PPB, Prize
+from services.admin.models import PPB, Claims, Prize
 from services.admin.publisher import PoolPublisher
 from services.admin.store import RecordedPool, Rows, Store, Totals
 from services.common.errors import ActivityNotFoundError
@@ -22,10 +22,11 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ActivityStatistics:
-    """One activity, as recorded."""
+    """One activity, as recorded; *claims*: prize id → what became of its wins."""
 
     pool: RecordedPool
     prizes: Sequence[Prize]
+    claims: Mapping[int, Claims]
     books_balance: bool
 
 
@@ -47,6 +48,7 @@ class _Snapshot:
     totals: Totals
     pools: Sequence[RecordedPool]
     prizes: dict[int, list[Prize]]
+    claims: dict[int, Claims]
 
     def books(self) -> dict[int, Books]:
         """The books by pool."""
@@ -111,7 +113,10 @@ class StatisticsReader:
             books_balance=all(balances.values()),
             activities=[
                 ActivityStatistics(
-                    pool, reading.before.prizes[pool.activity_id], balances[pool.pool_id]
+                    pool,
+                    reading.before.prizes[pool.activity_id],
+                    reading.before.claims,
+                    balances[pool.pool_id],
                 )
                 for pool in reading.before.pools
             ],
@@ -142,6 +147,7 @@ class StatisticsReader:
                 totals=await rows.totals(activity_id),
                 pools=pools,
                 prizes=await _prizes_by_activity(rows, pools),
+                claims=await rows.claims([pool.pool_id for pool in pools]),
             )
 
 

@@ -1,6 +1,7 @@
 """The CSV of an activity's draws, over gRPC from a real Postgres."""
 
 import csv
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from io import StringIO
@@ -56,23 +57,59 @@ async def export(world: World, activity_id: int = 1, won_only: bool = False) -> 
     """The lines after the first."""
     request = StreamRecordsRequest(activity_id=activity_id, won_only=won_only)
     pieces = await world.admin.read(request)
-    assert {"text/csv"} == {piece.content_type for piece in pieces}
-    text = b"".join(piece.data for piece in pieces).decode()
-    head, *lines = csv.reader(StringIO(text, newline=""))
+    assert {"text/csv; charset=utf-8"} == {piece.content_type for piece in pieces}
+    text = b"".join(piece.data for piece in pieces)
+    assert text.startswith(BOM_UTF8), "a spreadsheet would take it for another encoding"
+    lines = StringIO(text.decode("utf-8-sig"), newline="")
+    head, *rows = csv.reader(lines)
     assert list(COLUMNS) == head
-    return lines
+    return rows
 
 
 async def test_export_shows_every_column(world: World) -> None:
     """A win and a miss, with names, ids, time and odds."""
     user_id = await world.user("alice")
+    await world.postgres.execute("UPDATE accounts SET email = 'alice@example.com'")
     await record(world, 1, 1, "Bear", user_id)
     await record(world, 2, 2, None, user_id)
     time = "2026-05-01T12:00:00.250Z"
     assert [
-        ["1-1", "1", str(user_id), "alice", "9", "Bear", "true", "r1", time, "0.25"],
-        ["1-2", "1", str(user_id), "alice", "", "", "false", "r2", time, "0.25"],
+        [
+            *("1-1", "1", str(user_id), "alice", "9", "Bear", "true", "r1", time, "0.25"),
+            *("1-1", "alice@example.com", "open"),
+        ],
+        [
+            *("1-2", "1", str(user_id), "alice", "", "", "false", "r2", time, "0.25"),
+            *("", "alice@example.com", ""),
+        ],
     ] == await export(world)
+
+
+async def test_export_has_a_format_for_programs_and_one_for_who_sends_prizes(world: World) -> None:
+    """No mark before the plain text; who won what, its code, where to, and whether it was sent."""
+    user_id = await world.user("alice")
+    await world.postgres.execute("UPDATE accounts SET email = 'alice@example.com'")
+    await record(world, 1, 1, None, user_id)
+    await record(world, 2, 3, "Bear", user_id)
+    await world.postgres.execute(
+        "INSERT INTO prize_claims (prize_code, redeemed_at, redeemed_by) VALUES ('1-3', now(), 'x')"
+    )
+
+    async def text(kind: str) -> list[str]:
+        pieces = await world.admin.read(StreamRecordsRequest(activity_id=1, format=kind))
+        return b"".join(piece.data for piece in pieces).decode().splitlines()
+
+    spreadsheet, plain = await text("spreadsheet"), await text("plain")
+    assert spreadsheet == await text("")
+    assert ["\ufeff" + plain[0], *plain[1:]] == spreadsheet
+    time = "2026-05-01T12:00:00.250Z"
+    assert [
+        "\ufeffprize_name,prize_code,status,username,email,user_id,created_at,draw_id",
+        f"Bear,1-2,open,alice,alice@example.com,{user_id},{time},1-2",
+        f"Bear,1-3,redeemed,alice,alice@example.com,{user_id},{time},1-3",
+    ] == await text("delivery")
+    request = StreamRecordsRequest(activity_id=1, format="pdf")
+    assert ("INVALID_ARGUMENT", {"field": "format"}) == await failure(world.admin.read(request))
 
 
 async def test_export_is_a_heading_when_nothing_is_drawn(world: World) -> None:

@@ -920,6 +920,8 @@ class PrizeStatistics(_message.Message):
     REMAINING_FIELD_NUMBER: _builtins.int
     CONFIGURED_PROBABILITY_FIELD_NUMBER: _builtins.int
     OBSERVED_PROBABILITY_FIELD_NUMBER: _builtins.int
+    REDEEMED_FIELD_NUMBER: _builtins.int
+    DISQUALIFIED_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """The prize."""
     name: _builtins.str
@@ -934,6 +936,10 @@ class PrizeStatistics(_message.Message):
     """As configured now, 0…1."""
     observed_probability: _builtins.float
     """won / draws of the activity; 0 before the first draw."""
+    redeemed: _builtins.int
+    """Of the units won: handed out."""
+    disqualified: _builtins.int
+    """Of the units won: taken away from their winners."""
     def __init__(
         self,
         *,
@@ -944,14 +950,129 @@ class PrizeStatistics(_message.Message):
         remaining: _builtins.int = ...,
         configured_probability: _builtins.float = ...,
         observed_probability: _builtins.float = ...,
+        redeemed: _builtins.int = ...,
+        disqualified: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured_probability", b"configured_probability", "name", b"name", "observed_probability", b"observed_probability", "prize_id", b"prize_id", "remaining", b"remaining", "total", b"total", "won", b"won"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured_probability", b"configured_probability", "disqualified", b"disqualified", "name", b"name", "observed_probability", b"observed_probability", "prize_id", b"prize_id", "redeemed", b"redeemed", "remaining", b"remaining", "total", b"total", "won", b"won"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PrizeStatistics: _TypeAlias = PrizeStatistics  # noqa: Y015
+
+@_typing.final
+class ListUsersRequest(_message.Message):
+    """Whom to look for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    Q_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    q: _builtins.str
+    """What a username or an e-mail address begins with; empty: everybody."""
+    page: _builtins.int
+    """≥ 1; absent means 1."""
+    page_size: _builtins.int
+    """1…100; absent means 20."""
+    def __init__(
+        self,
+        *,
+        q: _builtins.str = ...,
+        page: _builtins.int | None = ...,
+        page_size: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_page_size", b"_page_size", "page", b"page", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_page_size", b"_page_size", "page", b"page", "page_size", b"page_size", "q", b"q"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___ListUsersRequest: _TypeAlias = ListUsersRequest  # noqa: Y015
+
+@_typing.final
+class ListUsersResponse(_message.Message):
+    """One page of accounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    page: _builtins.int
+    """This page."""
+    page_size: _builtins.int
+    """As asked."""
+    has_more: _builtins.bool
+    """Whether a further page exists."""
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
+        """By username."""
+
+    def __init__(
+        self,
+        *,
+        users: _abc.Iterable[Global___User] | None = ...,
+        page: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        has_more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "page", b"page", "page_size", b"page_size", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUsersResponse: _TypeAlias = ListUsersResponse  # noqa: Y015
+
+@_typing.final
+class User(_message.Message):
+    """An account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """The user."""
+    username: _builtins.str
+    """As registered."""
+    email: _builtins.str
+    """Empty: none was given."""
+    is_active: _builtins.bool
+    """Whether it may draw: it is not blocked."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was registered."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        username: _builtins.str = ...,
+        email: _builtins.str = ...,
+        is_active: _builtins.bool = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "is_active", b"is_active", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___User: _TypeAlias = User  # noqa: Y015
 
 @_typing.final
 class ListAuditLogRequest(_message.Message):
@@ -1303,19 +1424,23 @@ class StreamRecordsRequest(_message.Message):
 
     ACTIVITY_ID_FIELD_NUMBER: _builtins.int
     WON_ONLY_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """The activity."""
     won_only: _builtins.bool
     """Leave out the misses."""
+    format: _builtins.str
+    """"spreadsheet" (the default), "plain" or "delivery"; see StreamRecords."""
     def __init__(
         self,
         *,
         activity_id: _builtins.int = ...,
         won_only: _builtins.bool = ...,
+        format: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "won_only", b"won_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "format", b"format", "won_only", b"won_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -105,6 +105,11 @@ class AdminServiceStub:
                 request_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.DeleteBlockRequest.SerializeToString,
                 response_deserializer=kuji_dot_admin_dot_v1_dot_admin__pb2.DeleteBlockResponse.FromString,
                 _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/kuji.admin.v1.AdminService/ListUsers',
+                request_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=kuji_dot_admin_dot_v1_dot_admin__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
         self.StreamRecords = channel.unary_stream(
                 '/kuji.admin.v1.AdminService/StreamRecords',
                 request_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.StreamRecordsRequest.SerializeToString,
@@ -236,13 +241,28 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUsers(self, request, context):
+        """Accounts whose username or e-mail address begins with q, whatever its case,
+        by username.
+
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamRecords(self, request, context):
         """The draws of an activity that are recorded when the call begins, oldest
         first, as CSV (RFC 4180, UTF-8), outside the JSON envelope. The first line
         names the columns: draw_id, activity_id, user_id, username, prize_id,
         prize_name, won (true or false), request_id, created_at (RFC 3339, UTC),
-        odds (of this outcome, 0…1). A miss has no prize. A cell that a spreadsheet
-        would take for a formula has an apostrophe before it.
+        odds (of this outcome, 0…1), prize_code, email, status (open, redeemed or
+        disqualified). A miss has no prize, code or status. A cell that a
+        spreadsheet would take for a formula has an apostrophe before it.
+
+        A spreadsheet's text begins with a byte order mark, a plain one does not;
+        a delivery list has the wins alone: prize_name, prize_code, status,
+        username, email, user_id, created_at, draw_id.
 
         Each message holds whole lines. Where the export fails midway, the last
         line has one cell, which begins with INCOMPLETE; over gRPC the error
@@ -315,6 +335,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.DeleteBlock,
                     request_deserializer=kuji_dot_admin_dot_v1_dot_admin__pb2.DeleteBlockRequest.FromString,
                     response_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.DeleteBlockResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=kuji_dot_admin_dot_v1_dot_admin__pb2.ListUsersRequest.FromString,
+                    response_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.ListUsersResponse.SerializeToString,
             ),
             'StreamRecords': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamRecords,
@@ -656,6 +681,33 @@ class AdminService:
             '/kuji.admin.v1.AdminService/DeleteBlock',
             kuji_dot_admin_dot_v1_dot_admin__pb2.DeleteBlockRequest.SerializeToString,
             kuji_dot_admin_dot_v1_dot_admin__pb2.DeleteBlockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.admin.v1.AdminService/ListUsers',
+            kuji_dot_admin_dot_v1_dot_admin__pb2.ListUsersRequest.SerializeToString,
+            kuji_dot_admin_dot_v1_dot_admin__pb2.ListUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,13 +102,24 @@ class AdminServiceStub:
     Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE (it may be
     lifted in some activities: repeat it).
     """
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListUsersRequest, _admin_pb2.ListUsersResponse]
+    """Accounts whose username or e-mail address begins with q, whatever its case,
+    by username.
+
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT.
+    """
     StreamRecords: _grpc.UnaryStreamMultiCallable[_admin_pb2.StreamRecordsRequest, _httpbody_pb2.HttpBody]
     """The draws of an activity that are recorded when the call begins, oldest
     first, as CSV (RFC 4180, UTF-8), outside the JSON envelope. The first line
     names the columns: draw_id, activity_id, user_id, username, prize_id,
     prize_name, won (true or false), request_id, created_at (RFC 3339, UTC),
-    odds (of this outcome, 0…1). A miss has no prize. A cell that a spreadsheet
-    would take for a formula has an apostrophe before it.
+    odds (of this outcome, 0…1), prize_code, email, status (open, redeemed or
+    disqualified). A miss has no prize, code or status. A cell that a
+    spreadsheet would take for a formula has an apostrophe before it.
+
+    A spreadsheet's text begins with a byte order mark, a plain one does not;
+    a delivery list has the wins alone: prize_name, prize_code, status,
+    username, email, user_id, created_at, draw_id.
 
     Each message holds whole lines. Where the export fails midway, the last
     line has one cell, which begins with INCOMPLETE; over gRPC the error
@@ -189,13 +200,24 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE (it may be
     lifted in some activities: repeat it).
     """
+    ListUsers: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListUsersRequest, _admin_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """Accounts whose username or e-mail address begins with q, whatever its case,
+    by username.
+
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT.
+    """
     StreamRecords: _aio.UnaryStreamMultiCallable[_admin_pb2.StreamRecordsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """The draws of an activity that are recorded when the call begins, oldest
     first, as CSV (RFC 4180, UTF-8), outside the JSON envelope. The first line
     names the columns: draw_id, activity_id, user_id, username, prize_id,
     prize_name, won (true or false), request_id, created_at (RFC 3339, UTC),
-    odds (of this outcome, 0…1). A miss has no prize. A cell that a spreadsheet
-    would take for a formula has an apostrophe before it.
+    odds (of this outcome, 0…1), prize_code, email, status (open, redeemed or
+    disqualified). A miss has no prize, code or status. A cell that a
+    spreadsheet would take for a formula has an apostrophe before it.
+
+    A spreadsheet's text begins with a byte order mark, a plain one does not;
+    a delivery list has the wins alone: prize_name, prize_code, status,
+    username, email, user_id, created_at, draw_id.
 
     Each message holds whole lines. Where the export fails midway, the last
     line has one cell, which begins with INCOMPLETE; over gRPC the error
@@ -347,6 +369,18 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _admin_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListUsersResponse, _abc.Awaitable[_admin_pb2.ListUsersResponse]]:
+        """Accounts whose username or e-mail address begins with q, whatever its case,
+        by username.
+
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
     def StreamRecords(
         self,
         request: _admin_pb2.StreamRecordsRequest,
@@ -356,8 +390,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         first, as CSV (RFC 4180, UTF-8), outside the JSON envelope. The first line
         names the columns: draw_id, activity_id, user_id, username, prize_id,
         prize_name, won (true or false), request_id, created_at (RFC 3339, UTC),
-        odds (of this outcome, 0…1). A miss has no prize. A cell that a spreadsheet
-        would take for a formula has an apostrophe before it.
+        odds (of this outcome, 0…1), prize_code, email, status (open, redeemed or
+        disqualified). A miss has no prize, code or status. A cell that a
+        spreadsheet would take for a formula has an apostrophe before it.
+
+        A spreadsheet's text begins with a byte order mark, a plain one does not;
+        a delivery list has the wins alone: prize_name, prize_code, status,
+        username, email, user_id, created_at, draw_id.
 
         Each message holds whole lines. Where the export fails midway, the last
         line has one cell, which begins with INCOMPLETE; over gRPC the error

@@ -140,6 +140,7 @@ class PoolConfig(_message.Message):
     PRIZES_FIELD_NUMBER: _builtins.int
     ACTIVITY_ID_FIELD_NUMBER: _builtins.int
     PROTECTION_MS_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
     mode: Global___PoolMode.ValueType
     """How the winner is selected. Fixed for the pool's life."""
     status: Global___PoolStatus.ValueType
@@ -153,6 +154,10 @@ class PoolConfig(_message.Message):
     protection_ms: _builtins.int
     """After a draw, the pool is its user's alone for so long, milliseconds; 0: it
     never is.
+    """
+    cause: _builtins.str
+    """What this configuration was made for, where nothing but it may be made for
+    the same: "disqualification:<draw_id>" gives a unit back. Else empty.
     """
     @_builtins.property
     def limits(self) -> Global___UserLimits:
@@ -173,10 +178,11 @@ class PoolConfig(_message.Message):
         prizes: _abc.Iterable[Global___PoolPrize] | None = ...,
         activity_id: _builtins.int = ...,
         protection_ms: _builtins.int = ...,
+        cause: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "end_ms", b"end_ms", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cause", b"cause", "end_ms", b"end_ms", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Wins that are handed out: codes looked up, redeemed, disqualified."""
