@@ -25,6 +25,7 @@ from services.history.lottery.catalogue import CatalogueStore
 from services.history.lottery.feed import WinnerFeed, listen
 from services.history.lottery.public_pages import PublicPages
 from services.history.lottery.results import ResultReader
+from services.history.lottery.rules import RulesStore
 from services.history.lottery.servicer import HistoryServicer
 from services.history.lottery.winners import WinnerStore
 from services.history.settings import HistorySettings
@@ -59,7 +60,7 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
         asyncio.TaskGroup() as tasks,
     ):
         winners = WinnerStore(postgres)
-        pages = PublicPages(winners, CatalogueStore(postgres), settings)
+        pages = PublicPages(winners, CatalogueStore(postgres), RulesStore(postgres), settings)
         feed = WinnerFeed(winners, settings.poll_s, settings.stream_queue)
         servicer = HistoryServicer(pages, winners, ResultReader(postgres, redis), feed)
 

@@ -7,6 +7,7 @@ from services.common.paging import Page
 from services.common.timestamps import optional_timestamp_of, timestamp_of
 from services.history.lottery.catalogue import Activity, Catalogue, Prize
 from services.history.lottery.results import Result
+from services.history.lottery.rules import Rules, Version
 from services.history.lottery.winners import Rows, UserDraw, Winner
 
 _PPB = 1_000_000_000
@@ -110,4 +111,33 @@ def _prize_message(prize: Prize) -> pb.Prize:
         remaining_count=prize.remaining_count,
         probability=prize.probability_ppb / _PPB,
         is_enabled=prize.is_enabled,
+    )
+
+
+def rules_message(page: Page, rules: Rules) -> pb.GetRulesResponse:
+    """A page of an activity's rules."""
+    return pb.GetRulesResponse(
+        versions=[_version_message(version) for version in rules.versions[: page.size]],
+        limits=pb.Limits(**rules.limits._asdict()),
+        seed_commitment=rules.seed_commitment,
+        page=page.number,
+        page_size=page.size,
+        has_more=len(rules.versions) > page.size,
+    )
+
+
+def _version_message(version: Version) -> pb.RulesVersion:
+    return pb.RulesVersion(
+        from_time=timestamp_of(version.from_time),
+        from_seq=version.from_seq,
+        prizes=[
+            pb.RuledPrize(
+                prize_id=prize.prize_id,
+                name=prize.name,
+                probability=prize.probability_ppb / _PPB,
+                total_count=prize.total_count,
+                is_enabled=prize.is_enabled,
+            )
+            for prize in version.prizes
+        ],
     )

@@ -4,7 +4,13 @@ from kuji.history.v1 import history_pb2 as pb
 
 from services.history.fresh_cache import FreshCache
 from services.history.lottery.catalogue import CatalogueStore
-from services.history.lottery.messages import activities_message, catalogue_message, winners_message
+from services.history.lottery.messages import (
+    activities_message,
+    catalogue_message,
+    rules_message,
+    winners_message,
+)
+from services.history.lottery.rules import RulesQuery, RulesStore
 from services.history.lottery.winners import WinnersQuery, WinnerStore
 from services.history.settings import HistorySettings
 
@@ -17,14 +23,20 @@ class PublicPages:
     """
 
     def __init__(
-        self, winners: WinnerStore, catalogue: CatalogueStore, settings: HistorySettings
+        self,
+        winners: WinnerStore,
+        catalogue: CatalogueStore,
+        rules: RulesStore,
+        settings: HistorySettings,
     ) -> None:
         age_s, kept = settings.page_age_s, settings.cached_pages
         self._winner_store = winners
         self._catalogue_store = catalogue
+        self._rules_store = rules
         self._winners = FreshCache(self._load_winners, age_s, kept)
         self._activities = FreshCache(self._load_activities, age_s, 1)
         self._catalogues = FreshCache(self._load_catalogue, age_s, kept)
+        self._rules = FreshCache(self._load_rules, age_s, kept)
 
     async def winners(self, query: WinnersQuery) -> pb.ListWinnersResponse:
         """A page of winners."""
@@ -38,13 +50,17 @@ class PublicPages:
         """An activity and its prizes; 0: the one that is ongoing."""
         return await self._catalogues.get(activity_id)
 
+    async def rules(self, query: RulesQuery) -> pb.GetRulesResponse:
+        """A page of an activity's rules."""
+        return await self._rules.get(query)
+
     def forget_winners(self) -> None:
         """There are new winners: serve no page from before."""
         self._winners.invalidate()
 
     async def aclose(self) -> None:
         """Stop what is being loaded."""
-        for cache in (self._winners, self._activities, self._catalogues):
+        for cache in (self._winners, self._activities, self._catalogues, self._rules):
             await cache.aclose()
 
     async def _load_winners(self, query: WinnersQuery) -> pb.ListWinnersResponse:
@@ -55,3 +71,6 @@ class PublicPages:
 
     async def _load_catalogue(self, activity_id: int) -> pb.ListPrizesResponse:
         return catalogue_message(await self._catalogue_store.catalogue(activity_id))
+
+    async def _load_rules(self, query: RulesQuery) -> pb.GetRulesResponse:
+        return rules_message(query.page, await self._rules_store.rules(query))

@@ -103,3 +103,25 @@ SELECT id, name, description, image_url, total_count, remaining_count, probabili
 FROM prizes
 WHERE activity_id = :activity_id AND deleted_at IS NULL
 ORDER BY id;
+
+-- name: rules(activity_id, row_limit, row_offset)
+-- The configurations of an activity's pool that changed its prizes or limits, oldest first.
+SELECT version, after_seq, changed_at, config
+FROM (
+    SELECT v.version, v.after_seq, v.changed_at, v.config,
+           lag(concat(v.config -> 'prizes', v.config -> 'limits')) OVER (ORDER BY v.version) AS before
+    FROM pool_versions AS v
+    JOIN activities AS a ON a.pool_id = v.pool_id
+    WHERE a.id = :activity_id
+) AS versions
+WHERE before IS DISTINCT FROM concat(config -> 'prizes', config -> 'limits')
+ORDER BY version
+LIMIT :row_limit OFFSET :row_offset;
+
+-- name: terms(activity_id)^
+-- What holds of an activity beside its odds.
+SELECT encode(p.seed_commitment, 'hex') AS seed_commitment, a.cooldown_seconds,
+       a.max_draws_per_user, a.max_draws_per_day, a.max_wins_per_user, a.time_zone
+FROM activities AS a
+JOIN pools AS p ON p.id = a.pool_id
+WHERE a.id = :activity_id;

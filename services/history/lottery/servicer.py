@@ -13,6 +13,7 @@ from services.history.lottery.feed import WinnerFeed
 from services.history.lottery.messages import result_message, user_draws_message, winner_message
 from services.history.lottery.public_pages import PublicPages
 from services.history.lottery.results import ResultReader
+from services.history.lottery.rules import RulesQuery
 from services.history.lottery.winners import WinnersQuery, WinnerStore
 
 _WithActivity = (
@@ -48,6 +49,10 @@ class HistoryServicer:
     ) -> pb.ListPrizesResponse:
         """See the proto."""
         return await self._pages.catalogue(_activity_id_of(request))
+
+    async def GetRules(self, request: pb.GetRulesRequest, _: RequestContext) -> pb.GetRulesResponse:
+        """See the proto."""
+        return await self._pages.rules(RulesQuery(request.activity_id, page_of(request)))
 
     async def GetResult(
         self, request: pb.GetResultRequest, ctx: RequestContext

@@ -28,7 +28,7 @@ from kuji.common.v1 import access_pb2 as kuji_dot_common_dot_v1_dot_access__pb2
 from kuji.common.v1 import contract_pb2 as kuji_dot_common_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkuji/history/v1/history.proto\x12\x0fkuji.history.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xbc\x01\n\x08\x41\x63tivity\x12\x13\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x0e\n\x06status\x18\x06 \x01(\t\"\x17\n\x15ListActivitiesRequest\"G\n\x16ListActivitiesResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.Activity\"0\n\x11ListPrizesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x82\x01\n\x12ListPrizesResponse\x12+\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x19.kuji.history.v1.Activity\x12&\n\x06prizes\x18\x02 \x03(\x0b\x32\x16.kuji.history.v1.Prize\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\"\xa6\x01\n\x05Prize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\x12\x13\n\x0btotal_count\x18\x05 \x01(\x05\x12\x17\n\x0fremaining_count\x18\x06 \x01(\x05\x12\x13\n\x0bprobability\x18\x07 \x01(\x01\x12\x12\n\nis_enabled\x18\x08 \x01(\x08\"R\n\x10GetResultRequest\x12>\n\x07\x64raw_id\x18\x01 \x01(\tB-\xfa\xd4\x18)\x08\x01\x30\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$\"<\n\x11GetResultResponse\x12\'\n\x06result\x18\x01 \x01(\x0b\x32\x17.kuji.history.v1.Result\"\xbc\x01\n\x06Result\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x0b\n\x03won\x18\x04 \x01(\x08\x12.\n\x05prize\x18\x05 \x01(\x0b\x32\x19.kuji.history.v1.WonPrizeB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04odds\x18\x07 \x01(\x01\"Q\n\x08WonPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\x12\n\nprize_code\x18\x04 \x01(\t\"\x8b\x01\n\x12ListWinnersRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x42\x07\n\x05_pageB\x0c\n\n_page_size\"r\n\x13ListWinnersResponse\x12(\n\x07winners\x18\x01 \x03(\x0b\x32\x17.kuji.history.v1.Winner\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x06Winner\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x10\n\x08prize_id\x18\x04 \x01(\x03\x12\x12\n\nprize_name\x18\x05 \x01(\t\x12*\n\x06won_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x14StreamWinnersRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x9f\x01\n\x14ListUserDrawsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x12\x10\n\x08won_only\x18\x04 \x01(\x08\x42\x07\n\x05_pageB\x0c\n\n_page_size\"v\n\x15ListUserDrawsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.UserDraw\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x08UserDraw\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x10\n\x08prize_id\x18\x03 \x01(\x03\x12\x12\n\nprize_name\x18\x04 \x01(\t\x12\x0b\n\x03won\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xb3\x06\n\x0eHistoryService\x12\x86\x01\n\x0eListActivities\x12&.kuji.history.v1.ListActivitiesRequest\x1a\'.kuji.history.v1.ListActivitiesResponse\"#\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/lottery/activities\x12{\n\nListPrizes\x12\".kuji.history.v1.ListPrizesRequest\x1a#.kuji.history.v1.ListPrizesResponse\"$\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02\x15\x12\x13/api/lottery/prizes\x12\x8a\x01\n\tGetResult\x12!.kuji.history.v1.GetResultRequest\x1a\".kuji.history.v1.GetResultResponse\"6\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\'\x12\x1d/api/lottery/result/{draw_id}b\x06result\x12\x81\x01\n\x0bListWinners\x12#.kuji.history.v1.ListWinnersRequest\x1a$.kuji.history.v1.ListWinnersResponse\"\'\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/lottery/global-history\x12\x81\x01\n\rStreamWinners\x12%.kuji.history.v1.StreamWinnersRequest\x1a\x17.kuji.history.v1.Winner\".\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02$\x12\"/api/lottery/global-history/stream0\x01\x12\x85\x01\n\rListUserDraws\x12%.kuji.history.v1.ListUserDrawsRequest\x1a&.kuji.history.v1.ListUserDrawsResponse\"%\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/user/lottery-historyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkuji/history/v1/history.proto\x12\x0fkuji.history.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xbc\x01\n\x08\x41\x63tivity\x12\x13\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x0e\n\x06status\x18\x06 \x01(\t\"\x17\n\x15ListActivitiesRequest\"G\n\x16ListActivitiesResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.Activity\"0\n\x11ListPrizesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x88\x01\n\x0fGetRulesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1f\n\x04page\x18\x02 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x03 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x0c\n\n_page_size\"\xb8\x01\n\x10GetRulesResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.kuji.history.v1.RulesVersion\x12\'\n\x06limits\x18\x02 \x01(\x0b\x32\x17.kuji.history.v1.Limits\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\x12\x0c\n\x04page\x18\x04 \x01(\x05\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x10\n\x08has_more\x18\x06 \x01(\x08\"|\n\x0cRulesVersion\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66rom_seq\x18\x02 \x01(\x03\x12+\n\x06prizes\x18\x03 \x03(\x0b\x32\x1b.kuji.history.v1.RuledPrize\"j\n\nRuledPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\x12\x13\n\x0btotal_count\x18\x04 \x01(\x05\x12\x12\n\nis_enabled\x18\x05 \x01(\x08\"\x87\x01\n\x06Limits\x12\x18\n\x10\x63ooldown_seconds\x18\x01 \x01(\x05\x12\x1a\n\x12max_draws_per_user\x18\x02 \x01(\x05\x12\x19\n\x11max_draws_per_day\x18\x03 \x01(\x05\x12\x19\n\x11max_wins_per_user\x18\x04 \x01(\x05\x12\x11\n\ttime_zone\x18\x05 \x01(\t\"\x82\x01\n\x12ListPrizesResponse\x12+\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x19.kuji.history.v1.Activity\x12&\n\x06prizes\x18\x02 \x03(\x0b\x32\x16.kuji.history.v1.Prize\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\"\xa6\x01\n\x05Prize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\x12\x13\n\x0btotal_count\x18\x05 \x01(\x05\x12\x17\n\x0fremaining_count\x18\x06 \x01(\x05\x12\x13\n\x0bprobability\x18\x07 \x01(\x01\x12\x12\n\nis_enabled\x18\x08 \x01(\x08\"R\n\x10GetResultRequest\x12>\n\x07\x64raw_id\x18\x01 \x01(\tB-\xfa\xd4\x18)\x08\x01\x30\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$\"<\n\x11GetResultResponse\x12\'\n\x06result\x18\x01 \x01(\x0b\x32\x17.kuji.history.v1.Result\"\xbc\x01\n\x06Result\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x0b\n\x03won\x18\x04 \x01(\x08\x12.\n\x05prize\x18\x05 \x01(\x0b\x32\x19.kuji.history.v1.WonPrizeB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04odds\x18\x07 \x01(\x01\"Q\n\x08WonPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\x12\n\nprize_code\x18\x04 \x01(\t\"\x8b\x01\n\x12ListWinnersRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x42\x07\n\x05_pageB\x0c\n\n_page_size\"r\n\x13ListWinnersResponse\x12(\n\x07winners\x18\x01 \x03(\x0b\x32\x17.kuji.history.v1.Winner\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x06Winner\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x10\n\x08prize_id\x18\x04 \x01(\x03\x12\x12\n\nprize_name\x18\x05 \x01(\t\x12*\n\x06won_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x14StreamWinnersRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x9f\x01\n\x14ListUserDrawsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x12\x10\n\x08won_only\x18\x04 \x01(\x08\x42\x07\n\x05_pageB\x0c\n\n_page_size\"v\n\x15ListUserDrawsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.UserDraw\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x08UserDraw\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x10\n\x08prize_id\x18\x03 \x01(\x03\x12\x12\n\nprize_name\x18\x04 \x01(\t\x12\x0b\n\x03won\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc3\x07\n\x0eHistoryService\x12\x86\x01\n\x0eListActivities\x12&.kuji.history.v1.ListActivitiesRequest\x1a\'.kuji.history.v1.ListActivitiesResponse\"#\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/lottery/activities\x12{\n\nListPrizes\x12\".kuji.history.v1.ListPrizesRequest\x1a#.kuji.history.v1.ListPrizesResponse\"$\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02\x15\x12\x13/api/lottery/prizes\x12\x8d\x01\n\x08GetRules\x12 .kuji.history.v1.GetRulesRequest\x1a!.kuji.history.v1.GetRulesResponse\"<\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02-\x12+/api/lottery/activities/{activity_id}/rules\x12\x8a\x01\n\tGetResult\x12!.kuji.history.v1.GetResultRequest\x1a\".kuji.history.v1.GetResultResponse\"6\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\'\x12\x1d/api/lottery/result/{draw_id}b\x06result\x12\x81\x01\n\x0bListWinners\x12#.kuji.history.v1.ListWinnersRequest\x1a$.kuji.history.v1.ListWinnersResponse\"\'\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/lottery/global-history\x12\x81\x01\n\rStreamWinners\x12%.kuji.history.v1.StreamWinnersRequest\x1a\x17.kuji.history.v1.Winner\".\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02$\x12\"/api/lottery/global-history/stream0\x01\x12\x85\x01\n\rListUserDraws\x12%.kuji.history.v1.ListUserDrawsRequest\x1a&.kuji.history.v1.ListUserDrawsResponse\"%\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/user/lottery-historyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTIVITY'].fields_by_name['end_time']._serialized_options = b'\200\325\030\001'
   _globals['_LISTPRIZESREQUEST'].fields_by_name['activity_id']._loaded_options = None
   _globals['_LISTPRIZESREQUEST'].fields_by_name['activity_id']._serialized_options = b'\372\324\030\002\020\000'
+  _globals['_GETRULESREQUEST'].fields_by_name['activity_id']._loaded_options = None
+  _globals['_GETRULESREQUEST'].fields_by_name['activity_id']._serialized_options = b'\372\324\030\002 \001'
+  _globals['_GETRULESREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_GETRULESREQUEST'].fields_by_name['page']._serialized_options = b'\372\324\030\010\020\001\030\200\224\353\334\003'
+  _globals['_GETRULESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_GETRULESREQUEST'].fields_by_name['page_size']._serialized_options = b'\372\324\030\004\020\001\030d'
   _globals['_GETRESULTREQUEST'].fields_by_name['draw_id']._loaded_options = None
   _globals['_GETRESULTREQUEST'].fields_by_name['draw_id']._serialized_options = b'\372\324\030)\010\0010\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$'
   _globals['_RESULT'].fields_by_name['prize']._loaded_options = None
@@ -63,6 +69,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HISTORYSERVICE'].methods_by_name['ListActivities']._serialized_options = b'\250\324\030\001\202\323\344\223\002\031\022\027/api/lottery/activities'
   _globals['_HISTORYSERVICE'].methods_by_name['ListPrizes']._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['ListPrizes']._serialized_options = b'\250\324\030\001\262\324\030\001(\202\323\344\223\002\025\022\023/api/lottery/prizes'
+  _globals['_HISTORYSERVICE'].methods_by_name['GetRules']._loaded_options = None
+  _globals['_HISTORYSERVICE'].methods_by_name['GetRules']._serialized_options = b'\250\324\030\001\262\324\030\001(\202\323\344\223\002-\022+/api/lottery/activities/{activity_id}/rules'
   _globals['_HISTORYSERVICE'].methods_by_name['GetResult']._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['GetResult']._serialized_options = b'\250\324\030\002\262\324\030\001\004\202\323\344\223\002\'\022\035/api/lottery/result/{draw_id}b\006result'
   _globals['_HISTORYSERVICE'].methods_by_name['ListWinners']._loaded_options = None
@@ -79,32 +87,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTACTIVITIESRESPONSE']._serialized_end=460
   _globals['_LISTPRIZESREQUEST']._serialized_start=462
   _globals['_LISTPRIZESREQUEST']._serialized_end=510
-  _globals['_LISTPRIZESRESPONSE']._serialized_start=513
-  _globals['_LISTPRIZESRESPONSE']._serialized_end=643
-  _globals['_PRIZE']._serialized_start=646
-  _globals['_PRIZE']._serialized_end=812
-  _globals['_GETRESULTREQUEST']._serialized_start=814
-  _globals['_GETRESULTREQUEST']._serialized_end=896
-  _globals['_GETRESULTRESPONSE']._serialized_start=898
-  _globals['_GETRESULTRESPONSE']._serialized_end=958
-  _globals['_RESULT']._serialized_start=961
-  _globals['_RESULT']._serialized_end=1149
-  _globals['_WONPRIZE']._serialized_start=1151
-  _globals['_WONPRIZE']._serialized_end=1232
-  _globals['_LISTWINNERSREQUEST']._serialized_start=1235
-  _globals['_LISTWINNERSREQUEST']._serialized_end=1374
-  _globals['_LISTWINNERSRESPONSE']._serialized_start=1376
-  _globals['_LISTWINNERSRESPONSE']._serialized_end=1490
-  _globals['_WINNER']._serialized_start=1493
-  _globals['_WINNER']._serialized_end=1640
-  _globals['_STREAMWINNERSREQUEST']._serialized_start=1642
-  _globals['_STREAMWINNERSREQUEST']._serialized_end=1693
-  _globals['_LISTUSERDRAWSREQUEST']._serialized_start=1696
-  _globals['_LISTUSERDRAWSREQUEST']._serialized_end=1855
-  _globals['_LISTUSERDRAWSRESPONSE']._serialized_start=1857
-  _globals['_LISTUSERDRAWSRESPONSE']._serialized_end=1975
-  _globals['_USERDRAW']._serialized_start=1978
-  _globals['_USERDRAW']._serialized_end=2125
-  _globals['_HISTORYSERVICE']._serialized_start=2128
-  _globals['_HISTORYSERVICE']._serialized_end=2947
+  _globals['_GETRULESREQUEST']._serialized_start=513
+  _globals['_GETRULESREQUEST']._serialized_end=649
+  _globals['_GETRULESRESPONSE']._serialized_start=652
+  _globals['_GETRULESRESPONSE']._serialized_end=836
+  _globals['_RULESVERSION']._serialized_start=838
+  _globals['_RULESVERSION']._serialized_end=962
+  _globals['_RULEDPRIZE']._serialized_start=964
+  _globals['_RULEDPRIZE']._serialized_end=1070
+  _globals['_LIMITS']._serialized_start=1073
+  _globals['_LIMITS']._serialized_end=1208
+  _globals['_LISTPRIZESRESPONSE']._serialized_start=1211
+  _globals['_LISTPRIZESRESPONSE']._serialized_end=1341
+  _globals['_PRIZE']._serialized_start=1344
+  _globals['_PRIZE']._serialized_end=1510
+  _globals['_GETRESULTREQUEST']._serialized_start=1512
+  _globals['_GETRESULTREQUEST']._serialized_end=1594
+  _globals['_GETRESULTRESPONSE']._serialized_start=1596
+  _globals['_GETRESULTRESPONSE']._serialized_end=1656
+  _globals['_RESULT']._serialized_start=1659
+  _globals['_RESULT']._serialized_end=1847
+  _globals['_WONPRIZE']._serialized_start=1849
+  _globals['_WONPRIZE']._serialized_end=1930
+  _globals['_LISTWINNERSREQUEST']._serialized_start=1933
+  _globals['_LISTWINNERSREQUEST']._serialized_end=2072
+  _globals['_LISTWINNERSRESPONSE']._serialized_start=2074
+  _globals['_LISTWINNERSRESPONSE']._serialized_end=2188
+  _globals['_WINNER']._serialized_start=2191
+  _globals['_WINNER']._serialized_end=2338
+  _globals['_STREAMWINNERSREQUEST']._serialized_start=2340
+  _globals['_STREAMWINNERSREQUEST']._serialized_end=2391
+  _globals['_LISTUSERDRAWSREQUEST']._serialized_start=2394
+  _globals['_LISTUSERDRAWSREQUEST']._serialized_end=2553
+  _globals['_LISTUSERDRAWSRESPONSE']._serialized_start=2555
+  _globals['_LISTUSERDRAWSRESPONSE']._serialized_end=2673
+  _globals['_USERDRAW']._serialized_start=2676
+  _globals['_USERDRAW']._serialized_end=2823
+  _globals['_HISTORYSERVICE']._serialized_start=2826
+  _globals['_HISTORYSERVICE']._serialized_end=3789
 # @@protoc_insertion_point(module_scope)

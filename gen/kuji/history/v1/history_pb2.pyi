@@ -131,6 +131,199 @@ class ListPrizesRequest(_message.Message):
 Global___ListPrizesRequest: _TypeAlias = ListPrizesRequest  # noqa: Y015
 
 @_typing.final
+class GetRulesRequest(_message.Message):
+    """Which activity, and which page of its versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVITY_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    activity_id: _builtins.int
+    """The activity."""
+    page: _builtins.int
+    """≥ 1; absent means 1."""
+    page_size: _builtins.int
+    """1…100; absent means 20."""
+    def __init__(
+        self,
+        *,
+        activity_id: _builtins.int = ...,
+        page: _builtins.int | None = ...,
+        page_size: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_page_size", b"_page_size", "page", b"page", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_page_size", b"_page_size", "activity_id", b"activity_id", "page", b"page", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___GetRulesRequest: _TypeAlias = GetRulesRequest  # noqa: Y015
+
+@_typing.final
+class GetRulesResponse(_message.Message):
+    """An activity's rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    SEED_COMMITMENT_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    seed_commitment: _builtins.str
+    """SHA-256 of the seed that decides every draw, hex."""
+    page: _builtins.int
+    """This page."""
+    page_size: _builtins.int
+    """As asked."""
+    has_more: _builtins.bool
+    """Whether a further page exists."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RulesVersion]:
+        """Oldest first."""
+
+    @_builtins.property
+    def limits(self) -> Global___Limits:
+        """What one user may do."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___RulesVersion] | None = ...,
+        limits: Global___Limits | None = ...,
+        seed_commitment: _builtins.str = ...,
+        page: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        has_more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "limits", b"limits", "page", b"page", "page_size", b"page_size", "seed_commitment", b"seed_commitment", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRulesResponse: _TypeAlias = GetRulesResponse  # noqa: Y015
+
+@_typing.final
+class RulesVersion(_message.Message):
+    """Odds and units as they were for a time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    FROM_SEQ_FIELD_NUMBER: _builtins.int
+    PRIZES_FIELD_NUMBER: _builtins.int
+    from_seq: _builtins.int
+    """The first draw that they held for; that of the next version ends them."""
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """When they began to hold."""
+
+    @_builtins.property
+    def prizes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuledPrize]:
+        """The prizes that could be won, in the order of selection."""
+
+    def __init__(
+        self,
+        *,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        from_seq: _builtins.int = ...,
+        prizes: _abc.Iterable[Global___RuledPrize] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_seq", b"from_seq", "from_time", b"from_time", "prizes", b"prizes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RulesVersion: _TypeAlias = RulesVersion  # noqa: Y015
+
+@_typing.final
+class RuledPrize(_message.Message):
+    """A prize in one version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRIZE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    IS_ENABLED_FIELD_NUMBER: _builtins.int
+    prize_id: _builtins.int
+    """The prize."""
+    name: _builtins.str
+    """Its name then."""
+    probability: _builtins.float
+    """Chance of one draw while a unit is left, 0…1."""
+    total_count: _builtins.int
+    """Units in all, won ones included."""
+    is_enabled: _builtins.bool
+    """Whether it could be won."""
+    def __init__(
+        self,
+        *,
+        prize_id: _builtins.int = ...,
+        name: _builtins.str = ...,
+        probability: _builtins.float = ...,
+        total_count: _builtins.int = ...,
+        is_enabled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_enabled", b"is_enabled", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuledPrize: _TypeAlias = RuledPrize  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    """What one user may do in an activity. 0 means no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COOLDOWN_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_DRAWS_PER_USER_FIELD_NUMBER: _builtins.int
+    MAX_DRAWS_PER_DAY_FIELD_NUMBER: _builtins.int
+    MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    cooldown_seconds: _builtins.int
+    """Least time between two draws."""
+    max_draws_per_user: _builtins.int
+    """Draws in all."""
+    max_draws_per_day: _builtins.int
+    """Draws in a day."""
+    max_wins_per_user: _builtins.int
+    """Wins in all."""
+    time_zone: _builtins.str
+    """IANA zone whose midnight begins a day."""
+    def __init__(
+        self,
+        *,
+        cooldown_seconds: _builtins.int = ...,
+        max_draws_per_user: _builtins.int = ...,
+        max_draws_per_day: _builtins.int = ...,
+        max_wins_per_user: _builtins.int = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooldown_seconds", b"cooldown_seconds", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
 class ListPrizesResponse(_message.Message):
     """An activity and its prizes."""
 

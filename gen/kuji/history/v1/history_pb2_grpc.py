@@ -45,6 +45,11 @@ class HistoryServiceStub:
                 request_serializer=kuji_dot_history_dot_v1_dot_history__pb2.ListPrizesRequest.SerializeToString,
                 response_deserializer=kuji_dot_history_dot_v1_dot_history__pb2.ListPrizesResponse.FromString,
                 _registered_method=True)
+        self.GetRules = channel.unary_unary(
+                '/kuji.history.v1.HistoryService/GetRules',
+                request_serializer=kuji_dot_history_dot_v1_dot_history__pb2.GetRulesRequest.SerializeToString,
+                response_deserializer=kuji_dot_history_dot_v1_dot_history__pb2.GetRulesResponse.FromString,
+                _registered_method=True)
         self.GetResult = channel.unary_unary(
                 '/kuji.history.v1.HistoryService/GetResult',
                 request_serializer=kuji_dot_history_dot_v1_dot_history__pb2.GetResultRequest.SerializeToString,
@@ -82,6 +87,17 @@ class HistoryServiceServicer:
         """An activity's prizes with their disclosed odds and what is left.
 
         Errors: NOT_FOUND ACTIVITY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRules(self, request, context):
+        """An activity's rules: every version of its odds and units with the moment
+        and the draw from which it held, oldest first, as the ledger has them; and
+        what one user may do.
+
+        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +148,11 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.ListPrizes,
                     request_deserializer=kuji_dot_history_dot_v1_dot_history__pb2.ListPrizesRequest.FromString,
                     response_serializer=kuji_dot_history_dot_v1_dot_history__pb2.ListPrizesResponse.SerializeToString,
+            ),
+            'GetRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRules,
+                    request_deserializer=kuji_dot_history_dot_v1_dot_history__pb2.GetRulesRequest.FromString,
+                    response_serializer=kuji_dot_history_dot_v1_dot_history__pb2.GetRulesResponse.SerializeToString,
             ),
             'GetResult': grpc.unary_unary_rpc_method_handler(
                     servicer.GetResult,
@@ -209,6 +230,33 @@ class HistoryService:
             '/kuji.history.v1.HistoryService/ListPrizes',
             kuji_dot_history_dot_v1_dot_history__pb2.ListPrizesRequest.SerializeToString,
             kuji_dot_history_dot_v1_dot_history__pb2.ListPrizesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.history.v1.HistoryService/GetRules',
+            kuji_dot_history_dot_v1_dot_history__pb2.GetRulesRequest.SerializeToString,
+            kuji_dot_history_dot_v1_dot_history__pb2.GetRulesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,13 @@ class HistoryServiceStub:
 
     Errors: NOT_FOUND ACTIVITY_NOT_FOUND.
     """
+    GetRules: _grpc.UnaryUnaryMultiCallable[_history_pb2.GetRulesRequest, _history_pb2.GetRulesResponse]
+    """An activity's rules: every version of its odds and units with the moment
+    and the draw from which it held, oldest first, as the ledger has them; and
+    what one user may do.
+
+    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
+    """
     GetResult: _grpc.UnaryUnaryMultiCallable[_history_pb2.GetResultRequest, _history_pb2.GetResultResponse]
     """A draw's result, readable from the moment the draw was answered: from
     Postgres, else from the ledger.
@@ -68,6 +75,13 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     """An activity's prizes with their disclosed odds and what is left.
 
     Errors: NOT_FOUND ACTIVITY_NOT_FOUND.
+    """
+    GetRules: _aio.UnaryUnaryMultiCallable[_history_pb2.GetRulesRequest, _history_pb2.GetRulesResponse]  # type: ignore[assignment]
+    """An activity's rules: every version of its odds and units with the moment
+    and the draw from which it held, oldest first, as the ledger has them; and
+    what one user may do.
+
+    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     GetResult: _aio.UnaryUnaryMultiCallable[_history_pb2.GetResultRequest, _history_pb2.GetResultResponse]  # type: ignore[assignment]
     """A draw's result, readable from the moment the draw was answered: from
@@ -106,6 +120,19 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """An activity's prizes with their disclosed odds and what is left.
 
         Errors: NOT_FOUND ACTIVITY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRules(
+        self,
+        request: _history_pb2.GetRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.GetRulesResponse, _abc.Awaitable[_history_pb2.GetRulesResponse]]:
+        """An activity's rules: every version of its odds and units with the moment
+        and the draw from which it held, oldest first, as the ledger has them; and
+        what one user may do.
+
+        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod

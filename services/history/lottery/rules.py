@@ -1,0 +1,91 @@
+"""An activity's rules: the odds and units of every time, as the ledger has them."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+from google.protobuf import json_format
+from kuji.draw.v1.pool_pb2 import PoolConfig
+
+from services.common.errors import ActivityNotFoundError
+from services.common.paging import Page
+from services.common.postgres import load_queries
+
+_queries = load_queries(__file__)
+
+
+class RulesQuery(NamedTuple):
+    """A page of an activity's versions."""
+
+    activity_id: int
+    page: Page
+
+
+class Limits(NamedTuple):
+    """What one user may do now; 0: no limit. time_zone: whose midnight begins a day."""
+
+    cooldown_seconds: int
+    max_draws_per_user: int
+    max_draws_per_day: int
+    max_wins_per_user: int
+    time_zone: str
+
+
+class RuledPrize(NamedTuple):
+    """A prize in one version; odds in parts per billion."""
+
+    prize_id: int
+    name: str
+    probability_ppb: int
+    total_count: int
+    is_enabled: bool
+
+
+class Version(NamedTuple):
+    """Odds and units that held from draw *from_seq* on, changed at *from_time*."""
+
+    from_time: datetime
+    from_seq: int
+    prizes: list[RuledPrize]
+
+
+class Rules(NamedTuple):
+    """A page of versions, oldest first, and one more where a further page exists."""
+
+    versions: list[Version]
+    limits: Limits
+    seed_commitment: str
+
+
+class RulesStore:
+    """Reads configurations as the recorder wrote them."""
+
+    def __init__(self, postgres: asyncpg.Pool) -> None:
+        self._postgres = postgres
+
+    async def rules(self, query: RulesQuery) -> Rules:
+        """The rules of an activity; ActivityNotFoundError without one."""
+        terms = await _queries.terms(self._postgres, activity_id=query.activity_id)
+        if terms is None:
+            raise ActivityNotFoundError
+        seed_commitment, *limits = terms
+        rows = _queries.rules(
+            self._postgres,
+            activity_id=query.activity_id,
+            row_limit=query.page.size + 1,
+            row_offset=query.page.offset,
+        )
+        versions = [
+            Version(row["changed_at"], row["after_seq"] + 1, _prizes(row["config"]))
+            async for row in rows
+        ]
+        return Rules(versions, Limits(*limits), seed_commitment)
+
+
+def _prizes(config_json: str) -> list[RuledPrize]:
+    config = json_format.Parse(config_json, PoolConfig(), ignore_unknown_fields=True)
+    return [
+        RuledPrize(prize.prize_id, prize.name, prize.weight, prize.units, prize.enabled)
+        for prize in config.prizes
+        if not prize.retired
+    ]
