@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, NamedTuple, TypeVar
 
 import aiohttp
-import grpc
+
+from services.common.outages import is_outage
 
 Answer = TypeVar("Answer")
 
 PATIENCE_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
-_PASSING_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 _PASSING_STATUSES = frozenset({502, 503, 504})
 
 
@@ -37,9 +37,7 @@ def passes(error: Exception) -> bool:
     """Whether the same call may succeed later."""
     if isinstance(error, EdgeError):
         return error.status in _PASSING_STATUSES or error.reason == "RATE_LIMITED"
-    if isinstance(error, grpc.aio.AioRpcError):
-        return error.code() in _PASSING_CODES
-    return isinstance(error, aiohttp.ClientError | TimeoutError)
+    return isinstance(error, aiohttp.ClientError) or is_outage(error)
 
 
 async def patiently(

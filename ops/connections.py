@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ops.errors import OperatorError
+from services.common.outages import is_outage
 from services.common.postgres import open_pool
 from stack.home import Home
 
@@ -121,14 +122,16 @@ async def open_database(dsn: str) -> AsyncIterator[asyncpg.Pool]:
         try:
             await _check_answers(pool)
             yield pool
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except Exception as error:
+            if not isinstance(error, asyncpg.PostgresError) and not _is_lost(error):
+                raise
             raise OperatorError(f"Postgres refuses: {_reason(error)}") from error
 
 
 async def _check_answers(pool: asyncpg.Pool) -> None:
     try:
         await pool.fetchval("SELECT 1", timeout=_CONNECT_TIMEOUT_S)
-    except (OSError, TimeoutError) as error:
+    except OSError as error:
         raise OperatorError(f"Postgres does not answer: {_reason(error)}") from error
 
 
@@ -150,6 +153,11 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
         raise OperatorError(f"Redis does not answer: {_reason(error)}") from error
     finally:
         await redis.aclose()
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether a connection has gone; what a command meets of files is another matter."""
+    return is_outage(error) and not isinstance(error, OSError)
 
 
 def _reason(error: BaseException) -> str:

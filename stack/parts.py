@@ -197,6 +197,7 @@ class _ServiceMaker:
         own = {
             "KUJI_LISTEN": address,
             "KUJI_METRICS_LISTEN": self.addresses.metrics[name],
+            "KUJI_KEYS_FILE": str(self.home.folder / "keys.json"),
             "KUJI_POSTGRES_DSN": self.addresses.postgres[service],
             "KUJI_EDGE_SECRET": self.addresses.edge.secret,
             **{key: self.secrets[key] for key in SECRETS_OF_PART.get(service, ())},

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import ModuleType
 
-import grpc
 from kuji.admin.v1 import admin_pb2, goods_pb2, prize_codes_pb2
 
 from services.admin.blindbox.boxes import Boxes
@@ -32,12 +31,10 @@ from services.admin.prize_codes.servicer import PrizeCodeServicer
 from services.admin.publisher import PoolPublisher
 from services.admin.service_token import ServiceToken
 from services.admin.settings import AdminSettings
+from services.common.channels import open_channel
 from services.common.postgres import open_pool
 from services.common.server import Bound
-from services.common.tokens import TokenVerifier, fetch_jwks_from
-
-# gRPC's own default lets a channel rest for two minutes after a server was away.
-_CHANNEL_OPTIONS = (("grpc.max_reconnect_backoff_ms", 1000),)
+from services.common.tokens import TokenVerifier, token_verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +50,13 @@ class Admin:
 async def open_admin(settings: AdminSettings) -> AsyncIterator[Admin]:
     """The service with its connections, opened when first needed; closed on leaving."""
     async with (
-        grpc.aio.insecure_channel(settings.auth_address, _CHANNEL_OPTIONS) as auth,
-        grpc.aio.insecure_channel(settings.draw_address, _CHANNEL_OPTIONS) as draw,
+        open_channel(settings.auth_address) as auth,
+        open_channel(settings.draw_address) as draw,
         await open_pool(settings.postgres_dsn) as pool,
     ):
         token = ServiceToken(auth, "admin", settings.service_secret.get_secret_value())
         publisher = PoolPublisher(draw, token, settings.publish_timeout_s)
-        yield _admin(settings, GoodsStore(pool), publisher, TokenVerifier(fetch_jwks_from(auth)))
+        yield _admin(settings, GoodsStore(pool), publisher, token_verifier(auth, settings))
 
 
 def _admin(

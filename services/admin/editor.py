@@ -7,24 +7,20 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
 
-import asyncpg
+import structlog
 from kuji.draw.v1 import pool_pb2
 
 from services.admin.models import PoolMode
 from services.admin.publisher import MAY_BE_APPLIED, PoolPublisher
 from services.admin.store import Rows, Store
 from services.common.context import RequestContext
-from services.common.errors import ConflictError, UnavailableError
+from services.common.errors import ConflictError, KujiError, UnavailableError
+from services.common.outages import is_outage, told
+
+log = structlog.get_logger()
 
 _POLL_S = 0.05
 _SHARE_OF_PATIENCE = 0.9  # so that the answer is ours, not a deadline's
-_LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.PostgresConnectionError,
-)
 
 Result = TypeVar("Result")
 
@@ -161,7 +157,8 @@ async def bounded(ctx: RequestContext, if_lost: str = MAY_BE_APPLIED) -> AsyncIt
     try:
         async with asyncio.timeout(ctx.remaining_s * _SHARE_OF_PATIENCE):
             yield
-    except _LOST as error:
-        if isinstance(error, ValueError):  # an unfit argument: a defect, nothing was lost
+    except Exception as error:
+        if isinstance(error, KujiError) or not is_outage(error):
             raise
+        log.warning("lost in an edit", error=told(error))
         raise UnavailableError(if_lost) from error

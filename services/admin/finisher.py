@@ -1,7 +1,7 @@
 """The changes that no operator asks for: made in the background, as they fall due."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -10,11 +10,14 @@ import structlog
 from services.admin.audit import KUJI
 from services.admin.editor import Edit, Editor
 from services.common.context import RequestContext
+from services.common.outages import is_outage
 from services.common.server import to_kuji_error
+from services.common.tasks import Trouble
 
 log = structlog.get_logger()
 
 _PATIENCE_S = 10.0  # for one pool
+_OUTAGES_TO_STOP = 3  # in a look: then a part is away, not a pool
 
 
 class Chore(Protocol):
@@ -42,6 +45,7 @@ class Finisher:
         self._chores = chores
         self._every_s = every_s
         self._stopping = asyncio.Event()
+        self._troubles = [Trouble(type(chore).__name__) for chore in chores]
 
     def stop(self) -> None:
         """Let run() return after the change that it is at."""
@@ -57,21 +61,27 @@ class Finisher:
 
     async def look(self) -> None:
         """Make all the changes that are due."""
-        for chore in self._chores:
-            await _logged(type(chore).__name__, self._look_at(chore))
+        for chore, trouble in zip(self._chores, self._troubles, strict=True):
+            await trouble.survived(self._look_at(chore))
 
     async def _look_at(self, chore: Chore) -> None:
+        outages: list[Exception] = []
         for pool_id in await chore.due():
             if self._stopping.is_set():
                 return
-            ctx = RequestContext(KUJI, _PATIENCE_S)
-            # One that cannot be changed now must not hold up the others.
-            await _logged(f"pool {pool_id}", self._editor.edit(ctx, pool_id, chore.do))
+            outages.extend(await self._do(chore, pool_id))
+            if len(outages) == _OUTAGES_TO_STOP:
+                break
+        if outages:
+            raise ExceptionGroup("postponed to the next look", outages)
 
-
-async def _logged(what: str, work: Awaitable[None]) -> None:
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001  # the boundary: the next look comes all the same
-        failure = to_kuji_error(error, f"Finisher {what}")
-        log.warning("postponed to the next look", what=what, why=failure.message)
+    async def _do(self, chore: Chore, pool_id: int) -> Sequence[Exception]:
+        """Do *chore* in a pool; the outage that prevents it, if one does."""
+        try:
+            await self._editor.edit(RequestContext(KUJI, _PATIENCE_S), pool_id, chore.do)
+        except Exception as error:  # noqa: BLE001  # it must not hold up the others
+            if is_outage(error):
+                return [error]
+            failure = to_kuji_error(error, f"{type(chore).__name__} of pool {pool_id}")
+            log.warning("postponed to the next look", pool_id=pool_id, why=failure.message)
+        return []

@@ -18,6 +18,7 @@ from services.common.errors import (
     UnavailableError,
     UnitsBelowWonError,
 )
+from services.common.outages import is_outage
 from services.common.status import error_info_of
 
 log = structlog.get_logger()
@@ -29,15 +30,6 @@ MAY_HOLD_SOMEWHERE = (
 )
 NOT_INSPECTED = "The draw service cannot be reached at this moment."
 WITHOUT_AUTH = "The auth service cannot be reached at this moment; nothing was changed."
-
-_UNKNOWN = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.UNKNOWN,
-    }
-)
 
 _MAX_BLOCKED_POOLS = 1000  # in one call
 
@@ -170,4 +162,4 @@ def _failure(error: grpc.aio.AioRpcError, if_unknown: str) -> KujiError | None:
     if info is not None and refusal is not None:
         return refusal(dict(info.metadata), error.details() or "")
     log.warning("a neighbour gives no answer", code=error.code().name, why=error.details())
-    return UnavailableError(if_unknown) if error.code() in _UNKNOWN else None
+    return UnavailableError(if_unknown) if is_outage(error) else None

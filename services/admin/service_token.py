@@ -12,6 +12,7 @@ log = structlog.get_logger()
 
 _RENEW_AFTER = 0.8  # of the token's life
 _TIMEOUT_S = 3.0
+_RETRY_S = 10.0
 
 
 class ServiceToken:
@@ -63,6 +64,7 @@ class ServiceToken:
             if asked_at >= self._expires_at:
                 raise
             log.warning("service token not renewed yet", error=error.details())
+            self._renew_at = min(asked_at + _RETRY_S, self._expires_at)
             return
         self._token = issued.access_token
         self._renew_at = asked_at + issued.expires_in * _RENEW_AFTER

@@ -2,18 +2,19 @@
 
 import asyncio
 
-from services.auth.assembly import open_auth, repeat
+from services.auth.assembly import open_auth
 from services.auth.settings import AuthSettings
 from services.common.process import run_process
 from services.common.server import serve_until_stopped
+from services.common.tasks import repeat
 
 
 async def run(settings: AuthSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with open_auth(settings) as auth, asyncio.TaskGroup() as tasks:
         upkeep = [
-            tasks.create_task(repeat(auth.ring.load, settings.key_reload_s)),
-            tasks.create_task(repeat(auth.delete_expired, settings.cleanup_s)),
+            tasks.create_task(repeat("load_keys", auth.ring.load, settings.key_reload_s)),
+            tasks.create_task(repeat("delete_expired", auth.delete_expired, settings.cleanup_s)),
         ]
         await serve_until_stopped([auth.bound], auth.verifier, settings)
         for task in upkeep:

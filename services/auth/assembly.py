@@ -1,19 +1,17 @@
 """The auth service, put together from its settings."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import asyncpg
-import structlog
 from kuji.auth.v1 import auth_pb2
 
 from services.auth.access_tokens import AccessTokens
 from services.auth.accounts import Accounts
 from services.auth.attempts import Allowance
-from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError
+from services.auth.keys import KeyCipher, KeyRing
 from services.auth.login_guard import LoginAllowances, LoginGuard
 from services.auth.passwords import Argon2Cost, Passwords
 from services.auth.service_door import ServiceDoor
@@ -21,14 +19,11 @@ from services.auth.servicer import AuthServicer
 from services.auth.sessions import Sessions
 from services.auth.settings import AuthSettings
 from services.auth.store import KeyStore, KnownNetworkStore, RefreshTokenStore, UserStore
+from services.common.keyset import Jwks
 from services.common.postgres import open_pool
 from services.common.server import Bound
-from services.common.tasks import pause
-from services.common.tokens import Jwks, TokenVerifier
-
-_UPKEEP_TIMEOUT_S = 60.0
-
-log = structlog.get_logger()
+from services.common.tasks import insist
+from services.common.tokens import TokenVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +48,10 @@ async def open_auth(settings: AuthSettings) -> AsyncIterator[Auth]:
     """
     The service, with its keys loaded and its administrator ensured; closed on leaving.
 
+    Until Postgres answers, it waits.
+
     Raises:
         KeyUnreadableError: The stored keys were encrypted with another secret.
-        OSError, asyncpg.PostgresError: The database is not there.
     """
     passwords = Passwords(
         Argon2Cost(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes),
@@ -64,13 +60,7 @@ async def open_auth(settings: AuthSettings) -> AsyncIterator[Auth]:
     )
     try:
         async with await open_pool(settings.postgres_dsn) as pool:
-            try:
-                auth = await _assemble(settings, pool, passwords)
-            except OSError as error:
-                raise ConnectionError(
-                    f"the Postgres of KUJI_POSTGRES_DSN does not answer: {error}"
-                ) from error
-            yield auth
+            yield await insist("start", lambda: _assemble(settings, pool, passwords))
     finally:
         passwords.close()
 
@@ -114,16 +104,3 @@ def _fetcher_of(ring: KeyRing) -> Callable[[], Awaitable[Jwks]]:
         return ring.jwks()
 
     return fetch
-
-
-async def repeat(work: Callable[[], Awaitable[None]], every_s: float) -> None:
-    """Do *work* every so often until cancelled; where it fails, log it and try next time."""
-    while True:
-        await pause(every_s)
-        try:
-            async with asyncio.timeout(_UPKEEP_TIMEOUT_S):
-                await work()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("upkeep failed", error=repr(error))
-        except KeyUnreadableError as error:
-            log.error("a new signing key cannot be read", error=str(error))

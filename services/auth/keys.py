@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.auth.store import KeyRow, KeyStore
-from services.common.tokens import ALGORITHM, Jwks
+from services.common.keyset import Jwks
+from services.common.tokens import ALGORITHM
 
 _NONCE_BYTES = 12
 _CLOCK_SKEW_S = 60.0

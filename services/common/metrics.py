@@ -1,6 +1,6 @@
 """Metrics that every service has; a service's own live beside its code."""
 
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 CALLS = Counter("kuji_rpc_calls", "Calls answered", ["method", "reason"])
 LATENCY_S = Histogram(
@@ -8,6 +8,12 @@ LATENCY_S = Histogram(
     "Time from receipt to answer",
     ["method"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+INTERRUPTED = Gauge(
+    "kuji_work_interrupted", "1 while work without end waits for a part, or fails", ["work"]
+)
+FAILED_ROUNDS = Counter(
+    "kuji_work_failed_rounds", "Rounds of work without end that failed", ["work", "kind"]
 )
 
 

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-import asyncpg
 import uvloop
 
 from services.common.logs import configure_logs
@@ -29,7 +28,7 @@ def run_process(
     try:
         serve_metrics(settings.metrics_listen)
         uvloop.run(serve(settings))
-    except* (OSError, RuntimeError, asyncpg.PostgresError) as group:
+    except* (OSError, RuntimeError) as group:
         failure = group
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]

@@ -1,6 +1,7 @@
 """Settings: frozen, read once from KUJI_… variables; a missing one stops the process by name."""
 
 import sys
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import SecretStr, ValidationError
@@ -19,6 +20,7 @@ class ServiceSettings(BaseSettings):
         drain_s: Bound on finishing accepted calls after SIGTERM.
         edge_secret: What the edge shows, so that its word on a client's address is taken; empty:
             the address of every caller is that of its connection.
+        keys_file: Copy of the auth service's public keys, for a start while auth is away.
     """
 
     model_config = SettingsConfigDict(env_prefix="KUJI_", frozen=True, extra="ignore")
@@ -29,6 +31,7 @@ class ServiceSettings(BaseSettings):
     default_timeout_s: float = 10.0
     drain_s: float = 5.0
     edge_secret: SecretStr = SecretStr("")
+    keys_file: Path | None = None
 
 
 SettingsType = TypeVar("SettingsType", bound=BaseSettings)

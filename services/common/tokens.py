@@ -1,31 +1,26 @@
 """Access tokens: signed JWTs (EdDSA), verified everywhere against the auth service's keys."""
 
-import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
 import grpc
 import jwt
 from cachetools import LRUCache
 from google.api import httpbody_pb2
-from jwt import PyJWK, PyJWKSet
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from services.common.context import Caller, Role
 from services.common.errors import UnauthenticatedError
+from services.common.keyset import FetchJwks, Jwks, KeySet
+from services.common.settings import ServiceSettings
 
 ALGORITHM = "EdDSA"
 ISSUER = "kuji"
 AUDIENCE = "kuji"
 _CACHED_TOKENS = 65_536
 _MAX_TOKEN_LENGTH = 4096
-_REFETCH_AFTER_S = 1.0
-_KEYS_LIVE_S = 60.0
-
-Jwks = dict[str, Any]
-FetchJwks = Callable[[], Awaitable[Jwks]]
 
 
 def fetch_jwks_from(channel: grpc.aio.Channel) -> FetchJwks:
@@ -41,18 +36,33 @@ def fetch_jwks_from(channel: grpc.aio.Channel) -> FetchJwks:
 
 
 class TokenVerifier:
-    """Verifies access tokens; remembers those it has verified until they expire."""
+    """
+    Verifies access tokens; remembers those it has verified until they expire.
 
-    def __init__(self, fetch_jwks: FetchJwks, now: Callable[[], float] = time.time) -> None:
-        self._fetch_jwks = fetch_jwks
+    Args:
+        fetch_jwks: Gets the auth service's key set.
+        now: Unix seconds.
+        copy: See KeySet.
+    """
+
+    def __init__(
+        self,
+        fetch_jwks: FetchJwks,
+        now: Callable[[], float] = time.time,
+        copy: Path | None = None,
+    ) -> None:
+        self._keys = KeySet(fetch_jwks, copy, now)
         self._now = now
-        self._keys: Mapping[str, PyJWK] = {}
-        self._fetched_at = self._tried_at = float("-inf")
-        self._refreshing = asyncio.Lock()
         self._verified: LRUCache[str, tuple[Caller, float]] = LRUCache(_CACHED_TOKENS)
 
     async def verify(self, token: str) -> Caller:
-        """Who *token* stands for; UnauthenticatedError when it is not good (any more)."""
+        """
+        Who *token* stands for.
+
+        Raises:
+            UnauthenticatedError: It is not good, or not any more.
+            UnavailableError: Its key is not known here, and the auth service cannot be asked.
+        """
         known = self._verified.get(token)
         if known is not None and self._now() < known[1]:
             return known[0]
@@ -65,7 +75,7 @@ class TokenVerifier:
             raise UnauthenticatedError("The access token is not valid.")
         try:
             kid = jwt.get_unverified_header(token).get("kid", "")
-            key = await self._key(str(kid))
+            key = await self._keys.key(str(kid))
             claims = jwt.decode(
                 token,
                 key,
@@ -86,27 +96,7 @@ class TokenVerifier:
             raise UnauthenticatedError("The access token has expired.")
         return caller, expires_at
 
-    async def _key(self, kid: str) -> PyJWK:
-        if self._is_stale(kid):
-            async with self._refreshing:  # callers that waited for it need no fetch of their own
-                if self._is_stale(kid):
-                    await self._refresh()
-        if kid not in self._keys:
-            raise UnauthenticatedError("The access token is signed by an unknown key.")
-        return self._keys[kid]
 
-    def _is_stale(self, kid: str) -> bool:
-        if self._now() - self._tried_at <= _REFETCH_AFTER_S:
-            return False
-        return kid not in self._keys or self._now() - self._fetched_at > _KEYS_LIVE_S
-
-    async def _refresh(self) -> None:
-        try:
-            keys = PyJWKSet.from_dict(await self._fetch_jwks()).keys
-        except grpc.RpcError:
-            if not self._keys:
-                raise
-            self._tried_at = self._now()
-            return
-        self._keys = {str(key.key_id): key for key in keys}
-        self._fetched_at = self._tried_at = self._now()
+def token_verifier(auth: grpc.aio.Channel, settings: ServiceSettings) -> TokenVerifier:
+    """A verifier that asks the auth service over *auth*."""
+    return TokenVerifier(fetch_jwks_from(auth), copy=settings.keys_file)

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
-import grpc
 from kuji.blindbox.v1 import blindbox_pb2
 from kuji.draw.v1 import draw_pb2, pool_pb2
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -14,9 +13,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from services.common.channels import open_channel
 from services.common.postgres import open_pool
 from services.common.server import Bound
-from services.common.tokens import TokenVerifier, fetch_jwks_from
+from services.common.tokens import TokenVerifier, token_verifier
 from services.draw.batcher import Batcher
 from services.draw.blindbox.cards import Cards
 from services.draw.blindbox.desk import Desk
@@ -76,7 +76,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
     async with (
         open_redis(settings.redis_url, settings.redis_timeout_s) as redis,
         await open_pool(settings.postgres_dsn) as postgres,
-        grpc.aio.insecure_channel(settings.auth_address) as auth,
+        open_channel(settings.auth_address) as auth,
         asyncio.TaskGroup() as watching,
     ):
         guard = MemoryGuard(redis, settings.max_store_bytes)
@@ -103,7 +103,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             _bound(PoolServicer(pools, store), pool_pb2, "PoolService"),
             _bound(boxes, blindbox_pb2, "BlindBoxService"),
         ]
-        yield Draw(bounds, TokenVerifier(fetch_jwks_from(auth)))
+        yield Draw(bounds, token_verifier(auth, settings))
         for watch in watches:
             watch.cancel()
         await batcher.close()

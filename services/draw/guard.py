@@ -3,10 +3,9 @@
 import structlog
 from prometheus_client import Gauge
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from services.common.errors import OverloadedError
-from services.common.tasks import pause
+from services.common.tasks import repeat
 
 log = structlog.get_logger()
 MEMORY_SHARE = Gauge("kuji_draw_store_memory_share", "Store memory used, of what draws may use")
@@ -49,9 +48,4 @@ class MemoryGuard:
 
     async def look_while_running(self, every_s: float) -> None:
         """Keep looking until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except (OSError, TimeoutError, RedisError) as error:
-                log.warning("store memory unknown", error=repr(error))
-            await pause(every_s)
+        await repeat("store_memory", self.look, every_s)

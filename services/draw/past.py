@@ -8,6 +8,7 @@ import structlog
 from redis.asyncio import Redis
 
 from services.common.errors import UnavailableError
+from services.common.outages import is_outage, told
 from services.common.postgres import load_queries
 from services.common.timestamps import ms_of
 from services.pool.ledger.entries import DrawEntry
@@ -57,8 +58,10 @@ class PastDraws:
     async def _recorded(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
         try:
             return await self._from_postgres(pool_id, first_seq, count)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("recorded draws unreadable, the ledger may have them", error=repr(error))
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("recorded draws unreadable, the ledger may have them", error=told(error))
             return ()
 
     async def _from_ledger(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:

@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
-import grpc
 from kuji.blindbox.v1 import records_pb2
 from kuji.history.v1 import history_pb2
 from redis.asyncio import Redis
 
+from services.common.channels import open_channel
 from services.common.postgres import open_pool
 from services.common.server import Bound
-from services.common.tokens import TokenVerifier, fetch_jwks_from
+from services.common.tokens import TokenVerifier, token_verifier
 from services.history.blindbox.cards import CardStore
 from services.history.blindbox.goods import GoodsStore
 from services.history.blindbox.orders import OrderReader
@@ -55,7 +55,7 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
     )
     async with (
         await pool as postgres,
-        grpc.aio.insecure_channel(settings.auth_address) as auth,
+        open_channel(settings.auth_address) as auth,
         _blindbox_records(postgres, redis, settings) as blindbox,
         asyncio.TaskGroup() as tasks,
     ):
@@ -70,7 +70,7 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
 
         own = [tasks.create_task(listen(redis, on_nudge)), tasks.create_task(feed.run())]
         try:
-            verifier = TokenVerifier(fetch_jwks_from(auth))
+            verifier = token_verifier(auth, settings)
             yield History(_bounds(servicer, blindbox), verifier, servicer, blindbox, feed)
         finally:
             feed.close()

@@ -37,6 +37,7 @@ class HeldPool:
         is_writing: Whether a task works on *waiting*.
         is_lost: Whether it is to be given back: something failed, and Postgres knows how far it
             got; or it has ended, and nothing more comes.
+        kept_until: Not given back before: what failed may fail again. By time.monotonic().
     """
 
     pool_id: int
@@ -50,6 +51,7 @@ class HeldPool:
     trimmed_to: int = 0
     is_writing: bool = False
     is_lost: bool = False
+    kept_until: float = 0.0
 
     def push(self, raw: RawEntry) -> None:
         """

@@ -8,7 +8,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from services.common.postgres import load_queries
-from services.common.tasks import pause
+from services.common.tasks import repeat
 from services.pool.store.keys import STATE, key
 from services.pool.store.layout import StateField
 from services.recorder import metrics
@@ -28,9 +28,7 @@ class LagGauges:
 
     async def run(self, held: Mapping[int, HeldPool]) -> Never:
         """Measure until cancelled."""
-        while True:
-            await self.measure(held)
-            await pause(_EVERY_S)
+        await repeat("lag", lambda: self.measure(held), _EVERY_S)
 
     async def measure(self, held: Mapping[int, HeldPool]) -> None:
         """Set the gauges."""

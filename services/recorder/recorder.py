@@ -3,14 +3,15 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import asyncpg
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from services.common.outages import is_outage
 from services.common.postgres import load_queries
-from services.common.tasks import end_if_cancelled
+from services.common.tasks import Trouble, end_if_cancelled, stray_cancellation
 from services.recorder import metrics
 from services.recorder.held import HeldPool
 from services.recorder.lag import LagGauges
@@ -22,28 +23,6 @@ from services.recorder.writer import PoolHaltedError, record
 
 log = structlog.get_logger()
 _queries = load_queries(__file__)
-_BACKOFF_S = (0.1, 5.0)
-
-# What passes by itself: a part is down, slow or restarting, or two of us met.
-_PASSING_ERRORS = (
-    OSError,
-    TimeoutError,
-    RedisError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection was cut as it was taken into use
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.InvalidCachedStatementError,
-)
-
-
-def _passes(error: BaseException) -> bool:
-    # asyncpg's InterfaceError also covers unfit values, which stay unfit.
-    return isinstance(error, _PASSING_ERRORS) and not isinstance(error, ValueError)
 
 
 class Recorder:
@@ -63,30 +42,20 @@ class Recorder:
         self._outlet = Outlet(redis, settings.ledger_keep_draws)
         self._lag = LagGauges(postgres, redis)
         self._stop = asyncio.Event()
-        self._backoff_s = _BACKOFF_S[0]
+        self._holding = Trouble("hold_pools")
+        self._writing = Trouble("record")
 
     def stop(self) -> None:
         """Let run() finish the batches in hand, and return."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Record until stop(). What passes by itself is waited for; nothing is lost by it."""
+        """Record until stop(), whatever happens meanwhile; nothing is lost by it."""
         while not self._stop.is_set():
-            try:
-                await self._session()
-            except ExceptionGroup as group:
-                _, defects = group.split(_passes)
-                if defects is not None:
-                    raise
-                await self._back_off(group)
-
-    async def _back_off(self, group: ExceptionGroup[Exception]) -> None:
-        log.warning("recording interrupted", errors=[repr(error) for error in group.exceptions])
-        try:
-            async with asyncio.timeout(self._backoff_s):
-                await self._stop.wait()
-        except TimeoutError:
-            self._backoff_s = min(2 * self._backoff_s, _BACKOFF_S[1])
+            pause_s = await self._holding.survived(self._session())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stop.wait()
 
     async def _session(self) -> None:
         """Hold locks and record until stop(), or until a part fails."""
@@ -108,7 +77,7 @@ class Recorder:
             if time.monotonic() >= refresh_at:
                 await self._refresh(held, locks)
                 refresh_at = time.monotonic() + self._settings.refresh_s
-                self._backoff_s = _BACKOFF_S[0]
+                self._holding.over()
             fresh = await self._reader.read(held.values())
             for pool in fresh:
                 if not pool.is_writing:
@@ -124,7 +93,12 @@ class Recorder:
             await asyncio.sleep(self._settings.gather_s)
 
     async def _refresh(self, held: dict[int, HeldPool], locks: PoolLocks) -> None:
-        lost = [pool.pool_id for pool in held.values() if pool.is_lost and not pool.is_writing]
+        now = time.monotonic()
+        lost = [
+            pool.pool_id
+            for pool in held.values()
+            if pool.is_lost and not pool.is_writing and pool.kept_until <= now
+        ]
         if lost:
             await locks.give_back(lost)
         for pool_id in lost:
@@ -140,6 +114,8 @@ class Recorder:
                 await self._record_batch(pool)
         except PoolHaltedError:
             pool.is_lost = True
+        except asyncio.CancelledError:
+            await self._give_up(pool, stray_cancellation())
         except Exception as error:  # noqa: BLE001  # no failure of one pool may stop the others
             await self._give_up(pool, error)
         finally:
@@ -150,6 +126,7 @@ class Recorder:
         entries = pool.take(self._settings.batch_draws)
         async with self._postgres.acquire() as connection:
             recorded = await record(connection, pool.pool_id, entries, pool.configs, pool.box)
+        self._writing.over()
         newest = pool.configs.get(recorded.position.version)
         pool.is_lost = newest is not None and newest.is_ended and not pool.waiting
         pool.forget_old_configs()
@@ -160,17 +137,21 @@ class Recorder:
         await self._outlet.publish(pool, recorded)
 
     async def _give_up(self, pool: HeldPool, error: Exception) -> None:
-        """Give the pool back; halt it where the failure would only come again."""
+        """Give the pool back, after a while; halt it where the failure would only come again."""
         pool.is_lost = True
         pool.forget_waiting()
-        if _passes(error):
-            log.warning("pool interrupted", pool_id=pool.pool_id, error=repr(error))
-            return
-        log.error("pool halted", pool_id=pool.pool_id, exc_info=error)
-        try:
-            await _queries.halt_pool(self._postgres, pool_id=pool.pool_id, reason=_sentence(error))
-        except _PASSING_ERRORS as failure:
-            log.warning("halt not noted yet", pool_id=pool.pool_id, error=repr(failure))
+        if not is_outage(error):
+            try:
+                await self._halt(pool, error)
+            except Exception as failure:  # noqa: BLE001  # then it halts the next time
+                error = failure
+            else:
+                return
+        pool.kept_until = time.monotonic() + self._writing.met(error)
+
+    async def _halt(self, pool: HeldPool, error: Exception) -> None:
+        log.error("pool halts", pool_id=pool.pool_id, exc_info=error)
+        await _queries.halt_pool(self._postgres, pool_id=pool.pool_id, reason=_sentence(error))
 
 
 def _sentence(error: Exception) -> str:

@@ -20,9 +20,10 @@ from kuji.common.v1.access_pb2 import Access
 
 from services.common.context import RequestContext
 from services.common.contract import access_of
+from services.common.keyset import Jwks
 from services.common.server import Bound, build_server
 from services.common.settings import ServiceSettings
-from services.common.tokens import Jwks, TokenVerifier
+from services.common.tokens import TokenVerifier
 
 KEY = Ed25519PrivateKey.generate()
 CALLERS = [None, "user", "admin", "service"]

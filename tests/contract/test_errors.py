@@ -16,10 +16,11 @@ from kuji.history.v1 import history_pb2, history_pb2_grpc
 
 from services.common import errors
 from services.common.errors import KujiError
+from services.common.keyset import Jwks
 from services.common.server import Bound, build_server
 from services.common.settings import ServiceSettings
 from services.common.status import STATUS_OF_REASON, error_info_of
-from services.common.tokens import Jwks, TokenVerifier
+from services.common.tokens import TokenVerifier
 from stack.processes import ROOT
 
 PREFIX = "ERROR_REASON_"

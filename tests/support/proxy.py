@@ -1,10 +1,13 @@
-"""A TCP proxy whose faults a test orders: held replies, lost replies, no connections."""
+"""A TCP proxy whose faults a test orders: held, lost, slow, cut and reset wires."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 _CHUNK = 1 << 16
+_NO_LINGER = struct.pack("ii", 1, 0)  # close() resets, whatever was sent
 
 
 class Proxy:
@@ -18,13 +21,17 @@ class Proxy:
 
     def __init__(self, host: str, port: int) -> None:
         self._upstream = host, port
-        self._open_gate = asyncio.Event()
-        self._open_gate.set()
+        self._requests_pass = asyncio.Event()
+        self._replies_pass = asyncio.Event()
         self._is_refusing = False
-        self._marker = b""
-        self._links: set[asyncio.Task[None]] = set()
+        self._bytes_per_s = 0
+        self._lost = b""
+        self._reset = b""
+        self._links: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.lost_replies = 0
+        self.refused = asyncio.Event()
         self.port = 0
+        self.resume()
 
     def instead_of(self, url: str) -> str:
         """*url* of the server, by way of this proxy."""
@@ -33,46 +40,74 @@ class Proxy:
 
     def lose_reply(self, marker: bytes) -> None:
         """The next request with *marker* in it arrives; its reply does not: the wire is cut."""
-        self._marker = marker
+        self._lost = marker
+
+    def reset_on(self, marker: bytes) -> None:
+        """Requests with *marker* in them do not arrive: the wire is reset, until resume()."""
+        self._reset = marker
 
     def hang(self) -> None:
         """Requests arrive, replies are held, until resume(); connections stay open."""
-        self._open_gate.clear()
+        self._replies_pass.clear()
+
+    def freeze(self) -> None:
+        """Nothing passes, as if the server was stopped; connections open and stay open."""
+        self._requests_pass.clear()
+        self._replies_pass.clear()
+
+    def throttle(self, bytes_per_s: int) -> None:
+        """Let no more pass, each way of each connection, until resume()."""
+        self._bytes_per_s = bytes_per_s
 
     def resume(self) -> None:
-        """End hang() and refuse()."""
+        """End every fault."""
         self._is_refusing = False
-        self._open_gate.set()
+        self._bytes_per_s = 0
+        self._reset = b""
+        self.refused.clear()
+        self._requests_pass.set()
+        self._replies_pass.set()
 
     async def refuse(self) -> None:
         """Cut all connections and take no new ones, until resume()."""
         self._is_refusing = True
-        await self._cut()
+        await self.cut()
 
-    async def _cut(self) -> None:
-        for link in self._links:
+    async def cut(self) -> None:
+        """End all connections; new ones are taken."""
+        links = list(self._links)
+        for link in links:
             link.cancel()
-        await asyncio.gather(*self._links, return_exceptions=True)
+        await asyncio.gather(*links, return_exceptions=True)
+
+    async def reset(self) -> None:
+        """The same by RST, which takes along what is on its way."""
+        for writer in self._links.values():
+            _no_linger(writer)
+        await self.cut()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = asyncio.current_task()
         assert link is not None
-        self._links.add(link)
+        self._links[link] = writer
         try:
-            if not self._is_refusing:
-                with suppress(OSError):
-                    await self._pass(reader, writer)
+            if self._is_refusing:
+                self.refused.set()
+                _no_linger(writer)
+                return
+            with suppress(OSError):
+                await self._pass(reader, writer)
         except asyncio.CancelledError:
-            pass  # by _cut(), which is how this link ends
+            pass  # by cut(), which is how this link ends
         finally:
-            self._links.discard(link)
+            self._links.pop(link, None)
             writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, forth = await asyncio.open_connection(*self._upstream)
         losing = asyncio.Event()
         ways = [
-            asyncio.ensure_future(self._requests(reader, forth, losing)),
+            asyncio.ensure_future(self._requests(reader, forth, writer, losing)),
             asyncio.ensure_future(self._replies(back, writer, losing)),
         ]
         try:
@@ -84,11 +119,19 @@ class Proxy:
             forth.transport.abort()
 
     async def _requests(
-        self, reader: asyncio.StreamReader, forth: asyncio.StreamWriter, losing: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        forth: asyncio.StreamWriter,
+        writer: asyncio.StreamWriter,
+        losing: asyncio.Event,
     ) -> None:
-        while chunk := await reader.read(_CHUNK):
-            if self._marker and self._marker in chunk:
-                self._marker = b""
+        while chunk := await self._read(reader):
+            await self._requests_pass.wait()
+            if self._reset and self._reset in chunk:
+                _no_linger(writer)
+                return
+            if self._lost and self._lost in chunk:
+                self._lost = b""
                 losing.set()
             forth.write(chunk)
             await forth.drain()
@@ -96,13 +139,26 @@ class Proxy:
     async def _replies(
         self, back: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
     ) -> None:
-        while chunk := await back.read(_CHUNK):
-            await self._open_gate.wait()
+        while chunk := await self._read(back):
+            await self._replies_pass.wait()
             if losing.is_set():
                 self.lost_replies += 1
                 return
             writer.write(chunk)
             await writer.drain()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        if not self._bytes_per_s:
+            return await reader.read(_CHUNK)
+        chunk = await reader.read(max(1, self._bytes_per_s // 10))
+        if self._bytes_per_s:
+            await asyncio.sleep(len(chunk) / self._bytes_per_s)
+        return chunk
+
+
+def _no_linger(writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):  # it has gone already
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from services.common.errors import InvalidArgumentError, NotFoundError, UnavailableError
 from services.common.postgres import load_queries
-from services.common.tasks import pause
+from services.common.tasks import repeat
 from services.pool.configuration import config_of
 from services.pool.ledger.entries import DrawEntry
 from services.pool.ledger.reader import entry_of
@@ -120,12 +120,7 @@ class Prover:
 
     async def reveal_while_running(self, every_s: float) -> None:
         """Look for ended pools until cancelled."""
-        while True:
-            try:
-                await self.reveal_ended()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("reveal postponed", error=repr(error))
-            await pause(every_s)
+        await repeat("reveal", self.reveal_ended, every_s)
 
 
 def _as_recorded(pool_id: int, seq: int, entry: DrawEntry) -> _Row:

@@ -5,42 +5,28 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from typing import Never, Protocol
 
-import asyncpg
-import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from services.common.errors import OverloadedError
-from services.common.tasks import end_if_cancelled, pause
+from services.common.tasks import Trouble, end_if_cancelled, pause, repeat
 from services.history.lottery.winners import Winner
 from services.pool.store.keys import FEED_CHANNEL
 
-log = structlog.get_logger()
-
 _READ_WINNERS = 100
-_LISTEN_AGAIN_S = 1.0
-_POSTGRES_ERRORS = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection was cut as it was taken into use
-)
 
 
 async def listen(redis: Redis, on_nudge: Callable[[], None]) -> Never:
     """Call *on_nudge* at each nudge of the recorder, until cancelled; Redis may come and go."""
+    trouble = Trouble("nudges")
     while True:
-        try:
-            await _listen_once(redis, on_nudge)
-        except (OSError, RedisError) as error:
-            log.warning("no nudges", error=repr(error))
-            await pause(_LISTEN_AGAIN_S)
+        await pause(await trouble.survived(_listen_once(redis, on_nudge, trouble)))
 
 
-async def _listen_once(redis: Redis, on_nudge: Callable[[], None]) -> Never:
+async def _listen_once(redis: Redis, on_nudge: Callable[[], None], trouble: Trouble) -> Never:
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(FEED_CHANNEL)
         on_nudge()  # some may have been missed
+        trouble.over()
         while True:
             end_if_cancelled()
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0)
@@ -140,13 +126,11 @@ class WinnerFeed:
 
     async def run(self) -> Never:
         """Deliver until cancelled; Postgres may come and go."""
-        while True:
-            end_if_cancelled()
-            await self._wait()
-            try:
-                await self._deliver()
-            except _POSTGRES_ERRORS as error:
-                log.warning("winners not read", error=repr(error))
+        await repeat("winner_feed", self._round, every_s=0)
+
+    async def _round(self) -> None:
+        await self._wait()
+        await self._deliver()
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):

@@ -11,7 +11,8 @@ from services.auth.access_tokens import AccessTokens
 from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError, rotate_signing_key
 from services.auth.store import KeyStore
 from services.common.context import Caller, Role
-from services.common.tokens import Jwks, TokenVerifier
+from services.common.keyset import Jwks
+from services.common.tokens import TokenVerifier
 
 GRACE_S = 600.0
 TOKEN_TTL_S = 900.0

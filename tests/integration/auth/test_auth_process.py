@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import asyncpg
 import grpc
@@ -15,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from stack.ports import free_port
+from tests.support.proxy import proxying
 
 START_TIMEOUT_S = 30
 
@@ -118,9 +120,13 @@ async def test_process_stops_with_a_sentence_when_its_port_is_taken(postgres_dsn
     assert f"127.0.0.1:{port}" in sentence
 
 
-async def test_process_stops_with_a_sentence_when_postgres_is_not_there() -> None:
-    """Exit code 1, and whoever runs it starts it again."""
-    variables = environment(f"postgresql://127.0.0.1:{free_port()}/none", free_port())
-    code, sentence = await outcome_of(variables)
-    assert code == 1
-    assert sentence.startswith("kuji: auth stopped: the Postgres of KUJI_POSTGRES_DSN does not")
+async def test_process_waits_when_postgres_is_not_there(postgres_dsn: str) -> None:
+    """It neither ends nor says that it serves; once Postgres is there, it serves with no hand."""
+    server, port = urlsplit(postgres_dsn), free_port()
+    async with proxying(str(server.hostname), int(server.port or 0)) as gate:
+        await gate.refuse()
+        async with started(environment(gate.instead_of(postgres_dsn), port)) as process:
+            await asyncio.wait_for(gate.refused.wait(), START_TIMEOUT_S)
+            assert process.returncode is None
+            gate.resume()
+            assert 1 == len(await key_ids(port))

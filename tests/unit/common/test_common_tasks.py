@@ -1,12 +1,14 @@
-"""Loops without end, told to end at a bad moment."""
+"""Work without end: it survives what its rounds raise, and ends when it is told to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 import pytest
+import structlog.testing
+from prometheus_client import REGISTRY
 
-from services.common.tasks import end_if_cancelled, pause
+from services.common.tasks import Trouble, end_if_cancelled, insist, pause, repeat
 from services.draw.blindbox.sweeper import Sweeper
 from services.draw.guard import MemoryGuard
 from services.draw.proof.prover import Prover
@@ -90,3 +92,117 @@ async def test_pause_only_sleeps_when_nobody_cancelled() -> None:
         async with asyncio.timeout(0):
             await asyncio.Event().wait()
     await pause(0)
+
+
+class Rounds:
+    """Work that goes as *outcomes* say, one a round, and well afterwards; None: it goes well."""
+
+    def __init__(self, *outcomes: BaseException | None) -> None:
+        self._outcomes = iter(outcomes)
+        self.done = asyncio.Event()
+
+    async def __call__(self) -> str:
+        """The next outcome."""
+        failure = next(self._outcomes, None)
+        if failure is not None:
+            raise failure
+        self.done.set()
+        return "done"
+
+
+def sample(metric: str, **labels: str) -> float:
+    """A metric's value now; 0 where it has none."""
+    return REGISTRY.get_sample_value(metric, labels) or 0.0
+
+
+@pytest.fixture
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What is logged meanwhile."""
+    with structlog.testing.capture_logs() as entries:
+        yield entries
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectionResetError(),
+        RuntimeError("unable to perform operation; the handler is closed"),
+        KeyError("a defect"),
+        ExceptionGroup("both", [TimeoutError(), KeyError("a defect")]),
+        asyncio.CancelledError(),
+    ],
+    ids=repr,
+)
+async def test_loop_goes_on_whatever_a_round_raises(failure: BaseException) -> None:
+    """An outage, a defect, a cancellation that was meant for another: the next round comes."""
+    rounds = Rounds(failure)
+    task = asyncio.ensure_future(repeat("test", rounds, every_s=0))
+    await asyncio.wait_for(rounds.done.wait(), 10)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_round_that_hangs_counts_as_an_outage(
+    logged: list[MutableMapping[str, Any]],
+) -> None:
+    """No round lasts longer than its bound."""
+    hanging = iter([asyncio.Event()])
+    done = asyncio.Event()
+
+    async def round_() -> None:
+        for event in hanging:
+            await event.wait()
+        done.set()
+
+    task = asyncio.ensure_future(repeat("test", round_, every_s=0, bound_s=0.01))
+    await asyncio.wait_for(done.wait(), 10)
+    task.cancel()
+    await asyncio.wait([task])
+    assert "interrupted, waiting" == logged[0]["event"]
+
+
+async def test_outage_is_told_once_and_its_end_once(
+    logged: list[MutableMapping[str, Any]],
+) -> None:
+    """Not each round, nor each way in which one part fails; the metrics have every round."""
+    before = sample("kuji_work_failed_rounds_total", work="told", kind="outage")
+    trouble = Trouble("told")
+    for _ in range(3):
+        await trouble.survived(Rounds(ConnectionRefusedError())())
+        await trouble.survived(Rounds(TimeoutError())())
+    assert 1 == sample("kuji_work_interrupted", work="told")
+    await trouble.survived(Rounds()())
+    await trouble.survived(Rounds()())
+    assert ["interrupted, waiting", "goes on"] == [entry["event"] for entry in logged]
+    assert 0 == sample("kuji_work_interrupted", work="told")
+    assert 6 == sample("kuji_work_failed_rounds_total", work="told", kind="outage") - before
+
+
+async def test_defect_is_told_in_full_and_each_kind_once(
+    logged: list[MutableMapping[str, Any]],
+) -> None:
+    """With its traceback, which an outage has no need of."""
+    trouble = Trouble("defect")
+    for failure in (KeyError("a"), KeyError("a"), KeyError("b"), TimeoutError(), KeyError("b")):
+        await trouble.survived(Rounds(failure)())
+    assert ["error", "error", "warning", "error"] == [entry["log_level"] for entry in logged]
+    assert [True, True, False, True] == [bool(entry.get("exc_info")) for entry in logged]
+
+
+async def test_pauses_grow_up_to_a_bound() -> None:
+    """Soon at first, then every few seconds; a part that was back once is asked soon again."""
+    trouble = Trouble("pauses")
+    outage, defect = TimeoutError(), KeyError("a defect")
+    pauses = [trouble.met(outage) for _ in range(40)]
+    assert [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, *[5.0] * 34] == pauses
+    assert 30.0 == [trouble.met(defect) for _ in range(40)][-1]
+    trouble.over()
+    assert 0.1 == trouble.met(outage)
+
+
+async def test_attempt_is_repeated_until_no_outage_stands_in_its_way() -> None:
+    """What needs another part at its start waits for it; a defect comes out."""
+    assert "done" == await insist("test", Rounds(ConnectionRefusedError(), TimeoutError()))
+    with pytest.raises(KeyError):
+        await insist("test", Rounds(TimeoutError(), KeyError("a defect")))

@@ -2,16 +2,20 @@
 
 import asyncio
 import base64
+import json
+import os
+import time
+from pathlib import Path
 from typing import Any
 
-import grpc
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.common.context import Caller, Role
-from services.common.errors import UnauthenticatedError
-from services.common.tokens import Jwks, TokenVerifier
+from services.common.errors import UnauthenticatedError, UnavailableError
+from services.common.keyset import Jwks
+from services.common.tokens import TokenVerifier
 
 NOW = 1_800_000_000.0
 
@@ -21,8 +25,10 @@ class Issuer:
 
     def __init__(self) -> None:
         self.keys: dict[str, Ed25519PrivateKey] = {}
-        self.fetches = 0
+        self.fetches = self.ended = 0
         self.is_down = False
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.add("first")
 
     def add(self, kid: str) -> None:
@@ -33,8 +39,10 @@ class Issuer:
         """The key set."""
         self.fetches += 1
         await asyncio.sleep(0)
+        await self.gate.wait()
+        self.ended += 1
         if self.is_down:
-            raise grpc.RpcError
+            raise ConnectionRefusedError
         return {"keys": [_jwk(kid, key) for kid, key in self.keys.items()]}
 
     def token(self, kid: str = "first", **changes: Any) -> str:
@@ -188,6 +196,14 @@ async def test_keys_are_fetched_once_when_many_calls_need_them(
     assert issuer.fetches == 1
 
 
+async def settled(issuer: Issuer, fetches: int) -> None:
+    """Return once so many fetches have ended."""
+    async with asyncio.timeout(10):
+        while issuer.ended < fetches:  # noqa: ASYNC110  # it ends within a few turns
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 async def test_known_keys_stay_good_when_the_auth_service_is_down(
     verifier: TokenVerifier, issuer: Issuer, clock: Clock
 ) -> None:
@@ -196,15 +212,110 @@ async def test_known_keys_stay_good_when_the_auth_service_is_down(
     issuer.is_down = True
     clock.now += 61
     assert await verifier.verify(issuer.token(exp=int(NOW) + 600))
+    await settled(issuer, 2)
     assert await verifier.verify(issuer.token(exp=int(NOW) + 601))
     assert issuer.fetches == 2
 
 
-async def test_outage_is_told_as_one_when_no_key_was_ever_fetched(
-    verifier: TokenVerifier, issuer: Issuer
+async def test_known_keys_are_not_waited_for_when_the_auth_service_is_frozen(
+    verifier: TokenVerifier, issuer: Issuer, clock: Clock
 ) -> None:
-    """Nobody is called unauthenticated since we could not look."""
+    """The set is fetched anew beside the calls, not in their way."""
+    await verifier.verify(issuer.token())
+    issuer.gate.clear()
+    clock.now += 61
+    for number in range(3):
+        assert await verifier.verify(issuer.token(exp=int(NOW) + 600 + number))
+    issuer.gate.set()
+    await settled(issuer, 2)
+    assert issuer.fetches == 2
+
+
+@pytest.mark.parametrize("kid", ["first", "second"])
+async def test_token_is_not_called_bad_when_its_key_cannot_be_asked_for(
+    kid: str, issuer: Issuer, clock: Clock
+) -> None:
+    """No key was ever fetched, or a newer one signs: 503, not 401, and good once auth is back."""
+    verifier = TokenVerifier(issuer.fetch, clock)
+    if kid == "second":
+        await verifier.verify(issuer.token())
+        issuer.add("second")
+        clock.now += 2
     issuer.is_down = True
     for _ in range(2):
-        with pytest.raises(grpc.RpcError):
-            await verifier.verify(issuer.token())
+        with pytest.raises(UnavailableError):
+            await verifier.verify(issuer.token(kid))
+    issuer.is_down = False
+    clock.now += 2
+    assert await verifier.verify(issuer.token(kid))
+
+
+async def test_forged_token_is_refused_though_the_auth_service_is_down(
+    verifier: TokenVerifier, issuer: Issuer, clock: Clock
+) -> None:
+    """A known kid with another's signature needs nobody's word."""
+    await verifier.verify(issuer.token())
+    issuer.is_down = True
+    clock.now += 61
+    with pytest.raises(UnauthenticatedError):
+        await verifier.verify(Issuer().token())
+
+
+async def test_copy_serves_a_process_that_starts_while_the_auth_service_is_down(
+    issuer: Issuer, clock: Clock, tmp_path: Path
+) -> None:
+    """The set as last fetched, by this process or another; fetched anew as soon as may be."""
+    copy = tmp_path / "keys.json"
+    await TokenVerifier(issuer.fetch, clock, copy).verify(issuer.token())
+    issuer.is_down = True
+    restarted = TokenVerifier(issuer.fetch, clock, copy)
+    assert await restarted.verify(issuer.token())
+    issuer.is_down = False
+    issuer.add("second")
+    clock.now += 2
+    assert await restarted.verify(issuer.token("second"))
+    assert {"first", "second"} == {key["kid"] for key in json.loads(copy.read_text())["keys"]}
+    assert [copy] == list(tmp_path.iterdir())  # noqa: ASYNC240  # two files at most
+
+
+async def test_withdrawn_key_is_not_taken_from_the_copy_when_the_auth_service_answers(
+    issuer: Issuer, clock: Clock, tmp_path: Path
+) -> None:
+    """The copy is for outages alone."""
+    copy = tmp_path / "keys.json"
+    token = issuer.token()
+    await TokenVerifier(issuer.fetch, clock, copy).verify(token)
+    issuer.add("second")
+    del issuer.keys["first"]
+    with pytest.raises(UnauthenticatedError):
+        await TokenVerifier(issuer.fetch, clock, copy).verify(token)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "noise", '{"keys": 7}', None])
+async def test_unfit_copy_is_no_copy(
+    content: str | None, issuer: Issuer, clock: Clock, tmp_path: Path
+) -> None:
+    """Half a file, or a folder that is not there, is told as the outage that it leaves us with."""
+    copy = tmp_path / "keys.json" if content is not None else tmp_path / "nowhere" / "keys.json"
+    if content is not None:
+        copy.write_text(content)
+    verifier = TokenVerifier(issuer.fetch, clock, copy)
+    issuer.is_down = True
+    with pytest.raises(UnavailableError):
+        await verifier.verify(issuer.token())
+    issuer.is_down = False
+    clock.now += 2
+    assert await verifier.verify(issuer.token())
+
+
+async def test_copy_is_forgotten_when_it_is_a_day_old(
+    issuer: Issuer, clock: Clock, tmp_path: Path
+) -> None:
+    """No token lives that long, and its key may have been withdrawn."""
+    copy = tmp_path / "keys.json"
+    await TokenVerifier(issuer.fetch, clock, copy).verify(issuer.token())
+    a_day_ago = time.time() - 24 * 3600
+    os.utime(copy, (a_day_ago, a_day_ago))
+    issuer.is_down = True
+    with pytest.raises(UnavailableError):
+        await TokenVerifier(issuer.fetch, clock, copy).verify(issuer.token())
