@@ -330,7 +330,8 @@ function envoy_on_response(handle)
   local succeeded = status == "200"
   if succeeded and (RAW[method] or content_type == "text/event-stream") then return end
 
-  if status == "502" or status == "504" then
+  -- 499: a call that the service's end gave up without a reason, as it stopped.
+  if status == "499" or status == "502" or status == "504" then
     status = "503"
     headers:replace(":status", status)
   end

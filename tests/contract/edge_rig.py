@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from services.common.tokens import TokenVerifier
 from stack import edge as edges
 from stack.edge import Edge
 from stack.ports import free_port
+from stack.probes import UNREACHABLE, http_get
 from stack.processes import Child, stop
 
 # What each process serves.
@@ -168,8 +170,9 @@ class Rig:
                 await asyncio.sleep(0.02)
 
 
-async def _start_upstream(script: Script, service: str) -> Upstream:
-    settings = ServiceSettings(listen="127.0.0.1:0", edge_secret=SecretStr(_EDGE_SECRET))
+async def start_upstream(script: Script, service: str, listen: str = "127.0.0.1:0") -> Upstream:
+    """A scripted process, serving."""
+    settings = ServiceSettings(listen=listen, edge_secret=SecretStr(_EDGE_SECRET))
     bounds = [Bound(script, descriptor) for descriptor in SERVICES[service]]
     server, port, healthy = build_server(bounds, TokenVerifier(script.jwks), settings)
     upstream = Upstream(service, server, healthy, f"127.0.0.1:{port}")
@@ -178,24 +181,35 @@ async def _start_upstream(script: Script, service: str) -> Upstream:
     return upstream
 
 
+async def _is_up(edge: Edge) -> bool:
+    try:
+        return bool(await http_get(edge.port, "/healthz"))
+    except UNREACHABLE:
+        return False
+
+
 @asynccontextmanager
 async def running_rig(
-    folder: Path, draw_processes: int = 1, trusted_hops: int = 0
+    folder: Path, draw_processes: int = 1, trusted_hops: int = 0, missing: str = ""
 ) -> AsyncIterator[Rig]:
-    """A healthy rig with its files in *folder*."""
+    """A healthy rig with its files in *folder*; healthy but for *missing*, which is not there."""
     script = Script()
     services = [*SERVICES, *["draw"] * (draw_processes - 1)]
-    upstreams = [await _start_upstream(script, service) for service in services]
+    upstreams = [
+        await start_upstream(script, service) for service in services if service != missing
+    ]
     addresses = {
         name: [upstream.address for upstream in upstreams if upstream.service == name]
         for name in SERVICES
     }
+    if missing:
+        addresses[missing] = [f"127.0.0.1:{free_port()}"]
     ports = free_port(), free_port()
     socket = folder / "admin.sock"
     edge = Edge("127.0.0.1", *ports, socket, addresses, _EDGE_SECRET, trusted_hops)
     child = Child(edges.envoy(edge, folder, folder / "envoy.log"))
     try:
-        await child.wait_until_ready(lambda: edges.is_serving(edge))
+        await child.wait_until_ready(partial(_is_up if missing else edges.is_serving, edge))
         async with httpx.AsyncClient(base_url=edge.url, timeout=20) as http:
             yield Rig(edge, script, upstreams, http)
     finally:
