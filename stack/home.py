@@ -14,7 +14,7 @@ from stack.processes import StackError
 # Each part gets its own secrets only.
 SECRETS_OF_PART: Mapping[str, tuple[str, ...]] = {
     "auth": ("KUJI_TOKEN_KEY_SECRET", "KUJI_SERVICE_SECRET", "KUJI_ADMIN_PASSWORD"),
-    "draw": ("KUJI_SEED_KEY",),
+    "draw": ("KUJI_SEED_KEY", "KUJI_CODE_KEY"),
     "admin": ("KUJI_SERVICE_SECRET",),
 }
 # What the passwords of the stores are derived from; the stack's own.
@@ -22,6 +22,7 @@ STORES_SECRET = "KUJI_STORES_SECRET"  # noqa: S105
 SECRET_NAMES = frozenset(name for names in SECRETS_OF_PART.values() for name in names) | {
     STORES_SECRET
 }
+_LATER_SECRETS = (STORES_SECRET, "KUJI_CODE_KEY")
 
 
 class Home:
@@ -113,8 +114,9 @@ class Home:
                 )
             write_json(self.secrets_file, _fresh_secrets())
         stored: dict[str, str] = json.loads(self.secrets_file.read_text())
-        if STORES_SECRET not in stored:  # by an older Kuji; no data depends on it
-            stored[STORES_SECRET] = secrets.token_hex(32)
+        # Made by an older Kuji; no data depends on these.
+        if made := {name: secrets.token_hex(32) for name in _LATER_SECRETS if name not in stored}:
+            stored |= made
             write_json(self.secrets_file, stored)
         found = stored | {name: os.environ[name] for name in SECRET_NAMES if os.environ.get(name)}
         for name in sorted(SECRET_NAMES - found.keys()):
@@ -147,6 +149,7 @@ def _fresh_secrets() -> dict[str, str]:
     return {
         "KUJI_TOKEN_KEY_SECRET": secrets.token_hex(32),
         "KUJI_SEED_KEY": secrets.token_hex(32),
+        "KUJI_CODE_KEY": secrets.token_hex(32),
         "KUJI_SERVICE_SECRET": secrets.token_hex(32),
         "KUJI_ADMIN_PASSWORD": secrets.token_urlsafe(12),
         STORES_SECRET: secrets.token_hex(32),

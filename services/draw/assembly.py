@@ -26,6 +26,7 @@ from services.draw.blindbox.orders import Orders
 from services.draw.blindbox.servicer import BlindBoxServicer
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.sweeper import Sweeper
+from services.draw.code_key import CodeKey
 from services.draw.guard import MemoryGuard
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.servicer import DrawServicer
@@ -84,7 +85,8 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         books = BooksWatch(Auditor(postgres, redis))
         store = RedisStore(redis, settings.max_backlog_draws)
         batcher = Batcher(store, settings.max_batch_draws, settings.max_pending_draws)
-        pools = Pools(postgres, redis, _cipher(settings), store)
+        code_key = CodeKey(settings.code_key.get_secret_value())
+        pools = Pools(postgres, redis, _cipher(settings), code_key, store)
         past = PastDraws(postgres, redis)
         drawer = Drawer(pools, batcher, past, guard, settings.max_batch_draws)
         shelf, orders = Shelf(postgres), Orders(postgres)

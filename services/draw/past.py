@@ -98,7 +98,7 @@ def _of_entry(pool_id: int, entry: DrawEntry, first_seq: int, count: int) -> Seq
             entry.drawn_ms,
             draw.prize_id,
             "",
-            prize_code(pool_id, first_seq + k, draw.tag) if draw.prize_id else "",
+            prize_code(pool_id, first_seq + k, draw.code_bytes) if draw.prize_id else "",
             draw.ticket,
             draw.weight,
             draw.total,

@@ -12,7 +12,9 @@ from redis.asyncio import Redis
 from services.common.errors import ActivityNotFoundError, NotFoundError
 from services.common.postgres import load_queries
 from services.common.timestamps import ms_of
+from services.draw.code_key import CodeKey, PoolCodes
 from services.pool.rule import fairness
+from services.pool.rule.terms import Intent
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import DOCUMENT, REQUESTS, key
 
@@ -41,9 +43,21 @@ class Pool:
     pool_id: int
     activity_id: int
     roller: fairness.Roller
+    codes: PoolCodes
     commitment: bytes
     faces: Mapping[int, PrizeFace] = field(default_factory=dict)
     faces_version: int = 0
+
+    def intent(self, user_id: int, request_id: str, draws: int) -> Intent:
+        """The wish of *user_id* to draw *draws* at once, under *request_id*."""
+        return Intent(
+            user_id,
+            request_id,
+            fairness.request_digest(user_id, request_id),
+            draws,
+            self.roller.rolls(user_id, request_id, draws),
+            self.codes.codes(user_id, request_id, draws),
+        )
 
 
 class SeqKeeper(Protocol):
@@ -57,11 +71,17 @@ class Pools:
     """Finds pools, makes new ones, and remembers what does not change."""
 
     def __init__(
-        self, postgres: asyncpg.Pool, redis: Redis, cipher: SeedCipher, keeper: SeqKeeper
+        self,
+        postgres: asyncpg.Pool,
+        redis: Redis,
+        cipher: SeedCipher,
+        code_key: CodeKey,
+        keeper: SeqKeeper,
     ) -> None:
         self._postgres = postgres
         self._redis = redis
         self._cipher = cipher
+        self._code_key = code_key
         self._keeper = keeper
         self._of_activity: dict[int, Pool] = {}
         self._of_id: dict[int, Pool] = {}
@@ -156,7 +176,8 @@ class Pools:
         seed = self._cipher.decrypt(row["pool_id"], row["encrypted_seed"])
         roller = fairness.Roller(seed, row["pool_id"])
         self._keeper.note_seq(row["pool_id"], row["recorded_seq"])
-        return Pool(row["pool_id"], row["activity_id"], roller, row["commitment"])
+        codes = self._code_key.of_pool(row["pool_id"])
+        return Pool(row["pool_id"], row["activity_id"], roller, codes, row["commitment"])
 
     async def _recently_ongoing(self) -> list[tuple[int, int]]:
         recent = self._recent.get("recent")

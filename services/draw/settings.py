@@ -16,6 +16,7 @@ class DrawSettings(ServiceSettings):
         redis_url: Where stock and ledger are.
         auth_address: host:port of the auth service, for its public keys.
         seed_key: 64 hexadecimal digits; encrypts the pools' seeds at rest.
+        code_key: 64 hexadecimal digits; makes the prize codes, and may be changed at any time.
         redis_timeout_s: Bound of one script call; past it the outcome is unknown.
         max_batch_draws: Draws in one script call.
         max_pending_draws: Draws of a pool that may wait in this process.
@@ -31,6 +32,7 @@ class DrawSettings(ServiceSettings):
     redis_url: str
     auth_address: str
     seed_key: SecretStr
+    code_key: SecretStr
     redis_timeout_s: float = 2.0
     max_batch_draws: int = Field(default=400, ge=100, le=1000)
     max_pending_draws: int = Field(default=20_000, ge=1000)
@@ -41,7 +43,7 @@ class DrawSettings(ServiceSettings):
     sweep_every_s: float = Field(default=5.0, gt=0)
     sweep_after_s: float = Field(default=10.0, ge=0)
 
-    @field_validator("seed_key")
+    @field_validator("seed_key", "code_key")
     @classmethod
     def _is_a_key(cls, value: SecretStr) -> SecretStr:
         if not re.fullmatch("[0-9a-fA-F]{64}", value.get_secret_value()):

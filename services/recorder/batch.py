@@ -202,5 +202,5 @@ def _win(pool_id: int, seq: int, draw: Draw, config: HeldConfig, drawn_at: datet
         raise LedgerViolationError(
             f"pool {pool_id}: draw {seq} won prize {prize_id}, which its configuration lacks"
         )
-    code = prize_code(pool_id, seq, draw.tag)
+    code = prize_code(pool_id, seq, draw.code_bytes)
     return Win(seq, config.activity_id, draw.user_id, prize_id, prize_name, code, drawn_at)

@@ -23,6 +23,7 @@ from services.recorder.writer import PoolHaltedError, record
 
 log = structlog.get_logger()
 _queries = load_queries(__file__)
+_TABLES_WITH_CODES = frozenset({"winners", "order_items"})
 
 
 class Recorder:
@@ -150,8 +151,15 @@ class Recorder:
         pool.kept_until = time.monotonic() + self._writing.met(error)
 
     async def _halt(self, pool: HeldPool, error: Exception) -> None:
+        _hide_codes(error)
         log.error("pool halts", pool_id=pool.pool_id, exc_info=error)
         await _queries.halt_pool(self._postgres, pool_id=pool.pool_id, reason=_sentence(error))
+
+
+def _hide_codes(error: Exception) -> None:
+    """Postgres quotes the row that does not fit: prize codes belong neither in logs nor reasons."""
+    if isinstance(error, asyncpg.PostgresError) and error.table_name in _TABLES_WITH_CODES:
+        error.detail = None
 
 
 def _sentence(error: Exception) -> str:

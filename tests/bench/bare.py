@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgpack
 from redis import Redis
 
+from services.pool.prize_code import CODE_BYTES
 from services.pool.rule.terms import Intent
 from services.pool.store.keys import key
 from services.pool.store.scripts import load_script
@@ -54,4 +55,4 @@ def _packed(job: Job, number: int, user_of: Callable[[int, int], int]) -> bytes:
 def _intent(job: Job, number: int, user_id: int) -> Intent:
     request_id = f"{job.name}-{number}"
     roll = hashlib.sha256(request_id.encode()).digest()
-    return Intent(user_id, request_id, roll[:16], 1, roll)
+    return Intent(user_id, request_id, roll[:16], 1, roll, roll[: 2 * CODE_BYTES])

@@ -29,6 +29,7 @@ _SERVICE_SECRET = "the measurements' service secret"
 _SECRETS = {
     "KUJI_TOKEN_KEY_SECRET": "5e" * 32,
     "KUJI_SEED_KEY": "5d" * 32,
+    "KUJI_CODE_KEY": "5c" * 32,
     "KUJI_SERVICE_SECRET": _SERVICE_SECRET,
     "KUJI_ADMIN_PASSWORD": "battery staple",
     "KUJI_SERVICE_TOKEN_TTL_S": "86400",

@@ -23,6 +23,7 @@ from tests.chaos import storm
 from tests.chaos.client import Order
 from tests.support.admin import FakeAuth, auth_server
 from tests.support.draw_service import SEED_KEY, Activity, World, own_valkey
+from tests.support.draws import CODE_KEY
 from tests.support.history import eventually
 
 DRAWS = int(os.environ.get("KUJI_STORM_DRAWS", "4000"))
@@ -109,7 +110,8 @@ async def cluster(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Cluster]:
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     async with auth_server(auth) as auth_address, own_valkey(tmp_path) as valkey:
         stores = {"KUJI_POSTGRES_DSN": postgres_dsn, "KUJI_REDIS_URL": valkey.url}
-        secrets = {"KUJI_SEED_KEY": SEED_KEY, "KUJI_AUTH_ADDRESS": auth_address}
+        keys = {"KUJI_SEED_KEY": SEED_KEY, "KUJI_CODE_KEY": CODE_KEY}
+        secrets = {**keys, "KUJI_AUTH_ADDRESS": auth_address}
         draws = [
             _program("services.draw", address, tmp_path, **stores, **secrets)
             for address in addresses

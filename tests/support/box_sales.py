@@ -158,7 +158,7 @@ class Shop:
             drawn_ms,
             place,
             drawn.ticket + 1,
-            prize_code(box.pool_id, first_seq + at, drawn.tag),
+            prize_code(box.pool_id, first_seq + at, drawn.code_bytes),
             self.shelf.items[place].is_last_prize,
         )
 

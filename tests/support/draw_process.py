@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from stack.ports import free_port
 from stack.processes import Child, Program
 from tests.support.draw_service import SEED_KEY
+from tests.support.draws import CODE_KEY
 
 _STOP_S = 10
 
@@ -34,6 +35,7 @@ class DrawProcess:
             **inherited,
             "KUJI_LISTEN": self.address,
             "KUJI_SEED_KEY": SEED_KEY,
+            "KUJI_CODE_KEY": CODE_KEY,
             **variables,
         }
         log = folder / f"draw-{self.address.rpartition(':')[2]}.log"

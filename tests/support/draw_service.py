@@ -21,6 +21,7 @@ from stack import servers
 from stack.ports import free_port
 from stack.processes import Child
 from tests.support.admin import FakeAuth, auth_server
+from tests.support.draws import CODE_KEY
 
 SEED_KEY = "5e" * 32
 
@@ -201,8 +202,9 @@ async def _insert_prize(
 @asynccontextmanager
 async def replica(auth_address: str, **settings: Any) -> AsyncIterator[str]:
     """A draw service in this process; its host:port."""
-    given = {"listen": "127.0.0.1:0", "seed_key": SEED_KEY, "auth_address": auth_address}
-    read = DrawSettings(**{**given, **settings})
+    given = {"listen": "127.0.0.1:0", "auth_address": auth_address}
+    secrets = {"seed_key": SEED_KEY, "code_key": CODE_KEY}
+    read = DrawSettings(**{**given, **secrets, **settings})
     async with open_draw(read) as draw:
         server, port, _ = build_server(draw.bounds, draw.verifier, read)
         await server.start()

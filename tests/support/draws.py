@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from services.draw.code_key import CodeKey
 from services.pool.rule import engine, fairness
 from services.pool.rule.selection import PPB, Mode
 from services.pool.rule.terms import (
@@ -17,14 +18,16 @@ from services.pool.rule.terms import (
 )
 
 SEED = bytes(range(32))
+CODE_KEY = "c0" * 32
 NO_BACKLOG_BOUND = 1 << 40
 
 
 def intent(user_id: int, request_id: str, draws: int = 1, pool_id: int = 1) -> Intent:
-    """An intent whose rolls follow from SEED."""
+    """An intent whose rolls follow from SEED, and its codes from CODE_KEY."""
     rolls = fairness.Roller(SEED, pool_id).rolls(user_id, request_id, draws)
     digest = fairness.request_digest(user_id, request_id)
-    return Intent(user_id, request_id, digest, draws, rolls)
+    codes = CodeKey(CODE_KEY).of_pool(pool_id).codes(user_id, request_id, draws)
+    return Intent(user_id, request_id, digest, draws, rolls, codes)
 
 
 def odds(*prizes: tuple[int, int], **settings: int) -> PoolConfig:

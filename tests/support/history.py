@@ -23,6 +23,7 @@ from services.pool.ledger.entries import (
     PrizeUnits,
     encode_entry,
 )
+from services.pool.prize_code import CODE_BYTES
 from services.pool.store.keys import ledger_key
 from services.recorder.connections import open_postgres, open_redis
 from services.recorder.recorder import Recorder
@@ -83,8 +84,8 @@ class LedgerWriter:
     def _draw(self, user_id: int, prize_id: int) -> Draw:
         number = self.draws_of[user_id] = self.draws_of.get(user_id, 0) + 1
         request_id = f"r-{user_id}-{number}".encode()
-        tag = number.to_bytes(4) if prize_id else b""
-        return Draw(user_id, request_id, 0, 1, number, prize_id, 5, PPB // 4, PPB, tag)
+        code_bytes = number.to_bytes(CODE_BYTES) if prize_id else b""
+        return Draw(user_id, request_id, 0, 1, number, prize_id, 5, PPB // 4, PPB, code_bytes)
 
 
 def config_entry(

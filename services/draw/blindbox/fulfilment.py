@@ -26,7 +26,6 @@ from services.draw.blindbox.shelf import Shelf
 from services.draw.lottery.drawer import refusal_of
 from services.draw.past import PastDraw
 from services.draw.pools import Pools
-from services.pool.rule import fairness
 from services.pool.rule.terms import Answer, DrawCode, Intent, PoolStore, Voided
 from services.pool.rule.terms import Status as PoolStatus
 
@@ -85,14 +84,7 @@ class Fulfilment:
 
     async def _intent(self, order: Order) -> Intent:
         pool = await self._pools.of_id(order.pool_id)
-        user_id, request_id, draws = order.user_id, order.draw_request_id, order.draw_count
-        return Intent(
-            user_id,
-            request_id,
-            fairness.request_digest(user_id, request_id),
-            draws,
-            pool.roller.rolls(user_id, request_id, draws),
-        )
+        return pool.intent(order.user_id, order.draw_request_id, order.draw_count)
 
     async def _draw(self, order: Order, intent: Intent) -> Drew | Released:
         try:

@@ -53,7 +53,7 @@ def fresh_draws(pool_id: int, drawing: Drawing, answer: Answer) -> Iterator[Past
             drawing.now_ms,
             drawn.prize_id,
             "",
-            prize_code(pool_id, seq, drawn.tag),
+            prize_code(pool_id, seq, drawn.code_bytes),
             drawn.ticket,
             drawn.weight,
             drawn.total,

@@ -198,7 +198,7 @@ class Drawer:
     async def _won(self, pool: Pool, drawing: Drawing, answer: Answer) -> Won:
         drawn = answer.draws[0]
         face = (await self._pools.faces(pool, drawing.version)).get(drawn.prize_id, _NO_FACE)
-        code = prize_code(pool.pool_id, answer.first_seq, drawn.tag)
+        code = prize_code(pool.pool_id, answer.first_seq, drawn.code_bytes)
         return Won(drawn.prize_id, face.name, face.image_url, code)
 
     async def _replayed(self, pool: Pool, intent: Intent, answer: Answer, past: PastDraw) -> Result:
@@ -290,14 +290,7 @@ def _chunks(indexes: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 
 def _intent(pool: Pool, wanted: Wanted) -> Intent:
-    user_id, request_id = wanted.user_id, wanted.request_id
-    return Intent(
-        user_id,
-        request_id,
-        fairness.request_digest(user_id, request_id),
-        1,
-        pool.roller.roll(user_id, request_id, 0),
-    )
+    return pool.intent(wanted.user_id, wanted.request_id, 1)
 
 
 def refusal_of(answer: Answer) -> KujiError:

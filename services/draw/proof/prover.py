@@ -17,7 +17,7 @@ from services.common.tasks import repeat
 from services.pool.configuration import config_of
 from services.pool.ledger.entries import DrawEntry
 from services.pool.ledger.reader import entry_of
-from services.pool.prize_code import prize_code
+from services.pool.prize_code import code_prefix, prize_code
 from services.pool.rule import fairness
 from services.pool.rule.selection import PPB, Mode, uniform
 from services.pool.rule.terms import PoolConfig, PrizeConfig
@@ -138,7 +138,7 @@ def _as_recorded(pool_id: int, seq: int, entry: DrawEntry) -> _Row:
         "odds_total": draw.total,
         "listed_user_id": user_id if prize_id else None,
         "listed_prize_id": prize_id,
-        "prize_code": prize_code(pool_id, seq, draw.tag) if prize_id else None,
+        "prize_code": prize_code(pool_id, seq, draw.code_bytes) if prize_id else None,
     }
 
 
@@ -148,7 +148,7 @@ def _prove(pool_id: int, seq: int, seed: bytes, row: _Row) -> Proof:
     roll = fairness.Roller(seed, pool_id).roll(row["user_id"], row["request_id"], index)
     faults = [
         *_seed_faults(row, seed),
-        *_outcome_faults(row, roll, prize_code(pool_id, seq, _tag(row, roll))),
+        *_outcome_faults(row, roll, code_prefix(pool_id, seq)),
         *_config_faults(row),
     ]
     return Proof(
@@ -167,16 +167,12 @@ def _is_extra(row: _Row) -> bool:
     return bool(row["draw_index"] == row["draw_count"])
 
 
-def _tag(row: _Row, roll: bytes) -> bytes:
-    return roll[24:28] if _is_extra(row) else roll[28:32]
-
-
 def _seed_faults(row: _Row, seed: bytes) -> Iterator[str]:
     if fairness.commitment(seed) != row["commitment"]:
         yield "the seed is not the one committed to"
 
 
-def _outcome_faults(row: _Row, roll: bytes, code: str) -> Iterator[str]:
+def _outcome_faults(row: _Row, roll: bytes, prefix: str) -> Iterator[str]:
     """Where the roll, or the winner list, says otherwise than the record."""
     if not 1 <= row["odds_total"] <= _MAX_TOTAL:
         yield f"there is no draw among {row['odds_total']}"
@@ -188,8 +184,8 @@ def _outcome_faults(row: _Row, roll: bytes, code: str) -> Iterator[str]:
     listed = (row["listed_user_id"], row["listed_prize_id"])
     if listed != ((row["user_id"], prize_id) if prize_id else (None, None)):
         yield "the winner list says otherwise"
-    elif prize_id and code != row["prize_code"]:
-        yield "the prize code does not follow"
+    elif prize_id and not row["prize_code"].startswith(prefix):
+        yield "the prize code is another draw's"
 
 
 def _config_faults(row: _Row) -> Iterator[str]:

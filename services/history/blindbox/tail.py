@@ -26,7 +26,7 @@ class TailDraw(NamedTuple):
     @property
     def prize_code(self) -> str:
         """As its order item will have it."""
-        return prize_code(self.pool_id, self.seq, self.draw.tag)
+        return prize_code(self.pool_id, self.seq, self.draw.code_bytes)
 
     @property
     def luck_no(self) -> int:

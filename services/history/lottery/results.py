@@ -109,7 +109,7 @@ class ResultReader:
         config = await self._config(draw_id.pool_id, entry.version)
         prize = None
         if draw.prize_id:
-            code = prize_code(*draw_id, draw.tag) if viewer_id == draw.user_id else ""
+            code = prize_code(*draw_id, draw.code_bytes) if viewer_id == draw.user_id else ""
             configured = _prize_of(config, draw.prize_id)
             prize = WonPrize(draw.prize_id, configured.name, configured.image_url, code)
         username = await _queries.username(self._postgres, user_id=draw.user_id)

@@ -5,19 +5,22 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from services.pool.prize_code import CODE_BYTES, OLD_CODE_BYTES
 from services.pool.store.layout import EntryField
 
 # Replies are bytes.
-_DRAWS, _CONFIG, _UNITS, _TIME, _LINK = (
+_DRAWS, _CODES, _CONFIG, _UNITS, _TIME, _LINK = (
     field.encode()
     for field in (
         EntryField.DRAWS,
+        EntryField.CODES,
         EntryField.CONFIG,
         EntryField.UNITS,
         EntryField.TIME,
         EntryField.LINK,
     )
 )
+_PRIZE_ID = 5  # of a draw's places
 
 
 class MalformedEntryError(ValueError):
@@ -38,7 +41,8 @@ class Draw(NamedTuple):
         ticket: The number drawn, 0 … total − 1.
         weight: Weight of this outcome then.
         total: All weights then.
-        tag: 4 bytes for the prize code; empty for a miss.
+        code_bytes: What its prize code is made of, secret: 5 bytes, 4 in old entries; empty for a
+            miss.
     """
 
     user_id: int
@@ -50,7 +54,7 @@ class Draw(NamedTuple):
     ticket: int
     weight: int
     total: int
-    tag: bytes
+    code_bytes: bytes
 
     @property
     def is_new_user(self) -> bool:
@@ -136,16 +140,33 @@ def decode_entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
         if _DRAWS in fields:
             return _decode_draws(int(number), fields)
         return _decode_config(int(number), int(version), fields)
-    except (KeyError, TypeError, ValueError, msgpack.UnpackException) as error:
+    except (LookupError, TypeError, ValueError, msgpack.UnpackException) as error:
         raise MalformedEntryError(f"ledger entry {stream_id!r}: {error!r}") from error
 
 
 def _decode_draws(last_seq: int, fields: Mapping[bytes, bytes]) -> DrawEntry:
-    # raw: a tag is no text, and Lua's MessagePack tells text and bytes not apart.
+    # raw: code bytes are no text, and Lua's MessagePack tells text and bytes not apart.
     drawn_ms, version, draws = msgpack.unpackb(fields[_DRAWS], raw=True, use_list=False)
     if not draws:
         raise ValueError("no draws")
-    return DrawEntry(last_seq, drawn_ms, version, list(map(Draw._make, draws)), _link(fields))
+    is_old = len(draws[0]) == len(Draw._fields)
+    decoded = _old_draws(draws) if is_old else _draws(draws, fields.get(_CODES, b""))
+    return DrawEntry(last_seq, drawn_ms, version, decoded, _link(fields))
+
+
+def _draws(draws: Sequence[Sequence[Any]], codes: bytes) -> list[Draw]:
+    if len(codes) != CODE_BYTES * sum(bool(draw[_PRIZE_ID]) for draw in draws):
+        raise ValueError(f"{len(codes)} bytes are not the codes of its winners")
+    cut = iter([codes[at : at + CODE_BYTES] for at in range(0, len(codes), CODE_BYTES)])
+    return [Draw._make((*draw, next(cut) if draw[_PRIZE_ID] else b"")) for draw in draws]
+
+
+def _old_draws(draws: Sequence[Sequence[Any]]) -> list[Draw]:
+    """Draws that have their code bytes among them, as entries had before codes had a field."""
+    decoded = list(map(Draw._make, draws))
+    if any(len(draw.code_bytes) != OLD_CODE_BYTES for draw in decoded if draw.prize_id):
+        raise ValueError("a winner without a code")
+    return decoded
 
 
 def _link(fields: Mapping[bytes, bytes]) -> str:
@@ -167,10 +188,11 @@ def _decode_config(after_seq: int, version: int, fields: Mapping[bytes, bytes]) 
 def encode_entry(entry: Entry) -> tuple[str, dict[Any, Any]]:
     """The inverse: id and fields for XADD, as the scripts of the draw service write them."""
     if isinstance(entry, DrawEntry):
-        body = [entry.drawn_ms, entry.version, entry.draws]
+        body = [entry.drawn_ms, entry.version, [draw[:-1] for draw in entry.draws]]
         return entry.stream_id, {
             EntryField.DRAWS: msgpack.packb(body, use_bin_type=False),
             EntryField.LINK: entry.link,
+            EntryField.CODES: b"".join(draw.code_bytes for draw in entry.draws),
         }
     return entry.stream_id, {
         EntryField.CONFIG: entry.config_json,

@@ -9,6 +9,7 @@ replays a ledger with it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from services.pool.prize_code import CODE_BYTES
 from services.pool.rule.limits import UserState, allowance, prize_wins_left, refusal_of
 from services.pool.rule.selection import PPB, ROLL_BYTES, Mode, select, uniform, weight_of
 from services.pool.rule.terms import (
@@ -256,9 +257,9 @@ def _draw_all(
     drawn: list[Drawn] = []
     for index in range(intent.draws):
         roll = intent.rolls[index * ROLL_BYTES : (index + 1) * ROLL_BYTES]
-        drawn.append(_draw_one(state, config, user, roll))
+        drawn.append(_draw_one(state, config, user, roll, _code_bytes(intent, index)))
         user.note_draw(config, now_ms)
-    extra = _draw_last_prize(state, user, roll)
+    extra = _draw_last_prize(state, user, _code_bytes(intent, intent.draws))
     if extra is not None:
         drawn.append(extra)
     state.seq += len(drawn)
@@ -269,7 +270,13 @@ def _draw_all(
     return Answer(DrawCode.DRAWN, first_seq, len(drawn), draws_left, next_ms, drawn)
 
 
-def _draw_one(state: PoolState, config: PoolConfig, user: UserState, roll: bytes) -> Drawn:
+def _code_bytes(intent: Intent, index: int) -> bytes:
+    return intent.codes[index * CODE_BYTES : (index + 1) * CODE_BYTES]
+
+
+def _draw_one(
+    state: PoolState, config: PoolConfig, user: UserState, roll: bytes, code_bytes: bytes
+) -> Drawn:
     weights, weight_sum = _weights_for(state, config, user)
     total = PPB if config.mode is Mode.ODDS else weight_sum
     ticket = uniform(roll, total)
@@ -279,17 +286,17 @@ def _draw_one(state: PoolState, config: PoolConfig, user: UserState, roll: bytes
     prize_id, weight = state.prizes[index].prize_id, weights[index]
     state.take(index)
     user.note_win(prize_id)
-    return Drawn(prize_id, ticket, weight, total, roll[28:32])
+    return Drawn(prize_id, ticket, weight, total, code_bytes)
 
 
-def _draw_last_prize(state: PoolState, user: UserState, roll: bytes) -> Drawn | None:
+def _draw_last_prize(state: PoolState, user: UserState, code_bytes: bytes) -> Drawn | None:
     """The extra that goes with the last ticket, once."""
     prize = state.last_prize
     if prize is None or state.weight_sum > 0 or not state.left[prize.prize_id]:
         return None
     state.take(state.prizes.index(prize))
     user.note_win(prize.prize_id)
-    return Drawn(prize.prize_id, 0, 1, 1, roll[24:28])
+    return Drawn(prize.prize_id, 0, 1, 1, code_bytes)
 
 
 def _weights_for(

@@ -7,13 +7,15 @@ stock, limit and link with the engine that the script in Redis is tested against
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgpack
 
+from services.pool.prize_code import CODE_BYTES, OLD_CODE_BYTES
 from services.pool.rule import engine, fairness
+from services.pool.rule.selection import ROLL_BYTES
 from services.pool.rule.terms import (
     Answer,
     ConfigureCode,
@@ -172,7 +174,7 @@ class Replay:
             )
         units = msgpack.packb(record.stocks)
         content = record.document.encode() + units + str(record.changed_ms).encode()
-        self._follow(f"{record.after_seq}-{record.version}", content, record.link, self.seq + 1)
+        self._follow(f"{record.after_seq}-{record.version}", [content], record.link, self.seq + 1)
 
     def _feed_gap(self, record: GapRecord) -> None:
         if record.first_seq != self.seq + 1:
@@ -193,13 +195,11 @@ class Replay:
             raise DiscrepancyError(
                 self.seq + 1, "It is missing, or does not belong with the one before it."
             )
-        content = msgpack.packb(
-            [record.drawn_ms, record.version, packed], unicode_errors="surrogateescape"
-        )
-        self._follow(f"{record.last_seq}-0", content, record.link, first_seq)
+        contents = (_content(record, draws) for draws in ([d[:-1] for d in packed], packed))
+        self._follow(f"{record.last_seq}-0", contents, record.link, first_seq)
 
     def _redraw(self, first_seq: int, record: EntryRecord) -> list[_Packed]:
-        """Draw again what an entry drew; each draw as the ledger has it, tag and all."""
+        """Draw again what an entry drew; each draw as an old ledger has it, code bytes and all."""
         starts = [at for at, draw in enumerate(record.draws) if at == 0 or draw.draw_index == 0]
         intents = [self._intent(first_seq + at, record.draws[at]) for at in starts]
         drawing = engine.draw(self._state, intents, record.drawn_ms, self.seq, _NO_BOUND)
@@ -232,7 +232,7 @@ class Replay:
                 count,
                 before + min(index + 1, count),
                 *drawn[:4],
-                drawn.tag.decode(errors="surrogateescape"),
+                drawn.code_bytes[:OLD_CODE_BYTES].decode(errors="surrogateescape"),
             )
             for index, drawn in enumerate(draws)
         ]
@@ -243,14 +243,34 @@ class Replay:
             raise DiscrepancyError(seq, f"It is one of {count} at once; 1 to {_MAX_DRAWS} are.")
         rolls = self._roller.rolls(user_id, request_id, count)
         # The engine takes any name that is unique; the digest only saves memory in Redis.
-        return Intent(user_id, request_id, f"{user_id}|{request_id}".encode(), count, rolls)
+        digest = f"{user_id}|{request_id}".encode()
+        return Intent(user_id, request_id, digest, count, rolls, _old_codes(rolls))
 
-    def _follow(self, stream_id: str, content: bytes, link: str, seq: int) -> None:
+    def _follow(self, stream_id: str, contents: Iterable[bytes], link: str, seq: int) -> None:
+        """See that *link* is that of one of *contents*: a ledger has old entries and new ones."""
         before = f"{self._link}{stream_id}".encode()
-        expected = hashlib.sha1(before + content, usedforsecurity=False).hexdigest()
-        if link != expected:
+        links = (hashlib.sha1(before + one, usedforsecurity=False).hexdigest() for one in contents)
+        if link not in links:
             raise DiscrepancyError(seq, "Its link does not follow: something up to here changed.")
         self._link = link
+
+
+def _content(record: EntryRecord, draws: Sequence[_Packed]) -> bytes:
+    """What an entry's link is over."""
+    body = [record.drawn_ms, record.version, draws]
+    packed: bytes = msgpack.packb(body, unicode_errors="surrogateescape")
+    return packed
+
+
+def _old_codes(rolls: bytes) -> bytes:
+    """
+    Code bytes as they were when links covered them: the end of each roll; of a last prize, what
+    stands before that in the last roll. Of today's codes a replay knows nothing, nor needs to.
+    """
+    ends = range(ROLL_BYTES, len(rolls) + 1, ROLL_BYTES)
+    old = [rolls[end - OLD_CODE_BYTES : end] for end in ends]
+    old.append(rolls[-2 * OLD_CODE_BYTES : -OLD_CODE_BYTES])
+    return b"".join(code.ljust(CODE_BYTES, b"\0") for code in old)
 
 
 def _difference(record: DrawRecord, expected: _Packed) -> str:

@@ -98,6 +98,7 @@ class Intent(NamedTuple):
         digest: 16 bytes, from fairness.request_digest.
         draws: How many at once, all or nothing, 1…100.
         rolls: 32 bytes for each of *draws*.
+        codes: 5 secret bytes for the prize code of each of *draws*, and of a last prize.
     """
 
     user_id: int
@@ -105,6 +106,7 @@ class Intent(NamedTuple):
     digest: bytes
     draws: int
     rolls: bytes
+    codes: bytes
 
 
 class Drawn(NamedTuple):
@@ -116,14 +118,14 @@ class Drawn(NamedTuple):
         ticket: The number drawn, 0 … total − 1.
         weight: Of this outcome then.
         total: All weights then.
-        tag: 4 bytes for the prize code; empty for a miss.
+        code_bytes: 5 bytes for the prize code; empty for a miss.
     """
 
     prize_id: int
     ticket: int
     weight: int
     total: int
-    tag: bytes
+    code_bytes: bytes
 
 
 class Answer(NamedTuple):

@@ -11,12 +11,14 @@ from typing import NamedTuple, cast
 
 import msgpack
 
+from services.pool.prize_code import CODE_BYTES
 from services.pool.rule.selection import PPB, ROLL_BYTES, TWO_48, Mode
 from services.pool.rule.terms import (
     DAY_MS,
     UNLIMITED,
     ConfigureCode,
     DrawCode,
+    Drawn,
     Intent,
     PoolConfig,
     PrizeConfig,
@@ -44,6 +46,7 @@ class EntryField(StrEnum):
     UNITS = "u"
     TIME = "t"
     LINK = "h"
+    CODES = "g"
 
 
 class PackedPrize(NamedTuple):
@@ -162,6 +165,7 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_places("USER", PackedUser._fields),
     **_places("REQUEST", PackedRequest._fields),
     **_places("INTENT", Intent._fields),
+    **_places("DRAWN", Drawn._fields),
     **_members("STATE", StateField),
     **_members("ENTRY", EntryField),
     **_members("MODE", Mode),
@@ -172,6 +176,7 @@ LUA_NAMES: Mapping[str, int | str] = {
     "DAY_MS": DAY_MS,
     "PPB": PPB,
     "ROLL_BYTES": ROLL_BYTES,
+    "SECRET_BYTES": CODE_BYTES,
     "TWO_48": TWO_48,
     "UNLIMITED": UNLIMITED,
 }

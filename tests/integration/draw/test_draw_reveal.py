@@ -279,7 +279,7 @@ TAMPERINGS = [
     ("win turned into a miss", 4, [_RECORD.format("prize_id = NULL", 4)], "is no miss"),
     ("miss turned into a win", 6, [_RECORD.format("prize_id = 1", 6)], "list says otherwise"),
     ("listed winner", 3, [_WINNER.format("user_id = 77", 3)], "the winner list says otherwise"),
-    ("prize code", 3, [_WINNER.format("prize_code = 'X'", 3)], "the prize code does not follow"),
+    ("prize code", 3, [_WINNER.format("prize_code = 'X'", 3)], "the prize code is another draw's"),
     (
         "record and list turned into a miss",
         4,

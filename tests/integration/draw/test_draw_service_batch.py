@@ -26,6 +26,7 @@ from tests.support.draw_service import (
     open_world,
     told,
 )
+from tests.support.draws import CODE_KEY
 from tests.support.history import eventually
 
 SURE = 1_000_000_000
@@ -218,6 +219,7 @@ async def test_stream_reads_no_further_when_its_answers_are_not_taken(
         redis_url=redis_url,
         auth_address="",
         seed_key=SecretStr(SEED_KEY),
+        code_key=SecretStr(CODE_KEY),
     )
     async with open_draw(settings) as draw:
         servicer: Any = draw.bounds[0].servicer

@@ -16,6 +16,7 @@ from kuji.draw.v1 import draw_pb2, pool_pb2
 from redis.asyncio import Redis
 
 from services.common.status import error_info_of
+from services.draw.code_key import CodeKey
 from services.pool.configuration import config_of
 from services.pool.ledger.entries import DrawEntry, decode_entry
 from services.pool.prize_code import prize_code
@@ -32,7 +33,7 @@ from services.pool.rule.terms import (
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import ledger_key
 from tests.support.draw_service import SEED_KEY, Valkey, World, open_world, own_valkey
-from tests.support.draws import NO_BACKLOG_BOUND, stocks_of
+from tests.support.draws import CODE_KEY, NO_BACKLOG_BOUND, stocks_of
 
 T = TypeVar("T")
 HOUR_MS = 3_600_000
@@ -150,6 +151,7 @@ class Service(RuleBasedStateMachine):
         self.activity = self.run(self.rig.world.activity(*prizes, mode=mode, limits=first))
         self.pool_id = self.activity.pool_id
         self.roller = fairness.Roller(self.run(self.rig.seed(self.pool_id)), self.pool_id)
+        self.codes = CodeKey(CODE_KEY).of_pool(self.pool_id)
         self.model = engine.PoolState()
         config = config_of(self.activity.config)
         engine.configure(self.model, 0, self.activity.version, config)
@@ -186,15 +188,15 @@ class Service(RuleBasedStateMachine):
 
     def _intent(self, user_id: int, name: str) -> Intent:
         digest, roll = fairness.request_digest(user_id, name), self.roller.roll(user_id, name, 0)
-        return Intent(user_id, name, digest, 1, roll)
+        return Intent(user_id, name, digest, 1, roll, self.codes.codes(user_id, name, 1))
 
     def _expected(self, user_id: int, name: str, answer: Answer, version: int) -> tuple[Any, ...]:
         if answer.code is DrawCode.REPLAYED:
             return (*self.answered[answer.first_seq], answer.draws_left, True)
         if answer.code is not DrawCode.DRAWN:
             return _refusal(answer)
-        prize_id, _, weight, total, tag = answer.draws[0]
-        code = prize_code(self.pool_id, answer.first_seq, tag) if prize_id else ""
+        prize_id, _, weight, total, code_bytes = answer.draws[0]
+        code = prize_code(self.pool_id, answer.first_seq, code_bytes) if prize_id else ""
         draw_id = f"{self.pool_id}-{answer.first_seq}"
         drawn = (draw_id, name, prize_id, code, weight, total, version)
         self.answered[answer.first_seq] = drawn

@@ -27,6 +27,7 @@ def environment(port: int, **changes: str) -> dict[str, str]:
         "KUJI_REDIS_URL": "redis://127.0.0.1:1/0",
         "KUJI_AUTH_ADDRESS": "127.0.0.1:1",
         "KUJI_SEED_KEY": "5e" * 32,
+        "KUJI_CODE_KEY": "c0" * 32,
         **changes,
     }
 
@@ -88,10 +89,15 @@ async def test_process_names_the_port_that_is_taken() -> None:
     ("changes", "sentence"),
     [
         ({"KUJI_SEED_KEY": None}, "kuji: KUJI_SEED_KEY is not set"),
+        ({"KUJI_CODE_KEY": None}, "kuji: KUJI_CODE_KEY is not set"),
         ({"KUJI_REDIS_URL": None}, "kuji: KUJI_REDIS_URL is not set"),
         (
             {"KUJI_SEED_KEY": "short"},
             "kuji: KUJI_SEED_KEY is unfit: Value error, 64 hexadecimal digits are needed",
+        ),
+        (
+            {"KUJI_CODE_KEY": "c0" * 31},
+            "kuji: KUJI_CODE_KEY is unfit: Value error, 64 hexadecimal digits are needed",
         ),
     ],
 )

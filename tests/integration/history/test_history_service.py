@@ -230,7 +230,7 @@ async def test_result_reads_the_same_before_and_after_it_is_recorded(
         theirs = (await history.servicer.GetResult(win, as_user(users[1]))).result
         miss = pb.GetResultRequest(draw_id=f"{writer.pool_id}-1")
         missed = (await history.servicer.GetResult(miss, as_user(users[0]))).result
-    code = prize_code(writer.pool_id, 2, (2).to_bytes(4))
+    code = prize_code(writer.pool_id, 2, (2).to_bytes(5))
     won = pb.WonPrize(prize_id=prizes[1].prize_id, name="Prize 1", prize_code=code)
     assert ("user-0", True, won, 0.25) == (mine.user_name, mine.won, mine.prize, mine.odds)
     won.prize_code = ""

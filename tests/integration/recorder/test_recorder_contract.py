@@ -34,7 +34,7 @@ async def test_every_answer_of_the_draw_script_is_recorded_as_answered(
     drawing = await store.draw(POOL_ID, intents)
     assert [DrawCode.DRAWN] * 4 == [answer.code for answer in drawing.answers]
     told = [
-        (user, drawn.prize_id, drawn.ticket, drawn.weight, drawn.total, drawn.tag)
+        (user, drawn.prize_id, drawn.ticket, drawn.weight, drawn.total, drawn.code_bytes)
         for user, answer in zip(users, drawing.answers, strict=True)
         for drawn in answer.draws
     ]
@@ -51,6 +51,6 @@ async def test_every_answer_of_the_draw_script_is_recorded_as_answered(
         " ORDER BY r.seq"
     )
     assert [
-        (*outcome, prize_code(POOL_ID, seq, tag), "A mug")
-        for seq, (*outcome, tag) in enumerate(told, 1)
+        (*outcome, prize_code(POOL_ID, seq, code_bytes), "A mug")
+        for seq, (*outcome, code_bytes) in enumerate(told, 1)
     ] == [tuple(row) for row in rows]

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import asyncpg
+import msgpack
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from services.pool.ledger.entries import ConfigEntry, PrizeUnits
-from services.pool.prize_code import prize_code
+from services.pool.prize_code import code_prefix, prize_code
 from services.pool.store.keys import FEED_CHANNEL, key, ledger_key
 from services.recorder import metrics
 from tests.support.blindbox import ItemSpec
@@ -120,12 +122,55 @@ async def test_recorder_gives_winners_their_codes_and_users_their_last_draw(
     async with recording(postgres_dsn, redis_url):
         await until_recorded(postgres, writer)
     codes = await postgres.fetch("SELECT user_id, prize_name, prize_code FROM winners")
-    code = prize_code(writer.pool_id, 2, (1).to_bytes(4))
+    code = prize_code(writer.pool_id, 2, (1).to_bytes(5))
     assert [(winner, "Prize 0", code)] == [tuple(row) for row in codes]
     drawn = await postgres.fetch(
         "SELECT (extract(epoch FROM last_lottery_at) * 1000)::bigint FROM users"
     )
     assert [START_MS + 2] * 2 == [row[0] for row in drawn]
+
+
+async def test_recorder_reads_entries_of_the_draw_service_before_this_one(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """Codes among the draws, as they once were, are recorded as their winners were told them."""
+    winner, loser = await make_users(postgres, 2)
+    writer, (prize, _) = await make_pool(postgres, redis)
+    draws = [
+        [loser, "a", 0, 1, 1, 0, 9, PPB // 2, PPB, b""],
+        [winner, "a", 0, 1, 1, prize.prize_id, 5, PPB // 4, PPB, b"\x80\0\0\0"],
+    ]
+    packed = msgpack.packb([START_MS, writer.version, draws], use_bin_type=False)
+    await redis.xadd(ledger_key(writer.pool_id), {"d": packed, "h": "ab" * 20}, id="2-0")
+    writer.seq = 2
+    await writer.draw([(winner, prize.prize_id)])
+    async with recording(postgres_dsn, redis_url):
+        await until_recorded(postgres, writer)
+    codes = await postgres.fetch("SELECT seq, prize_code FROM winners ORDER BY seq")
+    assert [
+        (2, f"{code_prefix(writer.pool_id, 2)}G0000"),
+        (3, prize_code(writer.pool_id, 3, (1).to_bytes(5))),
+    ] == [tuple(row) for row in codes]
+
+
+async def test_reason_of_a_halt_tells_no_prize_code(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """Postgres quotes the row that it refuses; neither the log nor the reason passes that on."""
+    (user,) = await make_users(postgres, 1)
+    writer, (prize, _) = await make_pool(postgres, redis)
+    await postgres.execute(
+        "ALTER TABLE winners ADD CONSTRAINT no_more CHECK (prize_name <> 'Prize 0')"
+    )
+    await writer.draw([(user, prize.prize_id)])
+    with capture_logs() as events:
+        async with recording(postgres_dsn, redis_url):
+            reason = await until_halted(postgres, writer.pool_id)
+    (halt,) = [event for event in events if event["event"] == "pool halts"]
+    logged = str(halt["exc_info"])
+    code = prize_code(writer.pool_id, 1, (1).to_bytes(5))
+    assert ("no_more" in reason, "no_more" in logged) == (True, True)
+    assert (code in reason, code in logged) == (False, False)
 
 
 async def test_win_numbers_have_no_gap_when_pools_are_recorded_at_once(

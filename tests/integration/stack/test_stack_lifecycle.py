@@ -96,11 +96,10 @@ def test_second_start_is_refused_and_harms_nothing(stack: StackUnderTest) -> Non
 
 
 def test_secrets_reach_only_the_parts_that_need_them(stack: StackUnderTest) -> None:
-    """The seed key is known to the draw process alone."""
-    holders = {
-        name for name, pid in stack.pids().items() if b"KUJI_SEED_KEY=" in _environment_of(pid)
-    }
-    assert {"draw"} == holders
+    """The seed key, and the key of the prize codes, are known to the draw process alone."""
+    for secret in (b"KUJI_SEED_KEY=", b"KUJI_CODE_KEY="):
+        holders = {name for name, pid in stack.pids().items() if secret in _environment_of(pid)}
+        assert {"draw"} == holders
 
 
 def _environment_of(pid: int) -> bytes:

@@ -1,8 +1,10 @@
 """A stack that cannot start says why in one sentence, leaves with code 1, and leaves nothing."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,17 @@ def test_start_is_refused_when_a_secret_is_missing(stack: StackUnderTest) -> Non
     file = stack.home / "secrets.json"
     file.write_text(json.dumps(secrets))
     assert f"The secret KUJI_SEED_KEY is missing in {file}\n" == _refusal(stack)
+
+
+def test_folder_from_before_the_code_key_gets_one_and_keeps_it(tmp_path: Path) -> None:
+    """No data depends on that key, so an upgrade may make it; all other secrets stay."""
+    home = Home(tmp_path)
+    before = dict.fromkeys(SECRET_NAMES - {"KUJI_CODE_KEY"}, "0" * 64)
+    home.secrets_file.write_text(json.dumps(before))
+    first = home.secrets()
+    assert before == {name: first[name] for name in before}
+    assert re.fullmatch("[0-9a-f]{64}", first["KUJI_CODE_KEY"])
+    assert first == home.secrets() == json.loads(home.secrets_file.read_text())
 
 
 def test_start_is_refused_when_the_secrets_of_data_are_gone(stack: StackUnderTest) -> None:

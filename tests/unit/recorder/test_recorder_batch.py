@@ -23,7 +23,9 @@ def draws(
     last_seq: int, count: int = 1, prize_id: int = 0, user_draw_no: int = 1, draw_index: int = 0
 ) -> DrawEntry:
     """An entry of *count* equal draws."""
-    draw = Draw(1, b"r", draw_index, 1, user_draw_no, prize_id, 0, 1, 2, b"abcd")
+    draw = Draw(
+        1, b"r", draw_index, 1, user_draw_no, prize_id, 0, 1, 2, b"abcde" if prize_id else b""
+    )
     return DrawEntry(last_seq, 1_700_000_000_000 + last_seq, 3, [draw] * count)
 
 

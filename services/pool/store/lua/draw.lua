@@ -19,7 +19,7 @@ Returns MessagePack {now_ms, version, list of one answer per intent, chain}:
   {-3 COOLDOWN, ms to wait} | {-4 QUOTA_SPENT, 1 draws per user, 2 per day, 3 wins} |
   {-5 BLOCKED} | {-6 SOLD_OUT, units left} | {-7 REQUEST_ID_REUSED} | {-8 BACKLOG} |
   {-9 PROTECTED, ms to wait} | {-10 VOID}
-  draw = {prize id (0: a miss), ticket, weight, total, tag}
+  draw = {prize id (0: a miss), ticket, weight, total, code bytes ('' for a miss)}
 O(intents x prizes). One slot. Either every intent's effects are written, or none. ]]
 --@layout
 --@include clock
@@ -50,6 +50,8 @@ if pool.seq >= first_seq then
   local entry = cmsgpack.pack({ now_ms, pool.config[CONFIG_VERSION], batch.draws })
   state[STATE_CHAIN] = link(state[STATE_CHAIN], id, entry)
   write_pool(pool, batch, current, now_ms)
-  redis.call('XADD', KEY_LEDGER, id, ENTRY_DRAWS, entry, ENTRY_LINK, state[STATE_CHAIN])
+  -- Codes are the winners' secrets: a field of their own, outside what is chained and exported.
+  redis.call('XADD', KEY_LEDGER, id, ENTRY_DRAWS, entry, ENTRY_LINK, state[STATE_CHAIN],
+    ENTRY_CODES, table.concat(batch.codes))
 end
 return cmsgpack.pack({ now_ms, pool.config[CONFIG_VERSION], answers, state[STATE_CHAIN] })

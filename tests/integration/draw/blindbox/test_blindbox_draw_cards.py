@@ -55,7 +55,7 @@ async def test_card_draws_once_and_is_used_up(mall: Mall) -> None:
         result.shang_title,
         result.shang_color,
     )
-    assert (prize_code(box.pool_id, 1, draw.tag), draw.ticket + 1) == (
+    assert (prize_code(box.pool_id, 1, draw.code_bytes), draw.ticket + 1) == (
         result.prize_code,
         result.luck_no,
     )

@@ -19,6 +19,7 @@ from services.draw.blindbox.orders import Orders
 from services.draw.blindbox.requests import WantedOrder
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.sweeper import Sweeper
+from services.draw.code_key import CodeKey
 from services.draw.guard import MemoryGuard
 from services.draw.past import PastDraws
 from services.draw.pools import Pools
@@ -29,7 +30,7 @@ from services.pool.store.redis_store import RedisStore
 from tests.support.blindbox import Box, ItemSpec
 from tests.support.blindbox_draw import Mall, drew, open_mall, settled_books, told
 from tests.support.draw_service import SEED_KEY
-from tests.support.draws import NO_BACKLOG_BOUND
+from tests.support.draws import CODE_KEY, NO_BACKLOG_BOUND
 from tests.support.proxy import Proxy, proxying
 
 PAUSED, OPEN = pool_pb2.POOL_STATUS_PAUSED, pool_pb2.POOL_STATUS_OPEN
@@ -67,7 +68,7 @@ class Till:
 
     def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
         self.store = InterruptedStore(redis)
-        pools = Pools(postgres, redis, SeedCipher(SEED_KEY), self.store)
+        pools = Pools(postgres, redis, SeedCipher(SEED_KEY), CodeKey(CODE_KEY), self.store)
         batcher = Batcher(self.store, 400, 20_000)
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, self.store)

@@ -62,7 +62,7 @@ async def test_order_gives_items_with_every_field_filled(mall: Mall) -> None:
         item.shang_title,
         item.shang_color,
     )
-    assert (1, prize_code(box.pool_id, 1, draw.tag)) == (item.luck_no, item.prize_code)
+    assert (1, prize_code(box.pool_id, 1, draw.code_bytes)) == (item.luck_no, item.prize_code)
     drawn_ms = int(await mall.redis.hget(key(box.pool_id, "state"), "last_ms") or 0)
     assert drawn_ms // 1000 == item.draw_time
     assert (f"{box.pool_id}-1", 1.0, 1, 1) == (

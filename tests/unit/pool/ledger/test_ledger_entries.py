@@ -16,22 +16,33 @@ from services.pool.ledger.entries import (
 )
 
 ids = st.integers(1, 2**53)
-draws = st.builds(
-    Draw,
-    user_id=ids,
-    request_id=st.binary(max_size=64),
-    draw_index=st.integers(0, 100),
-    draw_count=st.integers(1, 100),
-    user_draw_no=st.integers(1, 2**31 - 1),
-    prize_id=st.integers(0, 2**53),
-    ticket=st.integers(0, 2**53),
-    weight=st.integers(0, 2**53),
-    total=st.integers(1, 2**53),
-    tag=st.one_of(st.just(b""), st.binary(min_size=4, max_size=4)),
-)
-draw_entries = st.builds(
-    DrawEntry, ids, ids, ids, st.lists(draws, min_size=1, max_size=5), st.just("ab" * 20)
-)
+
+
+def draws(code_bytes: int) -> st.SearchStrategy[Draw]:
+    """Draws, misses among them, whose winners have codes of that many bytes."""
+    misses = st.tuples(st.just(0), st.just(b""))
+    wins = st.tuples(ids, st.binary(min_size=code_bytes, max_size=code_bytes))
+    parts = st.tuples(
+        ids,
+        st.binary(max_size=64),
+        st.integers(0, 100),
+        st.integers(1, 100),
+        st.integers(1, 2**31 - 1),
+        st.one_of(misses, wins),
+        st.integers(0, 2**53),
+        st.integers(0, 2**53),
+        st.integers(1, 2**53),
+    )
+    return parts.map(lambda p: Draw._make((*p[:5], p[5][0], *p[6:], p[5][1])))
+
+
+def entries_of(draws: st.SearchStrategy[Draw]) -> st.SearchStrategy[DrawEntry]:
+    """Entries of one to five *draws*."""
+    some = st.lists(draws, min_size=1, max_size=5)
+    return st.builds(DrawEntry, ids, ids, ids, some, st.just("ab" * 20))
+
+
+draw_entries = entries_of(draws(code_bytes=5))
 config_entries = st.builds(
     ConfigEntry,
     ids,
@@ -58,6 +69,26 @@ def test_entry_is_itself_again_when_encoded_and_decoded(entry: DrawEntry | Confi
     assert entry == decode_entry(stream_id.encode(), as_read(fields))
 
 
+@given(entries_of(draws(code_bytes=4)))
+def test_old_entry_is_read_with_the_codes_among_its_draws(entry: DrawEntry) -> None:
+    """What was written before codes had a field of their own is recorded as it was answered."""
+    packed = msgpack.packb([entry.drawn_ms, entry.version, entry.draws], use_bin_type=False)
+    fields = {b"d": packed, b"h": entry.link.encode()}
+    assert entry == decode_entry(entry.stream_id.encode(), fields)
+
+
+@given(draw_entries)
+def test_codes_are_apart_from_what_is_chained(entry: DrawEntry) -> None:
+    """With other codes, all of the entry is the same but the field g."""
+    other = [
+        draw._replace(code_bytes=bytes(255 - byte for byte in draw.code_bytes))
+        for draw in entry.draws
+    ]
+    (_, mine), (_, theirs) = encode_entry(entry), encode_entry(entry._replace(draws=other))
+    assert (mine.pop("g") == theirs.pop("g")) == all(not draw.prize_id for draw in entry.draws)
+    assert mine == theirs
+
+
 def test_first_seq_counts_back_from_the_last() -> None:
     """The seq of draw k of m is last − m + 1 + k."""
     draw = Draw(1, b"r", 0, 1, 1, 0, 0, 1, 1, b"")
@@ -73,6 +104,12 @@ def test_first_seq_counts_back_from_the_last() -> None:
         (b"1-0", {b"d": msgpack.packb([1, 2, []])}),
         (b"1-0", {b"d": msgpack.packb([1, 2, [[1, b"r"]]])}),
         (b"x-0", {b"d": msgpack.packb([1, 2, [[1] * 10]])}),
+        (b"1-0", {b"d": msgpack.packb([1, 2, [[1] * 9]])}),
+        (b"1-0", {b"d": msgpack.packb([1, 2, [[1] * 9]]), b"g": b"four"}),
+        (b"1-0", {b"d": msgpack.packb([1, 2, [[1] * 9]]), b"g": b"of two, ten"[:10]}),
+        (b"1-0", {b"d": msgpack.packb([1, 2, [[0] * 9]]), b"g": b"extra"}),
+        (b"1-0", {b"d": msgpack.packb([1, 2, [[1] * 8]]), b"g": b"fives"}),
+        (b"1-0", {b"d": msgpack.packb([1, 2, [[1] * 9 + [b""]]])}),
         (b"1-2", {b"c": b"{}", b"u": msgpack.packb([]), b"t": b"soon"}),
         (b"1-2", {b"c": b"{}", b"u": msgpack.packb([[1]]), b"t": b"1"}),
         (b"1-2", {b"c": b"\xff", b"u": msgpack.packb([]), b"t": b"1"}),

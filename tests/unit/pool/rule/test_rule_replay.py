@@ -26,9 +26,15 @@ _START_MS = 1_700_000_000_000
 
 
 class Ledger:
-    """Makes the records of pool 1 as docs/redis-keys.md describes them."""
+    """
+    Makes the records of pool 1 as docs/redis-keys.md describes them.
 
-    def __init__(self) -> None:
+    Args:
+        is_old: Whether code bytes are of the roll, and chained, as they once were.
+    """
+
+    def __init__(self, is_old: bool = False) -> None:
+        self.is_old = is_old
         self.state = engine.PoolState()
         self.records: list[LedgerRecord] = []
         self.now_ms = _START_MS
@@ -49,24 +55,15 @@ class Ledger:
         first_seq, intents = self.state.seq + 1, [intent(*wish) for wish in wishes]
         drawing = engine.draw(self.state, intents, self.now_ms, 0, NO_BACKLOG_BOUND)
         assert {DrawCode.DRAWN} == {answer.code for answer in drawing.answers}
-        draws, tags = [], []
+        draws = []
         for (user, request_id, count), answer in zip(wishes, drawing.answers, strict=True):
             before = self._draws_of.get(user, 0)
             self._draws_of[user] = before + count
             for index, drawn in enumerate(answer.draws):
                 number = before + min(index + 1, count)
                 draws.append(DrawRecord(user, request_id, index, count, number, *drawn[:4]))
-                tags.append(drawn.tag)
-        packed = msgpack.Packer(unicode_errors="surrogateescape").pack(
-            [
-                self.now_ms,
-                self.state.version,
-                [
-                    [*d, t.decode(errors="surrogateescape")]
-                    for d, t in zip(draws, tags, strict=True)
-                ],
-            ]
-        )
+        content = [[*one, _old_code(one)] if self.is_old else one for one in draws]
+        packed = msgpack.packb([self.now_ms, self.state.version, content], use_bin_type=False)
         link = self._bind(f"{self.state.seq}-0", packed)
         self.records.append(EntryRecord(first_seq, self.now_ms, self.state.version, draws, link))
 
@@ -80,6 +77,14 @@ class Ledger:
         text = (self._link + stream_id).encode() + content
         self._link = hashlib.sha1(text).hexdigest()
         return self._link
+
+
+def _old_code(draw: DrawRecord) -> bytes:
+    """Four bytes of the roll, others for a last prize; none for a miss."""
+    is_extra = draw.draw_index == draw.draw_count
+    roll = fairness.Roller(SEED, 1).roll(draw.user_id, draw.request_id, draw.draw_index - is_extra)
+    code = roll[24:28] if is_extra else roll[28:32]
+    return code if draw.prize_id else b""
 
 
 def _replay(records: Sequence[LedgerRecord]) -> Replay:
@@ -115,12 +120,27 @@ def test_replay_reaches_the_end_of_a_true_ledger(ledger: Ledger) -> None:
     assert (18, 3) == (replay.seq, replay.version)
 
 
-def test_replay_follows_a_last_prize() -> None:
-    """The extra comes with the last ticket, is bound to its roll, and counts no further."""
-    ledger = Ledger()
+@pytest.mark.parametrize("is_old", [False, True])
+def test_replay_follows_a_last_prize(is_old: bool) -> None:
+    """The extra comes with the last ticket, and counts no further."""
+    ledger = Ledger(is_old)
     ledger.configure(tickets(2, 1, last_prize=True))
     ledger.draw((1, "a", 1), (2, "a", 2))
     assert 4 == _replay(ledger.records).seq
+
+
+def test_replay_follows_a_ledger_that_began_when_codes_came_from_the_roll() -> None:
+    """Links of old entries cover four bytes of the roll; those of new ones no code at all."""
+    ledger = Ledger(is_old=True)
+    ledger.configure(odds((9, PPB // 2)))
+    ledger.draw(*[(user, "a", 1) for user in range(1, 9)])
+    ledger.is_old = False
+    ledger.draw(*[(user, "b", 1) for user in range(1, 9)])
+    assert 16 == _replay(ledger.records).seq
+    old = ledger.records[1]
+    assert isinstance(old, EntryRecord)
+    ledger.records[1] = replace(old, drawn_ms=old.drawn_ms + 1)
+    assert 1 == _found(ledger.records).seq
 
 
 def test_replay_forgets_request_ids_as_the_store_does() -> None:
