@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
@@ -21,6 +22,8 @@ from stack.processes import Child, Probe, Program, stop
 # tests start a server of their own.
 _THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _TEMPLATE = "migrated_template"
+# For every server here and in the processes started: a reason that is not stated is a failure.
+os.environ["KUJI_STRICT_CONTRACT"] = "true"
 _numbers = itertools.count(1)
 
 

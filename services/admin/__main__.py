@@ -5,14 +5,14 @@ import asyncio
 from services.admin.assembly import open_admin
 from services.admin.settings import AdminSettings
 from services.common.process import run_process
-from services.common.server import serve_until_stopped
+from services.common.server.serve import serve_until_stopped
 
 
 async def run(settings: AdminSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with open_admin(settings) as admin, asyncio.TaskGroup() as background:
         background.create_task(admin.finisher.run())
-        await serve_until_stopped(admin.bounds, admin.verifier, settings)
+        await serve_until_stopped(admin.services, admin.verifier, settings)
         admin.finisher.stop()
 
 

@@ -33,7 +33,7 @@ from services.admin.service_token import ServiceToken
 from services.admin.settings import AdminSettings
 from services.common.channels import open_channel
 from services.common.postgres import open_pool
-from services.common.server import Bound
+from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 
 
@@ -41,7 +41,7 @@ from services.common.tokens import TokenVerifier, token_verifier
 class Admin:
     """The parts of a running admin service; run() the finisher beside the server."""
 
-    bounds: Sequence[Bound]
+    services: Sequence[Implementation]
     verifier: TokenVerifier
     finisher: Finisher
 
@@ -74,10 +74,10 @@ def _admin(
     )
     chores: list[Chore] = [Ending(store, grace), DayShift(store), BoxUpkeep(store)]
     return Admin(
-        bounds=[
-            _bound(admin, admin_pb2, "AdminService"),
-            _bound(_goods(store, editor), goods_pb2, "GoodsService"),
-            _bound(_prize_codes(store, editor), prize_codes_pb2, "PrizeCodeService"),
+        services=[
+            _implementation(admin, admin_pb2, "AdminService"),
+            _implementation(_goods(store, editor), goods_pb2, "GoodsService"),
+            _implementation(_prize_codes(store, editor), prize_codes_pb2, "PrizeCodeService"),
         ],
         verifier=verifier,
         finisher=Finisher(editor, chores, settings.finish_every_s),
@@ -93,5 +93,5 @@ def _prize_codes(store: GoodsStore, editor: Editor) -> PrizeCodeServicer:
     return PrizeCodeServicer(Redemptions(store), Disqualifications(store, editor))
 
 
-def _bound(servicer: object, module: ModuleType, name: str) -> Bound:
-    return Bound(servicer, module.DESCRIPTOR.services_by_name[name])
+def _implementation(servicer: object, module: ModuleType, name: str) -> Implementation:
+    return Implementation(servicer, module.DESCRIPTOR.services_by_name[name])

@@ -10,8 +10,8 @@ import structlog
 from services.admin.audit import KUJI
 from services.admin.editor import Edit, Editor
 from services.common.context import RequestContext
+from services.common.failures import to_kuji_error
 from services.common.outages import is_outage
-from services.common.server import to_kuji_error
 from services.common.tasks import Trouble
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ import asyncio
 from services.auth.assembly import open_auth
 from services.auth.settings import AuthSettings
 from services.common.process import run_process
-from services.common.server import serve_until_stopped
+from services.common.server.serve import serve_until_stopped
 from services.common.tasks import repeat
 
 
@@ -16,7 +16,7 @@ async def run(settings: AuthSettings) -> None:
             tasks.create_task(repeat("load_keys", auth.ring.load, settings.key_reload_s)),
             tasks.create_task(repeat("delete_expired", auth.delete_expired, settings.cleanup_s)),
         ]
-        await serve_until_stopped([auth.bound], auth.verifier, settings)
+        await serve_until_stopped([auth.implementation], auth.verifier, settings)
         for task in upkeep:
             task.cancel()
 

@@ -21,7 +21,7 @@ from services.auth.settings import AuthSettings
 from services.auth.store import KeyStore, KnownNetworkStore, RefreshTokenStore, UserStore
 from services.common.keyset import Jwks
 from services.common.postgres import open_pool
-from services.common.server import Bound
+from services.common.server.serve import Implementation
 from services.common.tasks import insist
 from services.common.tokens import TokenVerifier
 
@@ -30,7 +30,7 @@ from services.common.tokens import TokenVerifier
 class Auth:
     """The parts of a running auth service."""
 
-    bound: Bound
+    implementation: Implementation
     verifier: TokenVerifier
     ring: KeyRing
     sessions: Sessions
@@ -85,8 +85,8 @@ async def _assemble(settings: AuthSettings, pool: asyncpg.Pool, passwords: Passw
         settings.service_secret.get_secret_value(), tokens, settings.service_token_ttl_s
     )
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
-    bound = Bound(AuthServicer(accounts, sessions, door, ring), service)
-    return Auth(bound, TokenVerifier(_fetcher_of(ring)), ring, sessions, accounts)
+    implementation = Implementation(AuthServicer(accounts, sessions, door, ring), service)
+    return Auth(implementation, TokenVerifier(_fetcher_of(ring)), ring, sessions, accounts)
 
 
 def _allowances_of(settings: AuthSettings) -> LoginAllowances:

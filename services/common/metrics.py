@@ -3,6 +3,11 @@
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 CALLS = Counter("kuji_rpc_calls", "Calls answered", ["method", "reason"])
+UNSTATED_REASONS = Counter(
+    "kuji_rpc_unstated_reasons",
+    "Failures whose reason the proto does not state",
+    ["method", "reason"],
+)
 LATENCY_S = Histogram(
     "kuji_rpc_duration_seconds",
     "Time from receipt to answer",

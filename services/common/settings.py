@@ -20,6 +20,8 @@ class ServiceSettings(BaseSettings):
         drain_s: Bound on finishing accepted calls after SIGTERM.
         edge_secret: What the edge shows, so that its word on a client's address is taken; empty:
             the address of every caller is that of its connection.
+        strict_contract: Answer INTERNAL where a call fails with a reason that its proto does not
+            state, for tests; else that is logged and counted.
         keys_file: Copy of the auth service's public keys, for a start while auth is away.
     """
 
@@ -31,6 +33,7 @@ class ServiceSettings(BaseSettings):
     default_timeout_s: float = 10.0
     drain_s: float = 5.0
     edge_secret: SecretStr = SecretStr("")
+    strict_contract: bool = False
     keys_file: Path | None = None
 
 

@@ -1,7 +1,7 @@
 """The draw process: python -m services.draw."""
 
 from services.common.process import run_process
-from services.common.server import serve_until_stopped
+from services.common.server.serve import serve_until_stopped
 from services.draw.assembly import open_draw
 from services.draw.settings import DrawSettings
 
@@ -9,7 +9,7 @@ from services.draw.settings import DrawSettings
 async def run(settings: DrawSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with open_draw(settings) as draw:
-        await serve_until_stopped(draw.bounds, draw.verifier, settings)
+        await serve_until_stopped(draw.services, draw.verifier, settings)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.common.channels import open_channel
 from services.common.postgres import open_pool
-from services.common.server import Bound
+from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 from services.draw.batcher import Batcher
 from services.draw.blindbox.cards import Cards
@@ -45,7 +45,7 @@ from services.pool.store.redis_store import RedisStore
 class Draw:
     """The parts of a running draw service."""
 
-    bounds: Sequence[Bound]
+    services: Sequence[Implementation]
     verifier: TokenVerifier
 
 
@@ -100,12 +100,12 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             watching.create_task(books.look_while_running(settings.audit_every_s)),
             watching.create_task(sweeper.sweep_while_running(settings.sweep_every_s)),
         ]
-        bounds = [
-            _bound(DrawServicer(drawer, pools, store, prover), draw_pb2, "DrawService"),
-            _bound(PoolServicer(pools, store), pool_pb2, "PoolService"),
-            _bound(boxes, blindbox_pb2, "BlindBoxService"),
+        services = [
+            _implementation(DrawServicer(drawer, pools, store, prover), draw_pb2, "DrawService"),
+            _implementation(PoolServicer(pools, store), pool_pb2, "PoolService"),
+            _implementation(boxes, blindbox_pb2, "BlindBoxService"),
         ]
-        yield Draw(bounds, token_verifier(auth, settings))
+        yield Draw(services, token_verifier(auth, settings))
         for watch in watches:
             watch.cancel()
         await batcher.close()
@@ -115,5 +115,5 @@ def _cipher(settings: DrawSettings) -> SeedCipher:
     return SeedCipher(settings.seed_key.get_secret_value())
 
 
-def _bound(servicer: object, module: ModuleType, name: str) -> Bound:
-    return Bound(servicer, module.DESCRIPTOR.services_by_name[name])
+def _implementation(servicer: object, module: ModuleType, name: str) -> Implementation:
+    return Implementation(servicer, module.DESCRIPTOR.services_by_name[name])

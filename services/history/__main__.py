@@ -1,7 +1,7 @@
 """The history process: python -m services.history."""
 
 from services.common.process import run_process
-from services.common.server import serve_until_stopped
+from services.common.server.serve import serve_until_stopped
 from services.history.assembly import open_history
 from services.history.settings import HistorySettings
 
@@ -11,7 +11,7 @@ async def run(settings: HistorySettings) -> None:
     async with open_history(settings) as history:
         # Streams do not end by themselves, and would hold up the draining.
         on_stopping = history.feed.close
-        await serve_until_stopped(history.bounds, history.verifier, settings, on_stopping)
+        await serve_until_stopped(history.services, history.verifier, settings, on_stopping)
 
 
 if __name__ == "__main__":

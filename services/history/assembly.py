@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from services.common.channels import open_channel
 from services.common.postgres import open_pool
-from services.common.server import Bound
+from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 from services.history.blindbox.cards import CardStore
 from services.history.blindbox.goods import GoodsStore
@@ -35,7 +35,7 @@ from services.history.settings import HistorySettings
 class History:
     """The parts of a running history service."""
 
-    bounds: Sequence[Bound]
+    services: Sequence[Implementation]
     verifier: TokenVerifier
     servicer: HistoryServicer
     blindbox: BlindBoxRecordServicer
@@ -92,10 +92,10 @@ async def _blindbox_records(
         await records.aclose()
 
 
-def _bounds(servicer: HistoryServicer, blindbox: BlindBoxRecordServicer) -> list[Bound]:
+def _bounds(servicer: HistoryServicer, blindbox: BlindBoxRecordServicer) -> list[Implementation]:
     history = history_pb2.DESCRIPTOR.services_by_name["HistoryService"]
     records = records_pb2.DESCRIPTOR.services_by_name["BlindBoxRecordService"]
-    return [Bound(servicer, history), Bound(blindbox, records)]
+    return [Implementation(servicer, history), Implementation(blindbox, records)]
 
 
 def _open_redis(settings: HistorySettings) -> Redis:

@@ -4,7 +4,7 @@ import asyncio
 
 from services.common.keyset import Jwks
 from services.common.process import run_process
-from services.common.server import serve_until_stopped
+from services.common.server.serve import serve_until_stopped
 from services.common.tokens import TokenVerifier
 from services.recorder.connections import open_postgres, open_redis
 from services.recorder.recorder import Recorder

@@ -26,7 +26,8 @@ from kuji.history.v1 import history_pb2
 from pydantic import SecretStr
 
 from services.common.context import RequestContext
-from services.common.server import Bound, build_server
+from services.common.server.rpc import Rpc
+from services.common.server.serve import Implementation, build_server, gate_of, handlers_of
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
 from stack import edge as edges
@@ -54,6 +55,13 @@ SERVICES = {
 Behaviour = Callable[[Any, RequestContext], Awaitable[Message]]
 _KID = "test"
 _EDGE_SECRET = "what the edge shows"
+
+
+class ScriptedRpc(Rpc):
+    """An RPC that takes and gives what the test says, whatever its proto states."""
+
+    def check(self, message: Message) -> None:
+        """Whatever comes is looked at by the test."""
 
 
 class Script:
@@ -173,8 +181,11 @@ class Rig:
 async def start_upstream(script: Script, service: str, listen: str = "127.0.0.1:0") -> Upstream:
     """A scripted process, serving."""
     settings = ServiceSettings(listen=listen, edge_secret=SecretStr(_EDGE_SECRET))
-    bounds = [Bound(script, descriptor) for descriptor in SERVICES[service]]
-    server, port, healthy = build_server(bounds, TokenVerifier(script.jwks), settings)
+    verifier = TokenVerifier(script.jwks)
+    server, port, healthy = build_server([], verifier, settings)
+    make = partial(ScriptedRpc, gate=gate_of(verifier, settings), strict=False)
+    served = [Implementation(script, descriptor) for descriptor in SERVICES[service]]
+    server.add_generic_rpc_handlers(tuple(handlers_of(one, make) for one in served))
     upstream = Upstream(service, server, healthy, f"127.0.0.1:{port}")
     await server.start()
     await upstream.set_healthy(True)

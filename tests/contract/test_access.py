@@ -18,10 +18,11 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from kuji.auth.v1 import auth_pb2
 from kuji.common.v1.access_pb2 import Access
 
+from protos.examples import fill
 from services.common.context import RequestContext
 from services.common.contract import access_of
 from services.common.keyset import Jwks
-from services.common.server import Bound, build_server
+from services.common.server.serve import Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
 
@@ -92,9 +93,9 @@ def seen() -> SimpleNamespace:
 @pytest.fixture(scope="module")
 async def channel(seen: SimpleNamespace) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server of every service, each RPC answering with nothing."""
-    bounds = [Bound(Answering(service, seen), service) for service in SERVICES]
+    services = [Implementation(Answering(service, seen), service) for service in SERVICES]
     settings = ServiceSettings(listen="127.0.0.1:0")
-    server, port, _ = build_server(bounds, TokenVerifier(_fetch_jwks), settings)
+    server, port, _ = build_server(services, TokenVerifier(_fetch_jwks), settings)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
@@ -110,7 +111,8 @@ async def _status_of(
         (True, True): channel.stream_stream,
     }[method.client_streaming, method.server_streaming]
     rpc: Any = make(f"/{method.containing_service.full_name}/{method.name}", bytes, bytes)
-    call = rpc([b""] if method.client_streaming else b"", metadata=metadata, timeout=10)
+    request = fill(message_factory.GetMessageClass(method.input_type)()).SerializeToString()
+    call = rpc([request] if method.client_streaming else request, metadata=metadata, timeout=10)
     try:
         await (anext(aiter(call)) if method.server_streaming else call)
     except grpc.aio.AioRpcError as error:
@@ -172,6 +174,6 @@ def test_server_refuses_an_rpc_without_access() -> None:
     reflection = importlib.import_module("grpc_reflection.v1alpha.reflection_pb2").DESCRIPTOR
     service = reflection.services_by_name["ServerReflection"]
     settings = ServiceSettings(listen="127.0.0.1:0")
-    bound = Bound(Answering(service, SimpleNamespace()), service)
+    implementation = Implementation(Answering(service, SimpleNamespace()), service)
     with pytest.raises(ValueError, match="ServerReflectionInfo does not say who may call it"):
-        build_server([bound], TokenVerifier(_fetch_jwks), settings)
+        build_server([implementation], TokenVerifier(_fetch_jwks), settings)

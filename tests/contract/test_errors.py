@@ -17,7 +17,7 @@ from kuji.history.v1 import history_pb2, history_pb2_grpc
 from services.common import errors
 from services.common.errors import KujiError
 from services.common.keyset import Jwks
-from services.common.server import Bound, build_server
+from services.common.server.serve import Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.status import STATUS_OF_REASON, error_info_of
 from services.common.tokens import TokenVerifier
@@ -84,12 +84,12 @@ def failing() -> Failing:
 @pytest.fixture(scope="module")
 async def channel(failing: Failing) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server whose RPCs fail."""
-    bounds = [
-        Bound(failing, auth_pb2.DESCRIPTOR.services_by_name["AuthService"]),
-        Bound(failing, history_pb2.DESCRIPTOR.services_by_name["HistoryService"]),
+    services = [
+        Implementation(failing, auth_pb2.DESCRIPTOR.services_by_name["AuthService"]),
+        Implementation(failing, history_pb2.DESCRIPTOR.services_by_name["HistoryService"]),
     ]
-    settings = ServiceSettings(listen="127.0.0.1:0", default_timeout_s=0.01)
-    server, port, _ = build_server(bounds, TokenVerifier(_no_keys), settings)
+    settings = ServiceSettings(listen="127.0.0.1:0", default_timeout_s=0.01, strict_contract=False)
+    server, port, _ = build_server(services, TokenVerifier(_no_keys), settings)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel

@@ -30,7 +30,7 @@ from services.admin.assembly import open_admin
 from services.admin.finisher import Finisher
 from services.admin.settings import AdminSettings
 from services.common.errors import BadCredentialsError
-from services.common.server import Bound, build_server
+from services.common.server.serve import Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.status import details_of, error_info_of, status_of
 from services.common.tokens import ALGORITHM, AUDIENCE, ISSUER, TokenVerifier, fetch_jwks_from
@@ -276,8 +276,10 @@ async def auth_server(auth: FakeAuth) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _server(bounds: Sequence[Bound], verifier: TokenVerifier) -> AsyncIterator[str]:
-    server, port, _ = build_server(bounds, verifier, ServiceSettings(listen="127.0.0.1:0"))
+async def _server(
+    services: Sequence[Implementation], verifier: TokenVerifier
+) -> AsyncIterator[str]:
+    server, port, _ = build_server(services, verifier, ServiceSettings(listen="127.0.0.1:0"))
     await server.start()
     try:
         yield f"127.0.0.1:{port}"
@@ -291,7 +293,7 @@ async def admin_process(**settings: Any) -> AsyncIterator[tuple[grpc.aio.Channel
     read = AdminSettings(**{"listen": "127.0.0.1:0", "service_secret": SECRET, **settings})
     async with (
         open_admin(read) as admin,
-        _server(admin.bounds, admin.verifier) as address,
+        _server(admin.services, admin.verifier) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
         yield channel, admin.finisher
@@ -307,7 +309,7 @@ async def open_world(postgres: asyncpg.Pool, dsn: str, **settings: Any) -> Async
         auth_server(auth) as auth_address,
         grpc.aio.insecure_channel(auth_address) as auth_channel,
         _server(
-            [Bound(pools, pool_service)], TokenVerifier(fetch_jwks_from(auth_channel))
+            [Implementation(pools, pool_service)], TokenVerifier(fetch_jwks_from(auth_channel))
         ) as draw_address,
         admin_process(
             postgres_dsn=dsn, auth_address=auth_address, draw_address=draw_address, **settings

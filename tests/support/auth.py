@@ -12,7 +12,7 @@ from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from services.auth.assembly import open_auth
 from services.auth.settings import AuthSettings
-from services.common.server import build_server
+from services.common.server.serve import build_server
 from services.common.status import error_info_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def listening(dsn: str, **changes: Any) -> AsyncIterator[str]:
     """The address of a running service."""
     settings = settings_of(dsn, **changes)
     async with open_auth(settings) as auth:
-        server, port, _ = build_server([auth.bound], auth.verifier, settings)
+        server, port, _ = build_server([auth.implementation], auth.verifier, settings)
         await server.start()
         try:
             yield f"127.0.0.1:{port}"

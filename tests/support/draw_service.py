@@ -13,7 +13,7 @@ import asyncpg
 import grpc
 from kuji.draw.v1 import draw_pb2, draw_pb2_grpc, pool_pb2, pool_pb2_grpc
 
-from services.common.server import build_server
+from services.common.server.serve import build_server
 from services.draw.assembly import open_draw
 from services.draw.settings import DrawSettings
 from services.pool.rule.selection import PPB
@@ -206,7 +206,7 @@ async def replica(auth_address: str, **settings: Any) -> AsyncIterator[str]:
     secrets = {"seed_key": SEED_KEY, "code_key": CODE_KEY}
     read = DrawSettings(**{**given, **secrets, **settings})
     async with open_draw(read) as draw:
-        server, port, _ = build_server(draw.bounds, draw.verifier, read)
+        server, port, _ = build_server(draw.services, draw.verifier, read)
         await server.start()
         try:
             yield f"127.0.0.1:{port}"

@@ -7,6 +7,7 @@ from typing import Any
 from kuji.draw.v1 import pool_pb2
 
 from services.common.context import RequestContext
+from services.common.contract import reasons_of
 from services.common.errors import (
     ConflictError,
     InvalidArgumentError,
@@ -16,6 +17,7 @@ from services.common.errors import (
 )
 
 COMMITMENT = "ab" * 32
+_CREATE_POOL = pool_pb2.DESCRIPTOR.services_by_name["PoolService"].methods_by_name["CreatePool"]
 
 
 @dataclass
@@ -83,8 +85,9 @@ class FakePools:
     async def CreatePool(  # noqa: N802
         self, _request: pool_pb2.CreatePoolRequest, _ctx: RequestContext
     ) -> pool_pb2.CreatePoolResponse:
-        """A fresh pool."""
-        self._refuse()
+        """A fresh pool; refused only for a reason that the real one gives."""
+        if self.refusal is None or self.refusal.reason in reasons_of(_CREATE_POOL):
+            self._refuse()
         pool_id = len(self.pools) + 1
         self.pools[pool_id] = LivePool()
         return pool_pb2.CreatePoolResponse(pool_id=pool_id, seed_commitment=COMMITMENT)

@@ -13,7 +13,7 @@ from services.admin.blindbox.upkeep import bring_up_to_date
 from services.admin.editor import Creation, Editor
 from services.common.context import RequestContext
 from services.common.errors import InvalidArgumentError, UnavailableError
-from services.common.server import to_kuji_error
+from services.common.failures import to_kuji_error
 
 log = structlog.get_logger()
 

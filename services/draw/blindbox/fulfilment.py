@@ -18,7 +18,7 @@ from services.common.errors import (
     SoldOutError,
     UnavailableError,
 )
-from services.common.server import to_kuji_error
+from services.common.failures import to_kuji_error
 from services.draw.batcher import Batcher
 from services.draw.blindbox.orders import Order, Orders, Status
 from services.draw.blindbox.results import fresh_draws

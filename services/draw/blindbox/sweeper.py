@@ -7,8 +7,8 @@ import structlog
 from prometheus_client import Counter
 
 from services.common.errors import KujiError
+from services.common.failures import to_kuji_error
 from services.common.outages import is_outage
-from services.common.server import to_kuji_error
 from services.common.tasks import repeat
 from services.draw.blindbox.fulfilment import Drew, Fulfilment
 from services.draw.blindbox.orders import OLDEST, Cursor, Order, Orders

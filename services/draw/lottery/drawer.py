@@ -22,7 +22,7 @@ from services.common.errors import (
     SoldOutError,
     UserBlockedError,
 )
-from services.common.server import to_kuji_error
+from services.common.failures import to_kuji_error
 from services.draw.batcher import Batcher
 from services.draw.guard import MemoryGuard
 from services.draw.past import PastDraw, PastDraws

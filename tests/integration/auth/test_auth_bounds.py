@@ -15,7 +15,7 @@ from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from services.auth.assembly import open_auth
 from services.auth.settings import AuthSettings
-from services.common.server import build_server
+from services.common.server.serve import build_server
 from services.common.status import error_info_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def server_stub(postgres_dsn: str) -> AsyncIterator[Stub]:
         }
     )
     async with open_auth(settings) as auth:
-        server, port, _ = build_server([auth.bound], auth.verifier, settings)
+        server, port, _ = build_server([auth.implementation], auth.verifier, settings)
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -125,7 +125,9 @@ async def test_others_are_served_while_huge_passwords_come_in(
     assert composed == [PASSWORD]
 
 
-async def test_password_of_marks_is_good_when_it_is_within_the_bound(server_stub: Stub) -> None:
+async def test_password_of_marks_is_good_when_it_is_within_the_implementation(
+    server_stub: Stub,
+) -> None:
     """128 characters, whatever they are, register and log in."""
     register = auth_pb2.RegisterRequest(username="marks", password=MARKS[:128])
     await server_stub.Register(register)

@@ -113,8 +113,9 @@ async def test_publication_is_refused_when_it_is_out_of_bounds(world: World) -> 
     for field, spoil in UNFIT:
         config = good()
         spoil(config)
-        refused = await failure(world.service()(_request(config)))
-        assert (field, "INVALID_ARGUMENT", {"field": field}) == (field, *refused), config
+        reason, metadata = await failure(world.service()(_request(config)))
+        told = metadata["field"].rpartition(".")[2]
+        assert (field, "INVALID_ARGUMENT", ["field"]) == (told, reason, list(metadata)), config
     inspected = await world.service()(pool_pb2.InspectPoolsRequest(pool_ids=[1]))
     assert [] == list(inspected.pools)
 

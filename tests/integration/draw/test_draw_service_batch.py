@@ -222,7 +222,7 @@ async def test_stream_reads_no_further_when_its_answers_are_not_taken(
         code_key=SecretStr(CODE_KEY),
     )
     async with open_draw(settings) as draw:
-        servicer: Any = draw.bounds[0].servicer
+        servicer: Any = draw.services[0].servicer
         async with aclosing(servicer.DrawStream(many(), RequestContext(None, 30))) as stream:
             await anext(stream)
             await eventually(all_in_hand_are_drawn)

@@ -11,7 +11,7 @@ from kuji.history.v1 import history_pb2 as pb
 from kuji.history.v1 import history_pb2_grpc
 from redis.asyncio import Redis
 
-from services.common.server import build_server
+from services.common.server.serve import build_server
 from services.common.settings import ServiceSettings
 from services.history.assembly import History
 from stack.ports import free_port
@@ -30,7 +30,7 @@ from tests.support.history import (
 async def served(history: History) -> AsyncIterator[history_pb2_grpc.HistoryServiceStub]:
     """*history* behind a gRPC server, and a stub of it."""
     address = f"127.0.0.1:{free_port()}"
-    server, _, _ = build_server(history.bounds, history.verifier, ServiceSettings(listen=address))
+    server, _, _ = build_server(history.services, history.verifier, ServiceSettings(listen=address))
     await server.start()
     async with grpc.aio.insecure_channel(address) as channel:
         yield history_pb2_grpc.HistoryServiceStub(channel)

@@ -28,7 +28,7 @@ from kuji.common.v1 import access_pb2 as kuji_dot_common_dot_v1_dot_access__pb2
 from kuji.common.v1 import contract_pb2 as kuji_dot_common_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19kuji/admin/v1/goods.proto\x12\rkuji.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\x87\x02\n\x05Goods\x12\x10\n\x08goods_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\r\n\x05price\x18\x04 \x01(\t\x12\x11\n\timage_url\x18\x05 \x01(\t\x12\x10\n\x08on_shelf\x18\x06 \x01(\x08\x12\x1a\n\x12protection_seconds\x18\x07 \x01(\x05\x12\x10\n\x08is_ended\x18\x08 \x01(\x08\x12\r\n\x05\x62oxes\x18\t \x01(\x05\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf2\x01\n\x12\x43reateGoodsRequest\x12\x17\n\x05title\x18\x01 \x01(\tB\x08\xfa\xd4\x18\x04\x08\x01\x30\x64\x12\'\n\x04type\x18\x02 \x01(\tB\x19\xfa\xd4\x18\x15\x08\x01\x42\x07ichibanB\x08infinite\x12\x32\n\x05price\x18\x03 \x01(\tB#\xfa\xd4\x18\x1f\x30\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$\x12\x1a\n\timage_url\x18\x04 \x01(\tB\x07\xfa\xd4\x18\x03\x30\xd0\x0f\x12\x15\n\x08on_shelf\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12&\n\x12protection_seconds\x18\x06 \x01(\x05\x42\n\xfa\xd4\x18\x06\x10\x00\x18\x80\xa3\x05\x42\x0b\n\t_on_shelf\":\n\x13\x43reateGoodsResponse\x12#\n\x05goods\x18\x01 \x01(\x0b\x32\x14.kuji.admin.v1.Goods\"l\n\x10ListGoodsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x0c\n\n_page_size\"k\n\x11ListGoodsResponse\x12#\n\x05goods\x18\x01 \x03(\x0b\x32\x14.kuji.admin.v1.Goods\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x03\n\x12UpdateGoodsRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1c\n\x05title\x18\x02 \x01(\tB\x08\xfa\xd4\x18\x04(\x01\x30\x64H\x00\x88\x01\x01\x12\x37\n\x05price\x18\x03 \x01(\tB#\xfa\xd4\x18\x1f\x30\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$H\x01\x88\x01\x01\x12\x1f\n\timage_url\x18\x04 \x01(\tB\x07\xfa\xd4\x18\x03\x30\xd0\x0fH\x02\x88\x01\x01\x12\x15\n\x08on_shelf\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12+\n\x12protection_seconds\x18\x06 \x01(\x05\x42\n\xfa\xd4\x18\x06\x10\x00\x18\x80\xa3\x05H\x04\x88\x01\x01\x12\x15\n\x08is_ended\x18\x07 \x01(\x08H\x05\x88\x01\x01\x12=\n\x0e\x63leared_fields\x18\x08 \x03(\tB%\xfa\xd4\x18!B\timage_urlB\x12protection_secondsP\x02\x42\x08\n\x06_titleB\x08\n\x06_priceB\x0c\n\n_image_urlB\x0b\n\t_on_shelfB\x15\n\x13_protection_secondsB\x0b\n\t_is_ended\":\n\x13UpdateGoodsResponse\x12#\n\x05goods\x18\x01 \x01(\x0b\x32\x14.kuji.admin.v1.Goods\"W\n\x05Shang\x12\x10\n\x08shang_id\x18\x01 \x01(\x03\x12\x10\n\x08goods_id\x18\x02 \x01(\x03\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05\x63olor\x18\x04 \x01(\t\x12\x0c\n\x04sort\x18\x05 \x01(\x05\"\x8b\x01\n\x12\x43reateShangRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x17\n\x05title\x18\x02 \x01(\tB\x08\xfa\xd4\x18\x04\x08\x01\x30\x64\x12(\n\x05\x63olor\x18\x03 \x01(\tB\x19\xfa\xd4\x18\x15\x30\x07:\x11^#[0-9a-fA-F]{6}$\x12\x18\n\x04sort\x18\x04 \x01(\x05\x42\n\xfa\xd4\x18\x06\x10\x00\x18\xc0\x84=\":\n\x13\x43reateShangResponse\x12#\n\x05shang\x18\x01 \x01(\x0b\x32\x14.kuji.admin.v1.Shang\"-\n\x11ListShangsRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\":\n\x12ListShangsResponse\x12$\n\x06shangs\x18\x01 \x03(\x0b\x32\x14.kuji.admin.v1.Shang\"\xe8\x01\n\tGoodsItem\x12\x15\n\rgoods_item_id\x18\x01 \x01(\x03\x12\x10\n\x08goods_id\x18\x02 \x01(\x03\x12\x10\n\x08shang_id\x18\x03 \x01(\x03\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0f\n\x07img_url\x18\x05 \x01(\t\x12\r\n\x05price\x18\x06 \x01(\t\x12\x10\n\x08sc_money\x18\x07 \x01(\t\x12\x18\n\x05stock\x18\x08 \x01(\x03\x42\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x19\n\x06weight\x18\t \x01(\x03\x42\x04\x80\xd5\x18\x01H\x01\x88\x01\x01\x12\x15\n\ris_last_prize\x18\n \x01(\x08\x42\x08\n\x06_stockB\t\n\x07_weight\"\xdd\x02\n\x16\x43reateGoodsItemRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x17\n\x05title\x18\x02 \x01(\tB\x08\xfa\xd4\x18\x04\x08\x01\x30\x64\x12\x18\n\x07img_url\x18\x03 \x01(\tB\x07\xfa\xd4\x18\x03\x30\xd0\x0f\x12\x1a\n\x08shang_id\x18\x04 \x01(\x03\x42\x08\xfa\xd4\x18\x04\x08\x01\x10\x01\x12\x32\n\x05price\x18\x05 \x01(\tB#\xfa\xd4\x18\x1f\x30\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$\x12\x35\n\x08sc_money\x18\x06 \x01(\tB#\xfa\xd4\x18\x1f\x30\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$\x12 \n\x05stock\x18\x07 \x01(\x03\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12!\n\x06weight\x18\x08 \x01(\x03\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x15\n\ris_last_prize\x18\t \x01(\x08\x42\x08\n\x06_stockB\t\n\x07_weight\"A\n\x17\x43reateGoodsItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x18.kuji.admin.v1.GoodsItem\"1\n\x15ListGoodsItemsRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\"A\n\x16ListGoodsItemsResponse\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.kuji.admin.v1.GoodsItem\"\x9c\x04\n\x16UpdateGoodsItemRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1d\n\rgoods_item_id\x18\x02 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1c\n\x05title\x18\x03 \x01(\tB\x08\xfa\xd4\x18\x04(\x01\x30\x64H\x00\x88\x01\x01\x12\x1d\n\x07img_url\x18\x04 \x01(\tB\x07\xfa\xd4\x18\x03\x30\xd0\x0fH\x01\x88\x01\x01\x12\x1d\n\x08shang_id\x18\x05 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x01H\x02\x88\x01\x01\x12\x37\n\x05price\x18\x06 \x01(\tB#\xfa\xd4\x18\x1f\x30\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$H\x03\x88\x01\x01\x12:\n\x08sc_money\x18\x07 \x01(\tB#\xfa\xd4\x18\x1f\x30\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$H\x04\x88\x01\x01\x12 \n\x05stock\x18\x08 \x01(\x03\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x05\x88\x01\x01\x12!\n\x06weight\x18\t \x01(\x03\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x06\x88\x01\x01\x12\x1a\n\ris_last_prize\x18\n \x01(\x08H\x07\x88\x01\x01\x12\x36\n\x0e\x63leared_fields\x18\x0b \x03(\tB\x1e\xfa\xd4\x18\x1a\x42\x07img_urlB\x05stockB\x06weightP\x03\x42\x08\n\x06_titleB\n\n\x08_img_urlB\x0b\n\t_shang_idB\x08\n\x06_priceB\x0b\n\t_sc_moneyB\x08\n\x06_stockB\t\n\x07_weightB\x10\n\x0e_is_last_prize\"A\n\x17UpdateGoodsItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x18.kuji.admin.v1.GoodsItem\"E\n\x10OpenBoxesRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x17\n\x05\x63ount\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x00\x18\x64\"!\n\x11OpenBoxesResponse\x12\x0c\n\x04nums\x18\x01 \x03(\x05\"f\n\x15IssueItemCardsRequest\x12\x19\n\x07user_id\x18\x01 \x01(\x03\x42\x08\xfa\xd4\x18\x04\x08\x01\x10\x01\x12\x18\n\x08goods_id\x18\x02 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x18\n\x05\x63ount\x18\x03 \x01(\x05\x42\t\xfa\xd4\x18\x05\x10\x00\x18\xe8\x07\"/\n\x16IssueItemCardsResponse\x12\x15\n\ritem_card_ids\x18\x01 \x03(\x03\"\x89\x01\n\x14ListItemCardsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x17\n\x07user_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x42\x07\n\x05_pageB\x0c\n\n_page_size\"w\n\x15ListItemCardsResponse\x12+\n\nitem_cards\x18\x01 \x03(\x0b\x32\x17.kuji.admin.v1.ItemCard\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x9b\x01\n\x08ItemCard\x12\x14\n\x0citem_card_id\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x1b\n\x08goods_id\x18\x03 \x01(\x03\x42\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x0e\n\x06status\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0b\n\t_goods_id2\xa6\x0c\n\x0cGoodsService\x12|\n\x0b\x43reateGoods\x12!.kuji.admin.v1.CreateGoodsRequest\x1a\".kuji.admin.v1.CreateGoodsResponse\"&\xa8\xd4\x18\x03\x82\xd3\xe4\x93\x02\x1c\"\x10/admin/api/goods:\x01*b\x05goods\x12l\n\tListGoods\x12\x1f.kuji.admin.v1.ListGoodsRequest\x1a .kuji.admin.v1.ListGoodsResponse\"\x1c\xa8\xd4\x18\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/api/goods\x12\x8e\x01\n\x0bUpdateGoods\x12!.kuji.admin.v1.UpdateGoodsRequest\x1a\".kuji.admin.v1.UpdateGoodsResponse\"8\xa8\xd4\x18\x03\xb2\xd4\x18\x03<01\x82\xd3\xe4\x93\x02\'\x1a\x1b/admin/api/goods/{goods_id}:\x01*b\x05goods\x12\x93\x01\n\x0b\x43reateShang\x12!.kuji.admin.v1.CreateShangRequest\x1a\".kuji.admin.v1.CreateShangResponse\"=\xa8\xd4\x18\x03\xb2\xd4\x18\x01<\x82\xd3\xe4\x93\x02.\"\"/admin/api/goods/{goods_id}/shangs:\x01*b\x05shang\x12\x86\x01\n\nListShangs\x12 .kuji.admin.v1.ListShangsRequest\x1a!.kuji.admin.v1.ListShangsResponse\"3\xa8\xd4\x18\x03\xb2\xd4\x18\x01<\x82\xd3\xe4\x93\x02$\x12\"/admin/api/goods/{goods_id}/shangs\x12\x9e\x01\n\x0f\x43reateGoodsItem\x12%.kuji.admin.v1.CreateGoodsItemRequest\x1a&.kuji.admin.v1.CreateGoodsItemResponse\"<\xa8\xd4\x18\x03\xb2\xd4\x18\x02<B\x82\xd3\xe4\x93\x02,\"!/admin/api/goods/{goods_id}/items:\x01*b\x04item\x12\x91\x01\n\x0eListGoodsItems\x12$.kuji.admin.v1.ListGoodsItemsRequest\x1a%.kuji.admin.v1.ListGoodsItemsResponse\"2\xa8\xd4\x18\x03\xb2\xd4\x18\x01<\x82\xd3\xe4\x93\x02#\x12!/admin/api/goods/{goods_id}/items\x12\xaf\x01\n\x0fUpdateGoodsItem\x12%.kuji.admin.v1.UpdateGoodsItemRequest\x1a&.kuji.admin.v1.UpdateGoodsItemResponse\"M\xa8\xd4\x18\x03\xb2\xd4\x18\x03<\x04\x42\x82\xd3\xe4\x93\x02<\x1a\x31/admin/api/goods/{goods_id}/items/{goods_item_id}:\x01*b\x04item\x12\x87\x01\n\tOpenBoxes\x12\x1f.kuji.admin.v1.OpenBoxesRequest\x1a .kuji.admin.v1.OpenBoxesResponse\"7\xa8\xd4\x18\x03\xb2\xd4\x18\x03<01\x82\xd3\xe4\x93\x02&\"!/admin/api/goods/{goods_id}/boxes:\x01*\x12\x89\x01\n\x0eIssueItemCards\x12$.kuji.admin.v1.IssueItemCardsRequest\x1a%.kuji.admin.v1.IssueItemCardsResponse\"*\xa8\xd4\x18\x03\xb2\xd4\x18\x02\x04<\x82\xd3\xe4\x93\x02\x1a\"\x15/admin/api/item-cards:\x01*\x12}\n\rListItemCards\x12#.kuji.admin.v1.ListItemCardsRequest\x1a$.kuji.admin.v1.ListItemCardsResponse\"!\xa8\xd4\x18\x03\x82\xd3\xe4\x93\x02\x17\x12\x15/admin/api/item-cardsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19kuji/admin/v1/goods.proto\x12\rkuji.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\x87\x02\n\x05Goods\x12\x10\n\x08goods_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\r\n\x05price\x18\x04 \x01(\t\x12\x11\n\timage_url\x18\x05 \x01(\t\x12\x10\n\x08on_shelf\x18\x06 \x01(\x08\x12\x1a\n\x12protection_seconds\x18\x07 \x01(\x05\x12\x10\n\x08is_ended\x18\x08 \x01(\x08\x12\r\n\x05\x62oxes\x18\t \x01(\x05\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xab\x02\n\x12\x43reateGoodsRequest\x12\x17\n\x05title\x18\x01 \x01(\tB\x08\xfa\xd4\x18\x04\x08\x01\x30\x64\x12\'\n\x04type\x18\x02 \x01(\tB\x19\xfa\xd4\x18\x15\x08\x01\x42\x07ichibanB\x08infinite\x12k\n\x05price\x18\x03 \x01(\tB\\\xfa\xd4\x18X0\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\x04\x39.90\x12\x1a\n\timage_url\x18\x04 \x01(\tB\x07\xfa\xd4\x18\x03\x30\xd0\x0f\x12\x15\n\x08on_shelf\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12&\n\x12protection_seconds\x18\x06 \x01(\x05\x42\n\xfa\xd4\x18\x06\x10\x00\x18\x80\xa3\x05\x42\x0b\n\t_on_shelf\":\n\x13\x43reateGoodsResponse\x12#\n\x05goods\x18\x01 \x01(\x0b\x32\x14.kuji.admin.v1.Goods\"l\n\x10ListGoodsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x0c\n\n_page_size\"k\n\x11ListGoodsResponse\x12#\n\x05goods\x18\x01 \x03(\x0b\x32\x14.kuji.admin.v1.Goods\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\xcc\x03\n\x12UpdateGoodsRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1c\n\x05title\x18\x02 \x01(\tB\x08\xfa\xd4\x18\x04(\x01\x30\x64H\x00\x88\x01\x01\x12p\n\x05price\x18\x03 \x01(\tB\\\xfa\xd4\x18X0\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\x04\x39.90H\x01\x88\x01\x01\x12\x1f\n\timage_url\x18\x04 \x01(\tB\x07\xfa\xd4\x18\x03\x30\xd0\x0fH\x02\x88\x01\x01\x12\x15\n\x08on_shelf\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12+\n\x12protection_seconds\x18\x06 \x01(\x05\x42\n\xfa\xd4\x18\x06\x10\x00\x18\x80\xa3\x05H\x04\x88\x01\x01\x12\x15\n\x08is_ended\x18\x07 \x01(\x08H\x05\x88\x01\x01\x12=\n\x0e\x63leared_fields\x18\x08 \x03(\tB%\xfa\xd4\x18!B\timage_urlB\x12protection_secondsP\x02\x42\x08\n\x06_titleB\x08\n\x06_priceB\x0c\n\n_image_urlB\x0b\n\t_on_shelfB\x15\n\x13_protection_secondsB\x0b\n\t_is_ended\":\n\x13UpdateGoodsResponse\x12#\n\x05goods\x18\x01 \x01(\x0b\x32\x14.kuji.admin.v1.Goods\"W\n\x05Shang\x12\x10\n\x08shang_id\x18\x01 \x01(\x03\x12\x10\n\x08goods_id\x18\x02 \x01(\x03\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05\x63olor\x18\x04 \x01(\t\x12\x0c\n\x04sort\x18\x05 \x01(\x05\"\xa8\x01\n\x12\x43reateShangRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x17\n\x05title\x18\x02 \x01(\tB\x08\xfa\xd4\x18\x04\x08\x01\x30\x64\x12\x45\n\x05\x63olor\x18\x03 \x01(\tB6\xfa\xd4\x18\x32\x30\x07:\x11^#[0-9a-fA-F]{6}$b\x12is written #rrggbbj\x07#c00000\x12\x18\n\x04sort\x18\x04 \x01(\x05\x42\n\xfa\xd4\x18\x06\x10\x00\x18\xc0\x84=\":\n\x13\x43reateShangResponse\x12#\n\x05shang\x18\x01 \x01(\x0b\x32\x14.kuji.admin.v1.Shang\"-\n\x11ListShangsRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\":\n\x12ListShangsResponse\x12$\n\x06shangs\x18\x01 \x03(\x0b\x32\x14.kuji.admin.v1.Shang\"\xe8\x01\n\tGoodsItem\x12\x15\n\rgoods_item_id\x18\x01 \x01(\x03\x12\x10\n\x08goods_id\x18\x02 \x01(\x03\x12\x10\n\x08shang_id\x18\x03 \x01(\x03\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0f\n\x07img_url\x18\x05 \x01(\t\x12\r\n\x05price\x18\x06 \x01(\t\x12\x10\n\x08sc_money\x18\x07 \x01(\t\x12\x18\n\x05stock\x18\x08 \x01(\x03\x42\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x19\n\x06weight\x18\t \x01(\x03\x42\x04\x80\xd5\x18\x01H\x01\x88\x01\x01\x12\x15\n\ris_last_prize\x18\n \x01(\x08\x42\x08\n\x06_stockB\t\n\x07_weight\"\xcf\x03\n\x16\x43reateGoodsItemRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x17\n\x05title\x18\x02 \x01(\tB\x08\xfa\xd4\x18\x04\x08\x01\x30\x64\x12\x18\n\x07img_url\x18\x03 \x01(\tB\x07\xfa\xd4\x18\x03\x30\xd0\x0f\x12\x1a\n\x08shang_id\x18\x04 \x01(\x03\x42\x08\xfa\xd4\x18\x04\x08\x01\x10\x01\x12k\n\x05price\x18\x05 \x01(\tB\\\xfa\xd4\x18X0\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\x04\x39.90\x12n\n\x08sc_money\x18\x06 \x01(\tB\\\xfa\xd4\x18X0\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\x04\x39.90\x12 \n\x05stock\x18\x07 \x01(\x03\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12!\n\x06weight\x18\x08 \x01(\x03\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x15\n\ris_last_prize\x18\t \x01(\x08\x42\x08\n\x06_stockB\t\n\x07_weight\"A\n\x17\x43reateGoodsItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x18.kuji.admin.v1.GoodsItem\"1\n\x15ListGoodsItemsRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\"A\n\x16ListGoodsItemsResponse\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.kuji.admin.v1.GoodsItem\"\x8e\x05\n\x16UpdateGoodsItemRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1d\n\rgoods_item_id\x18\x02 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1c\n\x05title\x18\x03 \x01(\tB\x08\xfa\xd4\x18\x04(\x01\x30\x64H\x00\x88\x01\x01\x12\x1d\n\x07img_url\x18\x04 \x01(\tB\x07\xfa\xd4\x18\x03\x30\xd0\x0fH\x01\x88\x01\x01\x12\x1d\n\x08shang_id\x18\x05 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x01H\x02\x88\x01\x01\x12p\n\x05price\x18\x06 \x01(\tB\\\xfa\xd4\x18X0\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\x04\x39.90H\x03\x88\x01\x01\x12s\n\x08sc_money\x18\x07 \x01(\tB\\\xfa\xd4\x18X0\x0b:\x1b^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\x04\x39.90H\x04\x88\x01\x01\x12 \n\x05stock\x18\x08 \x01(\x03\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x05\x88\x01\x01\x12!\n\x06weight\x18\t \x01(\x03\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x06\x88\x01\x01\x12\x1a\n\ris_last_prize\x18\n \x01(\x08H\x07\x88\x01\x01\x12\x36\n\x0e\x63leared_fields\x18\x0b \x03(\tB\x1e\xfa\xd4\x18\x1a\x42\x07img_urlB\x05stockB\x06weightP\x03\x42\x08\n\x06_titleB\n\n\x08_img_urlB\x0b\n\t_shang_idB\x08\n\x06_priceB\x0b\n\t_sc_moneyB\x08\n\x06_stockB\t\n\x07_weightB\x10\n\x0e_is_last_prize\"A\n\x17UpdateGoodsItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x18.kuji.admin.v1.GoodsItem\"E\n\x10OpenBoxesRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x17\n\x05\x63ount\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x00\x18\x64\"!\n\x11OpenBoxesResponse\x12\x0c\n\x04nums\x18\x01 \x03(\x05\"f\n\x15IssueItemCardsRequest\x12\x19\n\x07user_id\x18\x01 \x01(\x03\x42\x08\xfa\xd4\x18\x04\x08\x01\x10\x01\x12\x18\n\x08goods_id\x18\x02 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x18\n\x05\x63ount\x18\x03 \x01(\x05\x42\t\xfa\xd4\x18\x05\x10\x00\x18\xe8\x07\"/\n\x16IssueItemCardsResponse\x12\x15\n\ritem_card_ids\x18\x01 \x03(\x03\"\x89\x01\n\x14ListItemCardsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x17\n\x07user_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x42\x07\n\x05_pageB\x0c\n\n_page_size\"w\n\x15ListItemCardsResponse\x12+\n\nitem_cards\x18\x01 \x03(\x0b\x32\x17.kuji.admin.v1.ItemCard\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x9b\x01\n\x08ItemCard\x12\x14\n\x0citem_card_id\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x1b\n\x08goods_id\x18\x03 \x01(\x03\x42\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x0e\n\x06status\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0b\n\t_goods_id2\xa6\x0c\n\x0cGoodsService\x12|\n\x0b\x43reateGoods\x12!.kuji.admin.v1.CreateGoodsRequest\x1a\".kuji.admin.v1.CreateGoodsResponse\"&\xa8\xd4\x18\x03\x82\xd3\xe4\x93\x02\x1c\"\x10/admin/api/goods:\x01*b\x05goods\x12l\n\tListGoods\x12\x1f.kuji.admin.v1.ListGoodsRequest\x1a .kuji.admin.v1.ListGoodsResponse\"\x1c\xa8\xd4\x18\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/api/goods\x12\x8e\x01\n\x0bUpdateGoods\x12!.kuji.admin.v1.UpdateGoodsRequest\x1a\".kuji.admin.v1.UpdateGoodsResponse\"8\xa8\xd4\x18\x03\xb2\xd4\x18\x03<01\x82\xd3\xe4\x93\x02\'\x1a\x1b/admin/api/goods/{goods_id}:\x01*b\x05goods\x12\x93\x01\n\x0b\x43reateShang\x12!.kuji.admin.v1.CreateShangRequest\x1a\".kuji.admin.v1.CreateShangResponse\"=\xa8\xd4\x18\x03\xb2\xd4\x18\x01<\x82\xd3\xe4\x93\x02.\"\"/admin/api/goods/{goods_id}/shangs:\x01*b\x05shang\x12\x86\x01\n\nListShangs\x12 .kuji.admin.v1.ListShangsRequest\x1a!.kuji.admin.v1.ListShangsResponse\"3\xa8\xd4\x18\x03\xb2\xd4\x18\x01<\x82\xd3\xe4\x93\x02$\x12\"/admin/api/goods/{goods_id}/shangs\x12\x9e\x01\n\x0f\x43reateGoodsItem\x12%.kuji.admin.v1.CreateGoodsItemRequest\x1a&.kuji.admin.v1.CreateGoodsItemResponse\"<\xa8\xd4\x18\x03\xb2\xd4\x18\x02<B\x82\xd3\xe4\x93\x02,\"!/admin/api/goods/{goods_id}/items:\x01*b\x04item\x12\x91\x01\n\x0eListGoodsItems\x12$.kuji.admin.v1.ListGoodsItemsRequest\x1a%.kuji.admin.v1.ListGoodsItemsResponse\"2\xa8\xd4\x18\x03\xb2\xd4\x18\x01<\x82\xd3\xe4\x93\x02#\x12!/admin/api/goods/{goods_id}/items\x12\xaf\x01\n\x0fUpdateGoodsItem\x12%.kuji.admin.v1.UpdateGoodsItemRequest\x1a&.kuji.admin.v1.UpdateGoodsItemResponse\"M\xa8\xd4\x18\x03\xb2\xd4\x18\x03<\x04\x42\x82\xd3\xe4\x93\x02<\x1a\x31/admin/api/goods/{goods_id}/items/{goods_item_id}:\x01*b\x04item\x12\x87\x01\n\tOpenBoxes\x12\x1f.kuji.admin.v1.OpenBoxesRequest\x1a .kuji.admin.v1.OpenBoxesResponse\"7\xa8\xd4\x18\x03\xb2\xd4\x18\x03<01\x82\xd3\xe4\x93\x02&\"!/admin/api/goods/{goods_id}/boxes:\x01*\x12\x89\x01\n\x0eIssueItemCards\x12$.kuji.admin.v1.IssueItemCardsRequest\x1a%.kuji.admin.v1.IssueItemCardsResponse\"*\xa8\xd4\x18\x03\xb2\xd4\x18\x02\x04<\x82\xd3\xe4\x93\x02\x1a\"\x15/admin/api/item-cards:\x01*\x12}\n\rListItemCards\x12#.kuji.admin.v1.ListItemCardsRequest\x1a$.kuji.admin.v1.ListItemCardsResponse\"!\xa8\xd4\x18\x03\x82\xd3\xe4\x93\x02\x17\x12\x15/admin/api/item-cardsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,7 +40,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEGOODSREQUEST'].fields_by_name['type']._loaded_options = None
   _globals['_CREATEGOODSREQUEST'].fields_by_name['type']._serialized_options = b'\372\324\030\025\010\001B\007ichibanB\010infinite'
   _globals['_CREATEGOODSREQUEST'].fields_by_name['price']._loaded_options = None
-  _globals['_CREATEGOODSREQUEST'].fields_by_name['price']._serialized_options = b'\372\324\030\0370\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$'
+  _globals['_CREATEGOODSREQUEST'].fields_by_name['price']._serialized_options = b'\372\324\030X0\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\0049.90'
   _globals['_CREATEGOODSREQUEST'].fields_by_name['image_url']._loaded_options = None
   _globals['_CREATEGOODSREQUEST'].fields_by_name['image_url']._serialized_options = b'\372\324\030\0030\320\017'
   _globals['_CREATEGOODSREQUEST'].fields_by_name['protection_seconds']._loaded_options = None
@@ -54,7 +54,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEGOODSREQUEST'].fields_by_name['title']._loaded_options = None
   _globals['_UPDATEGOODSREQUEST'].fields_by_name['title']._serialized_options = b'\372\324\030\004(\0010d'
   _globals['_UPDATEGOODSREQUEST'].fields_by_name['price']._loaded_options = None
-  _globals['_UPDATEGOODSREQUEST'].fields_by_name['price']._serialized_options = b'\372\324\030\0370\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$'
+  _globals['_UPDATEGOODSREQUEST'].fields_by_name['price']._serialized_options = b'\372\324\030X0\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\0049.90'
   _globals['_UPDATEGOODSREQUEST'].fields_by_name['image_url']._loaded_options = None
   _globals['_UPDATEGOODSREQUEST'].fields_by_name['image_url']._serialized_options = b'\372\324\030\0030\320\017'
   _globals['_UPDATEGOODSREQUEST'].fields_by_name['protection_seconds']._loaded_options = None
@@ -66,7 +66,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATESHANGREQUEST'].fields_by_name['title']._loaded_options = None
   _globals['_CREATESHANGREQUEST'].fields_by_name['title']._serialized_options = b'\372\324\030\004\010\0010d'
   _globals['_CREATESHANGREQUEST'].fields_by_name['color']._loaded_options = None
-  _globals['_CREATESHANGREQUEST'].fields_by_name['color']._serialized_options = b'\372\324\030\0250\007:\021^#[0-9a-fA-F]{6}$'
+  _globals['_CREATESHANGREQUEST'].fields_by_name['color']._serialized_options = b'\372\324\03020\007:\021^#[0-9a-fA-F]{6}$b\022is written #rrggbbj\007#c00000'
   _globals['_CREATESHANGREQUEST'].fields_by_name['sort']._loaded_options = None
   _globals['_CREATESHANGREQUEST'].fields_by_name['sort']._serialized_options = b'\372\324\030\006\020\000\030\300\204='
   _globals['_LISTSHANGSREQUEST'].fields_by_name['goods_id']._loaded_options = None
@@ -84,9 +84,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['shang_id']._loaded_options = None
   _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['shang_id']._serialized_options = b'\372\324\030\004\010\001\020\001'
   _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['price']._loaded_options = None
-  _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['price']._serialized_options = b'\372\324\030\0370\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$'
+  _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['price']._serialized_options = b'\372\324\030X0\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\0049.90'
   _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['sc_money']._loaded_options = None
-  _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['sc_money']._serialized_options = b'\372\324\030\0370\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$'
+  _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['sc_money']._serialized_options = b'\372\324\030X0\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\0049.90'
   _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['stock']._loaded_options = None
   _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['stock']._serialized_options = b'\372\324\030\010\020\001\030\200\224\353\334\003'
   _globals['_CREATEGOODSITEMREQUEST'].fields_by_name['weight']._loaded_options = None
@@ -104,9 +104,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['shang_id']._loaded_options = None
   _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['shang_id']._serialized_options = b'\372\324\030\002\020\001'
   _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['price']._loaded_options = None
-  _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['price']._serialized_options = b'\372\324\030\0370\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$'
+  _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['price']._serialized_options = b'\372\324\030X0\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\0049.90'
   _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['sc_money']._loaded_options = None
-  _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['sc_money']._serialized_options = b'\372\324\030\0370\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$'
+  _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['sc_money']._serialized_options = b'\372\324\030X0\013:\033^[0-9]{1,8}(\\.[0-9]{1,2})?$b1is 0.00 to 99999999.99, with at most two decimalsj\0049.90'
   _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['stock']._loaded_options = None
   _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['stock']._serialized_options = b'\372\324\030\010\020\001\030\200\224\353\334\003'
   _globals['_UPDATEGOODSITEMREQUEST'].fields_by_name['weight']._loaded_options = None
@@ -156,55 +156,55 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GOODS']._serialized_start=168
   _globals['_GOODS']._serialized_end=431
   _globals['_CREATEGOODSREQUEST']._serialized_start=434
-  _globals['_CREATEGOODSREQUEST']._serialized_end=676
-  _globals['_CREATEGOODSRESPONSE']._serialized_start=678
-  _globals['_CREATEGOODSRESPONSE']._serialized_end=736
-  _globals['_LISTGOODSREQUEST']._serialized_start=738
-  _globals['_LISTGOODSREQUEST']._serialized_end=846
-  _globals['_LISTGOODSRESPONSE']._serialized_start=848
-  _globals['_LISTGOODSRESPONSE']._serialized_end=955
-  _globals['_UPDATEGOODSREQUEST']._serialized_start=958
-  _globals['_UPDATEGOODSREQUEST']._serialized_end=1361
-  _globals['_UPDATEGOODSRESPONSE']._serialized_start=1363
-  _globals['_UPDATEGOODSRESPONSE']._serialized_end=1421
-  _globals['_SHANG']._serialized_start=1423
-  _globals['_SHANG']._serialized_end=1510
-  _globals['_CREATESHANGREQUEST']._serialized_start=1513
-  _globals['_CREATESHANGREQUEST']._serialized_end=1652
-  _globals['_CREATESHANGRESPONSE']._serialized_start=1654
-  _globals['_CREATESHANGRESPONSE']._serialized_end=1712
-  _globals['_LISTSHANGSREQUEST']._serialized_start=1714
-  _globals['_LISTSHANGSREQUEST']._serialized_end=1759
-  _globals['_LISTSHANGSRESPONSE']._serialized_start=1761
-  _globals['_LISTSHANGSRESPONSE']._serialized_end=1819
-  _globals['_GOODSITEM']._serialized_start=1822
-  _globals['_GOODSITEM']._serialized_end=2054
-  _globals['_CREATEGOODSITEMREQUEST']._serialized_start=2057
-  _globals['_CREATEGOODSITEMREQUEST']._serialized_end=2406
-  _globals['_CREATEGOODSITEMRESPONSE']._serialized_start=2408
-  _globals['_CREATEGOODSITEMRESPONSE']._serialized_end=2473
-  _globals['_LISTGOODSITEMSREQUEST']._serialized_start=2475
-  _globals['_LISTGOODSITEMSREQUEST']._serialized_end=2524
-  _globals['_LISTGOODSITEMSRESPONSE']._serialized_start=2526
-  _globals['_LISTGOODSITEMSRESPONSE']._serialized_end=2591
-  _globals['_UPDATEGOODSITEMREQUEST']._serialized_start=2594
-  _globals['_UPDATEGOODSITEMREQUEST']._serialized_end=3134
-  _globals['_UPDATEGOODSITEMRESPONSE']._serialized_start=3136
-  _globals['_UPDATEGOODSITEMRESPONSE']._serialized_end=3201
-  _globals['_OPENBOXESREQUEST']._serialized_start=3203
-  _globals['_OPENBOXESREQUEST']._serialized_end=3272
-  _globals['_OPENBOXESRESPONSE']._serialized_start=3274
-  _globals['_OPENBOXESRESPONSE']._serialized_end=3307
-  _globals['_ISSUEITEMCARDSREQUEST']._serialized_start=3309
-  _globals['_ISSUEITEMCARDSREQUEST']._serialized_end=3411
-  _globals['_ISSUEITEMCARDSRESPONSE']._serialized_start=3413
-  _globals['_ISSUEITEMCARDSRESPONSE']._serialized_end=3460
-  _globals['_LISTITEMCARDSREQUEST']._serialized_start=3463
-  _globals['_LISTITEMCARDSREQUEST']._serialized_end=3600
-  _globals['_LISTITEMCARDSRESPONSE']._serialized_start=3602
-  _globals['_LISTITEMCARDSRESPONSE']._serialized_end=3721
-  _globals['_ITEMCARD']._serialized_start=3724
-  _globals['_ITEMCARD']._serialized_end=3879
-  _globals['_GOODSSERVICE']._serialized_start=3882
-  _globals['_GOODSSERVICE']._serialized_end=5456
+  _globals['_CREATEGOODSREQUEST']._serialized_end=733
+  _globals['_CREATEGOODSRESPONSE']._serialized_start=735
+  _globals['_CREATEGOODSRESPONSE']._serialized_end=793
+  _globals['_LISTGOODSREQUEST']._serialized_start=795
+  _globals['_LISTGOODSREQUEST']._serialized_end=903
+  _globals['_LISTGOODSRESPONSE']._serialized_start=905
+  _globals['_LISTGOODSRESPONSE']._serialized_end=1012
+  _globals['_UPDATEGOODSREQUEST']._serialized_start=1015
+  _globals['_UPDATEGOODSREQUEST']._serialized_end=1475
+  _globals['_UPDATEGOODSRESPONSE']._serialized_start=1477
+  _globals['_UPDATEGOODSRESPONSE']._serialized_end=1535
+  _globals['_SHANG']._serialized_start=1537
+  _globals['_SHANG']._serialized_end=1624
+  _globals['_CREATESHANGREQUEST']._serialized_start=1627
+  _globals['_CREATESHANGREQUEST']._serialized_end=1795
+  _globals['_CREATESHANGRESPONSE']._serialized_start=1797
+  _globals['_CREATESHANGRESPONSE']._serialized_end=1855
+  _globals['_LISTSHANGSREQUEST']._serialized_start=1857
+  _globals['_LISTSHANGSREQUEST']._serialized_end=1902
+  _globals['_LISTSHANGSRESPONSE']._serialized_start=1904
+  _globals['_LISTSHANGSRESPONSE']._serialized_end=1962
+  _globals['_GOODSITEM']._serialized_start=1965
+  _globals['_GOODSITEM']._serialized_end=2197
+  _globals['_CREATEGOODSITEMREQUEST']._serialized_start=2200
+  _globals['_CREATEGOODSITEMREQUEST']._serialized_end=2663
+  _globals['_CREATEGOODSITEMRESPONSE']._serialized_start=2665
+  _globals['_CREATEGOODSITEMRESPONSE']._serialized_end=2730
+  _globals['_LISTGOODSITEMSREQUEST']._serialized_start=2732
+  _globals['_LISTGOODSITEMSREQUEST']._serialized_end=2781
+  _globals['_LISTGOODSITEMSRESPONSE']._serialized_start=2783
+  _globals['_LISTGOODSITEMSRESPONSE']._serialized_end=2848
+  _globals['_UPDATEGOODSITEMREQUEST']._serialized_start=2851
+  _globals['_UPDATEGOODSITEMREQUEST']._serialized_end=3505
+  _globals['_UPDATEGOODSITEMRESPONSE']._serialized_start=3507
+  _globals['_UPDATEGOODSITEMRESPONSE']._serialized_end=3572
+  _globals['_OPENBOXESREQUEST']._serialized_start=3574
+  _globals['_OPENBOXESREQUEST']._serialized_end=3643
+  _globals['_OPENBOXESRESPONSE']._serialized_start=3645
+  _globals['_OPENBOXESRESPONSE']._serialized_end=3678
+  _globals['_ISSUEITEMCARDSREQUEST']._serialized_start=3680
+  _globals['_ISSUEITEMCARDSREQUEST']._serialized_end=3782
+  _globals['_ISSUEITEMCARDSRESPONSE']._serialized_start=3784
+  _globals['_ISSUEITEMCARDSRESPONSE']._serialized_end=3831
+  _globals['_LISTITEMCARDSREQUEST']._serialized_start=3834
+  _globals['_LISTITEMCARDSREQUEST']._serialized_end=3971
+  _globals['_LISTITEMCARDSRESPONSE']._serialized_start=3973
+  _globals['_LISTITEMCARDSRESPONSE']._serialized_end=4092
+  _globals['_ITEMCARD']._serialized_start=4095
+  _globals['_ITEMCARD']._serialized_end=4250
+  _globals['_GOODSSERVICE']._serialized_start=4253
+  _globals['_GOODSSERVICE']._serialized_end=5827
 # @@protoc_insertion_point(module_scope)

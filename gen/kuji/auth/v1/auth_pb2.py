@@ -29,7 +29,7 @@ from kuji.common.v1 import access_pb2 as kuji_dot_common_dot_v1_dot_access__pb2
 from kuji.common.v1 import contract_pb2 as kuji_dot_common_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kuji/auth/v1/auth.proto\x12\x0ckuji.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\x95\x01\n\x0fRegisterRequest\x12/\n\x08username\x18\x01 \x01(\tB\x1d\xfa\xd4\x18\x19\x08\x01(\x03\x30 :\x11^[A-Za-z0-9_.-]+$\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\xfa\xd4\x18\x07\x08\x01(\x08\x30\x80\x01\x12\x32\n\x05\x65mail\x18\x03 \x01(\tB#\xfa\xd4\x18\x1f\x30\xfe\x01:\x1a^[^\\s@]+@[^\\s@]+\\.[^\\s@]+$\"m\n\x07Session\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\t\x12\x15\n\rrefresh_token\x18\x04 \x01(\t\x12\x12\n\nexpires_in\x18\x05 \x01(\x05\":\n\x10RegisterResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"C\n\x0cLoginRequest\x12\x18\n\x08username\x18\x01 \x01(\tB\x06\xfa\xd4\x18\x02\x30 \x12\x19\n\x08password\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"7\n\rLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"H\n\x11\x41\x64minLoginRequest\x12\x18\n\x08username\x18\x01 \x01(\tB\x06\xfa\xd4\x18\x02\x30 \x12\x19\n\x08password\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"<\n\x12\x41\x64minLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"0\n\x0eRefreshRequest\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"9\n\x0fRefreshResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"/\n\rLogoutRequest\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"\x10\n\x0eLogoutResponse\"\x13\n\x11GetProfileRequest\"<\n\x12GetProfileResponse\x12&\n\x07profile\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Profile\"\xa6\x01\n\x07Profile\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x39\n\x0flast_lottery_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetJwksRequest\"_\n\x18IssueServiceTokenRequest\x12*\n\x07service\x18\x01 \x01(\tB\x19\xfa\xd4\x18\x15\x08\x01\x30@:\x0f^[A-Za-z0-9-]+$\x12\x17\n\x06secret\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x02\"E\n\x19IssueServiceTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\x32\xac\x07\n\x0b\x41uthService\x12z\n\x08Register\x12\x1d.kuji.auth.v1.RegisterRequest\x1a\x1e.kuji.auth.v1.RegisterResponse\"/\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x14\x82\xd3\xe4\x93\x02 \"\x12/api/auth/register:\x01*b\x07session\x12o\n\x05Login\x12\x1a.kuji.auth.v1.LoginRequest\x1a\x1b.kuji.auth.v1.LoginResponse\"-\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x82\xd3\xe4\x93\x02\x1d\"\x0f/api/auth/login:\x01*b\x07session\x12\x7f\n\nAdminLogin\x12\x1f.kuji.auth.v1.AdminLoginRequest\x1a .kuji.auth.v1.AdminLoginResponse\".\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x82\xd3\xe4\x93\x02\x1e\"\x10/admin/api/login:\x01*b\x07session\x12v\n\x07Refresh\x12\x1c.kuji.auth.v1.RefreshRequest\x1a\x1d.kuji.auth.v1.RefreshResponse\".\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\"\x11/api/auth/refresh:\x01*b\x07session\x12\x64\n\x06Logout\x12\x1b.kuji.auth.v1.LogoutRequest\x1a\x1c.kuji.auth.v1.LogoutResponse\"\x1f\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x15\"\x10/api/auth/logout:\x01*\x12|\n\nGetProfile\x12\x1f.kuji.auth.v1.GetProfileRequest\x1a .kuji.auth.v1.GetProfileResponse\"+\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\x1c\x12\x11/api/user/profileb\x07profile\x12\x61\n\x07GetJwks\x12\x1c.kuji.auth.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\"\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12p\n\x11IssueServiceToken\x12&.kuji.auth.v1.IssueServiceTokenRequest\x1a\'.kuji.auth.v1.IssueServiceTokenResponse\"\n\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kuji/auth/v1/auth.proto\x12\x0ckuji.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xf0\x01\n\x0fRegisterRequest\x12\x65\n\x08username\x18\x01 \x01(\tBS\xfa\xd4\x18O\x08\x01(\x03\x30 :\x11^[A-Za-z0-9_.-]+$b-consists of letters, digits, \'_\', \'-\' and \'.\'j\x05\x61lice\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\xfa\xd4\x18\x07\x08\x01(\x08\x30\x80\x01\x12W\n\x05\x65mail\x18\x03 \x01(\tBH\xfa\xd4\x18\x44\x30\xfe\x01:\x1a^[^\\s@]+@[^\\s@]+\\.[^\\s@]+$b\x10looks like a@b.cj\x11\x61lice@example.com\"m\n\x07Session\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\t\x12\x15\n\rrefresh_token\x18\x04 \x01(\t\x12\x12\n\nexpires_in\x18\x05 \x01(\x05\":\n\x10RegisterResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"C\n\x0cLoginRequest\x12\x18\n\x08username\x18\x01 \x01(\tB\x06\xfa\xd4\x18\x02\x30 \x12\x19\n\x08password\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"7\n\rLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"H\n\x11\x41\x64minLoginRequest\x12\x18\n\x08username\x18\x01 \x01(\tB\x06\xfa\xd4\x18\x02\x30 \x12\x19\n\x08password\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"<\n\x12\x41\x64minLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"0\n\x0eRefreshRequest\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"9\n\x0fRefreshResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"/\n\rLogoutRequest\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"\x10\n\x0eLogoutResponse\"\x13\n\x11GetProfileRequest\"<\n\x12GetProfileResponse\x12&\n\x07profile\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Profile\"\xa6\x01\n\x07Profile\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x39\n\x0flast_lottery_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetJwksRequest\"\x8a\x01\n\x18IssueServiceTokenRequest\x12U\n\x07service\x18\x01 \x01(\tBD\xfa\xd4\x18@\x08\x01\x30@:\x0f^[A-Za-z0-9-]+$b#consists of letters, digits and \'-\'j\x04shop\x12\x17\n\x06secret\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x02\"E\n\x19IssueServiceTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\x32\xac\x07\n\x0b\x41uthService\x12z\n\x08Register\x12\x1d.kuji.auth.v1.RegisterRequest\x1a\x1e.kuji.auth.v1.RegisterResponse\"/\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x14\x82\xd3\xe4\x93\x02 \"\x12/api/auth/register:\x01*b\x07session\x12o\n\x05Login\x12\x1a.kuji.auth.v1.LoginRequest\x1a\x1b.kuji.auth.v1.LoginResponse\"-\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x82\xd3\xe4\x93\x02\x1d\"\x0f/api/auth/login:\x01*b\x07session\x12\x7f\n\nAdminLogin\x12\x1f.kuji.auth.v1.AdminLoginRequest\x1a .kuji.auth.v1.AdminLoginResponse\".\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x82\xd3\xe4\x93\x02\x1e\"\x10/admin/api/login:\x01*b\x07session\x12v\n\x07Refresh\x12\x1c.kuji.auth.v1.RefreshRequest\x1a\x1d.kuji.auth.v1.RefreshResponse\".\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\"\x11/api/auth/refresh:\x01*b\x07session\x12\x64\n\x06Logout\x12\x1b.kuji.auth.v1.LogoutRequest\x1a\x1c.kuji.auth.v1.LogoutResponse\"\x1f\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x15\"\x10/api/auth/logout:\x01*\x12|\n\nGetProfile\x12\x1f.kuji.auth.v1.GetProfileRequest\x1a .kuji.auth.v1.GetProfileResponse\"+\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\x1c\x12\x11/api/user/profileb\x07profile\x12\x61\n\x07GetJwks\x12\x1c.kuji.auth.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\"\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12p\n\x11IssueServiceToken\x12&.kuji.auth.v1.IssueServiceTokenRequest\x1a\'.kuji.auth.v1.IssueServiceTokenResponse\"\n\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,11 +37,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kuji.auth.v1.auth_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REGISTERREQUEST'].fields_by_name['username']._loaded_options = None
-  _globals['_REGISTERREQUEST'].fields_by_name['username']._serialized_options = b'\372\324\030\031\010\001(\0030 :\021^[A-Za-z0-9_.-]+$'
+  _globals['_REGISTERREQUEST'].fields_by_name['username']._serialized_options = b'\372\324\030O\010\001(\0030 :\021^[A-Za-z0-9_.-]+$b-consists of letters, digits, \'_\', \'-\' and \'.\'j\005alice'
   _globals['_REGISTERREQUEST'].fields_by_name['password']._loaded_options = None
   _globals['_REGISTERREQUEST'].fields_by_name['password']._serialized_options = b'\372\324\030\007\010\001(\0100\200\001'
   _globals['_REGISTERREQUEST'].fields_by_name['email']._loaded_options = None
-  _globals['_REGISTERREQUEST'].fields_by_name['email']._serialized_options = b'\372\324\030\0370\376\001:\032^[^\\s@]+@[^\\s@]+\\.[^\\s@]+$'
+  _globals['_REGISTERREQUEST'].fields_by_name['email']._serialized_options = b'\372\324\030D0\376\001:\032^[^\\s@]+@[^\\s@]+\\.[^\\s@]+$b\020looks like a@b.cj\021alice@example.com'
   _globals['_LOGINREQUEST'].fields_by_name['username']._loaded_options = None
   _globals['_LOGINREQUEST'].fields_by_name['username']._serialized_options = b'\372\324\030\0020 '
   _globals['_LOGINREQUEST'].fields_by_name['password']._loaded_options = None
@@ -57,7 +57,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROFILE'].fields_by_name['last_lottery_at']._loaded_options = None
   _globals['_PROFILE'].fields_by_name['last_lottery_at']._serialized_options = b'\200\325\030\001'
   _globals['_ISSUESERVICETOKENREQUEST'].fields_by_name['service']._loaded_options = None
-  _globals['_ISSUESERVICETOKENREQUEST'].fields_by_name['service']._serialized_options = b'\372\324\030\025\010\0010@:\017^[A-Za-z0-9-]+$'
+  _globals['_ISSUESERVICETOKENREQUEST'].fields_by_name['service']._serialized_options = b'\372\324\030@\010\0010@:\017^[A-Za-z0-9-]+$b#consists of letters, digits and \'-\'j\004shop'
   _globals['_ISSUESERVICETOKENREQUEST'].fields_by_name['secret']._loaded_options = None
   _globals['_ISSUESERVICETOKENREQUEST'].fields_by_name['secret']._serialized_options = b'\372\324\030\0030\200\002'
   _globals['_AUTHSERVICE'].methods_by_name['Register']._loaded_options = None
@@ -77,39 +77,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['IssueServiceToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['IssueServiceToken']._serialized_options = b'\250\324\030\001\262\324\030\002\025\010'
   _globals['_REGISTERREQUEST']._serialized_start=192
-  _globals['_REGISTERREQUEST']._serialized_end=341
-  _globals['_SESSION']._serialized_start=343
-  _globals['_SESSION']._serialized_end=452
-  _globals['_REGISTERRESPONSE']._serialized_start=454
-  _globals['_REGISTERRESPONSE']._serialized_end=512
-  _globals['_LOGINREQUEST']._serialized_start=514
-  _globals['_LOGINREQUEST']._serialized_end=581
-  _globals['_LOGINRESPONSE']._serialized_start=583
-  _globals['_LOGINRESPONSE']._serialized_end=638
-  _globals['_ADMINLOGINREQUEST']._serialized_start=640
-  _globals['_ADMINLOGINREQUEST']._serialized_end=712
-  _globals['_ADMINLOGINRESPONSE']._serialized_start=714
-  _globals['_ADMINLOGINRESPONSE']._serialized_end=774
-  _globals['_REFRESHREQUEST']._serialized_start=776
-  _globals['_REFRESHREQUEST']._serialized_end=824
-  _globals['_REFRESHRESPONSE']._serialized_start=826
-  _globals['_REFRESHRESPONSE']._serialized_end=883
-  _globals['_LOGOUTREQUEST']._serialized_start=885
-  _globals['_LOGOUTREQUEST']._serialized_end=932
-  _globals['_LOGOUTRESPONSE']._serialized_start=934
-  _globals['_LOGOUTRESPONSE']._serialized_end=950
-  _globals['_GETPROFILEREQUEST']._serialized_start=952
-  _globals['_GETPROFILEREQUEST']._serialized_end=971
-  _globals['_GETPROFILERESPONSE']._serialized_start=973
-  _globals['_GETPROFILERESPONSE']._serialized_end=1033
-  _globals['_PROFILE']._serialized_start=1036
-  _globals['_PROFILE']._serialized_end=1202
-  _globals['_GETJWKSREQUEST']._serialized_start=1204
-  _globals['_GETJWKSREQUEST']._serialized_end=1220
-  _globals['_ISSUESERVICETOKENREQUEST']._serialized_start=1222
-  _globals['_ISSUESERVICETOKENREQUEST']._serialized_end=1317
-  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_start=1319
-  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_end=1388
-  _globals['_AUTHSERVICE']._serialized_start=1391
-  _globals['_AUTHSERVICE']._serialized_end=2331
+  _globals['_REGISTERREQUEST']._serialized_end=432
+  _globals['_SESSION']._serialized_start=434
+  _globals['_SESSION']._serialized_end=543
+  _globals['_REGISTERRESPONSE']._serialized_start=545
+  _globals['_REGISTERRESPONSE']._serialized_end=603
+  _globals['_LOGINREQUEST']._serialized_start=605
+  _globals['_LOGINREQUEST']._serialized_end=672
+  _globals['_LOGINRESPONSE']._serialized_start=674
+  _globals['_LOGINRESPONSE']._serialized_end=729
+  _globals['_ADMINLOGINREQUEST']._serialized_start=731
+  _globals['_ADMINLOGINREQUEST']._serialized_end=803
+  _globals['_ADMINLOGINRESPONSE']._serialized_start=805
+  _globals['_ADMINLOGINRESPONSE']._serialized_end=865
+  _globals['_REFRESHREQUEST']._serialized_start=867
+  _globals['_REFRESHREQUEST']._serialized_end=915
+  _globals['_REFRESHRESPONSE']._serialized_start=917
+  _globals['_REFRESHRESPONSE']._serialized_end=974
+  _globals['_LOGOUTREQUEST']._serialized_start=976
+  _globals['_LOGOUTREQUEST']._serialized_end=1023
+  _globals['_LOGOUTRESPONSE']._serialized_start=1025
+  _globals['_LOGOUTRESPONSE']._serialized_end=1041
+  _globals['_GETPROFILEREQUEST']._serialized_start=1043
+  _globals['_GETPROFILEREQUEST']._serialized_end=1062
+  _globals['_GETPROFILERESPONSE']._serialized_start=1064
+  _globals['_GETPROFILERESPONSE']._serialized_end=1124
+  _globals['_PROFILE']._serialized_start=1127
+  _globals['_PROFILE']._serialized_end=1293
+  _globals['_GETJWKSREQUEST']._serialized_start=1295
+  _globals['_GETJWKSREQUEST']._serialized_end=1311
+  _globals['_ISSUESERVICETOKENREQUEST']._serialized_start=1314
+  _globals['_ISSUESERVICETOKENREQUEST']._serialized_end=1452
+  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_start=1454
+  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_end=1523
+  _globals['_AUTHSERVICE']._serialized_start=1526
+  _globals['_AUTHSERVICE']._serialized_end=2466
 # @@protoc_insertion_point(module_scope)

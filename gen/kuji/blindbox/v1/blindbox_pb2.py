@@ -27,7 +27,7 @@ from kuji.common.v1 import access_pb2 as kuji_dot_common_dot_v1_dot_access__pb2
 from kuji.common.v1 import contract_pb2 as kuji_dot_common_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkuji/blindbox/v1/blindbox.proto\x12\x10kuji.blindbox.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xcf\x01\n\x11PlaceOrderRequest\x12.\n\torder_num\x18\x01 \x01(\tB\x1b\xfa\xd4\x18\x17\x08\x01\x30@:\x11^(?!card:)[ -~]+$\x12\"\n\x07user_id\x18\x02 \x01(\x03\x42\x11\xfa\xd4\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x18\n\x08goods_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x13\n\x03num\x18\x04 \x01(\x05\x42\x06\xfa\xd4\x18\x02 \x01\x12\x19\n\x05\x63ount\x18\x05 \x01(\x05\x42\n\xfa\xd4\x18\x06\x08\x01\x10\x01\x18\x64\x12\x1c\n\norder_type\x18\x06 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x00\x18\x02\"\x94\x01\n\x12PlaceOrderResponse\x12\x10\n\x08order_id\x18\x01 \x01(\x03\x12\x11\n\torder_num\x18\x02 \x01(\t\x12,\n\x07results\x18\x03 \x03(\x0b\x32\x1b.kuji.blindbox.v1.DrawnItem\x12+\n\x06proofs\x18\x04 \x03(\x0b\x32\x1b.kuji.blindbox.v1.DrawProof\"\xd7\x01\n\tDrawnItem\x12\x15\n\rgoods_item_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07img_url\x18\x03 \x01(\t\x12\x10\n\x08shang_id\x18\x04 \x01(\x03\x12\x13\n\x0bshang_title\x18\x05 \x01(\t\x12\x13\n\x0bshang_color\x18\x06 \x01(\t\x12\r\n\x05price\x18\x07 \x01(\t\x12\x10\n\x08sc_money\x18\x08 \x01(\t\x12\x12\n\nprize_code\x18\t \x01(\t\x12\x0f\n\x07luck_no\x18\n \x01(\x03\x12\x11\n\tdraw_time\x18\x0b \x01(\x03\"S\n\tDrawProof\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x0c\n\x04odds\x18\x02 \x01(\x01\x12\x13\n\x0bodds_weight\x18\x03 \x01(\x03\x12\x12\n\nodds_total\x18\x04 \x01(\x03\"\x8c\x01\n\x17\x44rawWithItemCardRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1c\n\x0citem_card_id\x18\x02 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x13\n\x03num\x18\x03 \x01(\x05\x42\x06\xfa\xd4\x18\x02 \x01\x12$\n\nrequest_id\x18\x04 \x01(\tB\x10\xfa\xd4\x18\x0c\x30@:\x08^[ -~]+$\"H\n\x18\x44rawWithItemCardResponse\x12,\n\x06result\x18\x01 \x01(\x0b\x32\x1c.kuji.blindbox.v1.CardResult\"\xcd\x02\n\nCardResult\x12\x15\n\rgoods_item_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07img_url\x18\x03 \x01(\t\x12\x10\n\x08shang_id\x18\x04 \x01(\x03\x12\x13\n\x0bshang_title\x18\x05 \x01(\t\x12\x13\n\x0bshang_color\x18\x06 \x01(\t\x12\r\n\x05price\x18\x07 \x01(\t\x12\x10\n\x08sc_money\x18\x08 \x01(\t\x12\x12\n\nprize_code\x18\t \x01(\t\x12\x0f\n\x07luck_no\x18\n \x01(\x03\x12\x11\n\tdraw_time\x18\x0b \x01(\x03\x12\x10\n\x08order_id\x18\x0c \x01(\x03\x12*\n\x05proof\x18\r \x01(\x0b\x32\x1b.kuji.blindbox.v1.DrawProof\x12\x35\n\nlast_prize\x18\x0e \x01(\x0b\x32\x1b.kuji.blindbox.v1.DrawnItemB\x04\x80\xd5\x18\x01\"N\n\x1d\x43\x61lculateProbabilitiesRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x13\n\x03num\x18\x02 \x01(\x05\x42\x06\xfa\xd4\x18\x02 \x01\"Z\n\x1e\x43\x61lculateProbabilitiesResponse\x12\x38\n\rprobabilities\x18\x01 \x03(\x0b\x32!.kuji.blindbox.v1.ItemProbability\"\x90\x01\n\x0fItemProbability\x12\x15\n\rgoods_item_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12 \n\rsurplus_stock\x18\x03 \x01(\x03\x42\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x0e\n\x06weight\x18\x05 \x01(\x03\x42\x10\n\x0e_surplus_stock\"_\n\x15\x43heckInventoryRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x13\n\x03num\x18\x02 \x01(\x05\x42\x06\xfa\xd4\x18\x02 \x01\x12\x17\n\x05\x63ount\x18\x03 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x00\x18\x64\"\x8f\x01\n\x16\x43heckInventoryResponse\x12\x11\n\tavailable\x18\x01 \x01(\x08\x12\x1f\n\x0ctickets_left\x18\x02 \x01(\x03\x42\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x30\n\x05items\x18\x03 \x03(\x0b\x32!.kuji.blindbox.v1.ItemProbabilityB\x0f\n\r_tickets_left\"U\n\x13ValidateDrawRequest\x12>\n\x07\x64raw_id\x18\x01 \x01(\tB-\xfa\xd4\x18)\x08\x01\x30\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$\"\xc9\x01\n\x14ValidateDrawResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x64raw_id\x18\x03 \x01(\t\x12\x0c\n\x04roll\x18\x04 \x01(\t\x12\x17\n\x0fseed_commitment\x18\x05 \x01(\t\x12\x17\n\x04seed\x18\x06 \x01(\tB\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x0f\n\x07luck_no\x18\x07 \x01(\x03\x12\x13\n\x0bodds_weight\x18\x08 \x01(\x03\x12\x12\n\nodds_total\x18\t \x01(\x03\x42\x07\n\x05_seed2\x91\x06\n\x0f\x42lindBoxService\x12\x87\x01\n\nPlaceOrder\x12#.kuji.blindbox.v1.PlaceOrderRequest\x1a$.kuji.blindbox.v1.PlaceOrderResponse\".\xa8\xd4\x18\x05\xb2\xd4\x18\x07<=->,1?\x82\xd3\xe4\x93\x02\x19\"\x14/api/blindbox/orders:\x01*\x12\xab\x01\n\x10\x44rawWithItemCard\x12).kuji.blindbox.v1.DrawWithItemCardRequest\x1a*.kuji.blindbox.v1.DrawWithItemCardResponse\"@\xa8\xd4\x18\x02\xb2\xd4\x18\t<=->,1@A.\x82\xd3\xe4\x93\x02)\"\x1c/api/blindbox/item_card_draw:\x01*b\x06result\x12\xb9\x01\n\x16\x43\x61lculateProbabilities\x12/.kuji.blindbox.v1.CalculateProbabilitiesRequest\x1a\x30.kuji.blindbox.v1.CalculateProbabilitiesResponse\"<\xa8\xd4\x18\x01\xb2\xd4\x18\x02<1\x82\xd3\xe4\x93\x02,\x12\x1b/api/blindbox/probabilitiesb\rprobabilities\x12o\n\x0e\x43heckInventory\x12\'.kuji.blindbox.v1.CheckInventoryRequest\x1a(.kuji.blindbox.v1.CheckInventoryResponse\"\n\xa8\xd4\x18\x05\xb2\xd4\x18\x02<1\x12\x98\x01\n\x0cValidateDraw\x12%.kuji.blindbox.v1.ValidateDrawRequest\x1a&.kuji.blindbox.v1.ValidateDrawResponse\"9\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02*\x12(/api/blindbox/draws/{draw_id}/validationB\x04\xc8\xd5\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkuji/blindbox/v1/blindbox.proto\x12\x10kuji.blindbox.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xa0\x02\n\x11PlaceOrderRequest\x12\x7f\n\torder_num\x18\x01 \x01(\tBl\xfa\xd4\x18h\x08\x01\x30@:\x11^(?!card:)[ -~]+$bGconsists of printable ASCII characters, and does not begin with \'card:\'j\x06\x41-1001\x12\"\n\x07user_id\x18\x02 \x01(\x03\x42\x11\xfa\xd4\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x18\n\x08goods_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x13\n\x03num\x18\x04 \x01(\x05\x42\x06\xfa\xd4\x18\x02 \x01\x12\x19\n\x05\x63ount\x18\x05 \x01(\x05\x42\n\xfa\xd4\x18\x06\x08\x01\x10\x01\x18\x64\x12\x1c\n\norder_type\x18\x06 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x00\x18\x02\"\x94\x01\n\x12PlaceOrderResponse\x12\x10\n\x08order_id\x18\x01 \x01(\x03\x12\x11\n\torder_num\x18\x02 \x01(\t\x12,\n\x07results\x18\x03 \x03(\x0b\x32\x1b.kuji.blindbox.v1.DrawnItem\x12+\n\x06proofs\x18\x04 \x03(\x0b\x32\x1b.kuji.blindbox.v1.DrawProof\"\xd7\x01\n\tDrawnItem\x12\x15\n\rgoods_item_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07img_url\x18\x03 \x01(\t\x12\x10\n\x08shang_id\x18\x04 \x01(\x03\x12\x13\n\x0bshang_title\x18\x05 \x01(\t\x12\x13\n\x0bshang_color\x18\x06 \x01(\t\x12\r\n\x05price\x18\x07 \x01(\t\x12\x10\n\x08sc_money\x18\x08 \x01(\t\x12\x12\n\nprize_code\x18\t \x01(\t\x12\x0f\n\x07luck_no\x18\n \x01(\x03\x12\x11\n\tdraw_time\x18\x0b \x01(\x03\"S\n\tDrawProof\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x0c\n\x04odds\x18\x02 \x01(\x01\x12\x13\n\x0bodds_weight\x18\x03 \x01(\x03\x12\x12\n\nodds_total\x18\x04 \x01(\x03\"\xc0\x01\n\x17\x44rawWithItemCardRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1c\n\x0citem_card_id\x18\x02 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x13\n\x03num\x18\x03 \x01(\x05\x42\x06\xfa\xd4\x18\x02 \x01\x12X\n\nrequest_id\x18\x04 \x01(\tBD\xfa\xd4\x18@0@:\x08^[ -~]+$b&consists of printable ASCII charactersj\norder-1001\"H\n\x18\x44rawWithItemCardResponse\x12,\n\x06result\x18\x01 \x01(\x0b\x32\x1c.kuji.blindbox.v1.CardResult\"\xcd\x02\n\nCardResult\x12\x15\n\rgoods_item_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07img_url\x18\x03 \x01(\t\x12\x10\n\x08shang_id\x18\x04 \x01(\x03\x12\x13\n\x0bshang_title\x18\x05 \x01(\t\x12\x13\n\x0bshang_color\x18\x06 \x01(\t\x12\r\n\x05price\x18\x07 \x01(\t\x12\x10\n\x08sc_money\x18\x08 \x01(\t\x12\x12\n\nprize_code\x18\t \x01(\t\x12\x0f\n\x07luck_no\x18\n \x01(\x03\x12\x11\n\tdraw_time\x18\x0b \x01(\x03\x12\x10\n\x08order_id\x18\x0c \x01(\x03\x12*\n\x05proof\x18\r \x01(\x0b\x32\x1b.kuji.blindbox.v1.DrawProof\x12\x35\n\nlast_prize\x18\x0e \x01(\x0b\x32\x1b.kuji.blindbox.v1.DrawnItemB\x04\x80\xd5\x18\x01\"N\n\x1d\x43\x61lculateProbabilitiesRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x13\n\x03num\x18\x02 \x01(\x05\x42\x06\xfa\xd4\x18\x02 \x01\"Z\n\x1e\x43\x61lculateProbabilitiesResponse\x12\x38\n\rprobabilities\x18\x01 \x03(\x0b\x32!.kuji.blindbox.v1.ItemProbability\"\x90\x01\n\x0fItemProbability\x12\x15\n\rgoods_item_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12 \n\rsurplus_stock\x18\x03 \x01(\x03\x42\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x0e\n\x06weight\x18\x05 \x01(\x03\x42\x10\n\x0e_surplus_stock\"_\n\x15\x43heckInventoryRequest\x12\x18\n\x08goods_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x13\n\x03num\x18\x02 \x01(\x05\x42\x06\xfa\xd4\x18\x02 \x01\x12\x17\n\x05\x63ount\x18\x03 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x00\x18\x64\"\x8f\x01\n\x16\x43heckInventoryResponse\x12\x11\n\tavailable\x18\x01 \x01(\x08\x12\x1f\n\x0ctickets_left\x18\x02 \x01(\x03\x42\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x30\n\x05items\x18\x03 \x03(\x0b\x32!.kuji.blindbox.v1.ItemProbabilityB\x0f\n\r_tickets_left\"\x82\x01\n\x13ValidateDrawRequest\x12k\n\x07\x64raw_id\x18\x01 \x01(\tBZ\xfa\xd4\x18V\x08\x01\x30\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$b#looks like \'12-345\': pool and placej\x06\x31\x32-345\"\xc9\x01\n\x14ValidateDrawResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x64raw_id\x18\x03 \x01(\t\x12\x0c\n\x04roll\x18\x04 \x01(\t\x12\x17\n\x0fseed_commitment\x18\x05 \x01(\t\x12\x17\n\x04seed\x18\x06 \x01(\tB\x04\x80\xd5\x18\x01H\x00\x88\x01\x01\x12\x0f\n\x07luck_no\x18\x07 \x01(\x03\x12\x13\n\x0bodds_weight\x18\x08 \x01(\x03\x12\x12\n\nodds_total\x18\t \x01(\x03\x42\x07\n\x05_seed2\x91\x06\n\x0f\x42lindBoxService\x12\x87\x01\n\nPlaceOrder\x12#.kuji.blindbox.v1.PlaceOrderRequest\x1a$.kuji.blindbox.v1.PlaceOrderResponse\".\xa8\xd4\x18\x05\xb2\xd4\x18\x07<=->,1?\x82\xd3\xe4\x93\x02\x19\"\x14/api/blindbox/orders:\x01*\x12\xab\x01\n\x10\x44rawWithItemCard\x12).kuji.blindbox.v1.DrawWithItemCardRequest\x1a*.kuji.blindbox.v1.DrawWithItemCardResponse\"@\xa8\xd4\x18\x02\xb2\xd4\x18\t<=->,1@A.\x82\xd3\xe4\x93\x02)\"\x1c/api/blindbox/item_card_draw:\x01*b\x06result\x12\xb9\x01\n\x16\x43\x61lculateProbabilities\x12/.kuji.blindbox.v1.CalculateProbabilitiesRequest\x1a\x30.kuji.blindbox.v1.CalculateProbabilitiesResponse\"<\xa8\xd4\x18\x01\xb2\xd4\x18\x02<1\x82\xd3\xe4\x93\x02,\x12\x1b/api/blindbox/probabilitiesb\rprobabilities\x12o\n\x0e\x43heckInventory\x12\'.kuji.blindbox.v1.CheckInventoryRequest\x1a(.kuji.blindbox.v1.CheckInventoryResponse\"\n\xa8\xd4\x18\x05\xb2\xd4\x18\x02<1\x12\x98\x01\n\x0cValidateDraw\x12%.kuji.blindbox.v1.ValidateDrawRequest\x1a&.kuji.blindbox.v1.ValidateDrawResponse\"9\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02*\x12(/api/blindbox/draws/{draw_id}/validationB\x04\xc8\xd5\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\310\325\030\001'
   _globals['_PLACEORDERREQUEST'].fields_by_name['order_num']._loaded_options = None
-  _globals['_PLACEORDERREQUEST'].fields_by_name['order_num']._serialized_options = b'\372\324\030\027\010\0010@:\021^(?!card:)[ -~]+$'
+  _globals['_PLACEORDERREQUEST'].fields_by_name['order_num']._serialized_options = b'\372\324\030h\010\0010@:\021^(?!card:)[ -~]+$bGconsists of printable ASCII characters, and does not begin with \'card:\'j\006A-1001'
   _globals['_PLACEORDERREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_PLACEORDERREQUEST'].fields_by_name['user_id']._serialized_options = b'\372\324\030\r\010\001\020\001\030\377\377\377\377\377\377\377\017'
   _globals['_PLACEORDERREQUEST'].fields_by_name['goods_id']._loaded_options = None
@@ -54,7 +54,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DRAWWITHITEMCARDREQUEST'].fields_by_name['num']._loaded_options = None
   _globals['_DRAWWITHITEMCARDREQUEST'].fields_by_name['num']._serialized_options = b'\372\324\030\002 \001'
   _globals['_DRAWWITHITEMCARDREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_DRAWWITHITEMCARDREQUEST'].fields_by_name['request_id']._serialized_options = b'\372\324\030\0140@:\010^[ -~]+$'
+  _globals['_DRAWWITHITEMCARDREQUEST'].fields_by_name['request_id']._serialized_options = b'\372\324\030@0@:\010^[ -~]+$b&consists of printable ASCII charactersj\norder-1001'
   _globals['_CARDRESULT'].fields_by_name['last_prize']._loaded_options = None
   _globals['_CARDRESULT'].fields_by_name['last_prize']._serialized_options = b'\200\325\030\001'
   _globals['_CALCULATEPROBABILITIESREQUEST'].fields_by_name['goods_id']._loaded_options = None
@@ -72,7 +72,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKINVENTORYRESPONSE'].fields_by_name['tickets_left']._loaded_options = None
   _globals['_CHECKINVENTORYRESPONSE'].fields_by_name['tickets_left']._serialized_options = b'\200\325\030\001'
   _globals['_VALIDATEDRAWREQUEST'].fields_by_name['draw_id']._loaded_options = None
-  _globals['_VALIDATEDRAWREQUEST'].fields_by_name['draw_id']._serialized_options = b'\372\324\030)\010\0010\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$'
+  _globals['_VALIDATEDRAWREQUEST'].fields_by_name['draw_id']._serialized_options = b'\372\324\030V\010\0010\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$b#looks like \'12-345\': pool and placej\00612-345'
   _globals['_VALIDATEDRAWRESPONSE'].fields_by_name['seed']._loaded_options = None
   _globals['_VALIDATEDRAWRESPONSE'].fields_by_name['seed']._serialized_options = b'\200\325\030\001'
   _globals['_BLINDBOXSERVICE'].methods_by_name['PlaceOrder']._loaded_options = None
@@ -86,33 +86,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BLINDBOXSERVICE'].methods_by_name['ValidateDraw']._loaded_options = None
   _globals['_BLINDBOXSERVICE'].methods_by_name['ValidateDraw']._serialized_options = b'\250\324\030\001\262\324\030\001\004\202\323\344\223\002*\022(/api/blindbox/draws/{draw_id}/validation'
   _globals['_PLACEORDERREQUEST']._serialized_start=144
-  _globals['_PLACEORDERREQUEST']._serialized_end=351
-  _globals['_PLACEORDERRESPONSE']._serialized_start=354
-  _globals['_PLACEORDERRESPONSE']._serialized_end=502
-  _globals['_DRAWNITEM']._serialized_start=505
-  _globals['_DRAWNITEM']._serialized_end=720
-  _globals['_DRAWPROOF']._serialized_start=722
-  _globals['_DRAWPROOF']._serialized_end=805
-  _globals['_DRAWWITHITEMCARDREQUEST']._serialized_start=808
-  _globals['_DRAWWITHITEMCARDREQUEST']._serialized_end=948
-  _globals['_DRAWWITHITEMCARDRESPONSE']._serialized_start=950
-  _globals['_DRAWWITHITEMCARDRESPONSE']._serialized_end=1022
-  _globals['_CARDRESULT']._serialized_start=1025
-  _globals['_CARDRESULT']._serialized_end=1358
-  _globals['_CALCULATEPROBABILITIESREQUEST']._serialized_start=1360
-  _globals['_CALCULATEPROBABILITIESREQUEST']._serialized_end=1438
-  _globals['_CALCULATEPROBABILITIESRESPONSE']._serialized_start=1440
-  _globals['_CALCULATEPROBABILITIESRESPONSE']._serialized_end=1530
-  _globals['_ITEMPROBABILITY']._serialized_start=1533
-  _globals['_ITEMPROBABILITY']._serialized_end=1677
-  _globals['_CHECKINVENTORYREQUEST']._serialized_start=1679
-  _globals['_CHECKINVENTORYREQUEST']._serialized_end=1774
-  _globals['_CHECKINVENTORYRESPONSE']._serialized_start=1777
-  _globals['_CHECKINVENTORYRESPONSE']._serialized_end=1920
-  _globals['_VALIDATEDRAWREQUEST']._serialized_start=1922
-  _globals['_VALIDATEDRAWREQUEST']._serialized_end=2007
-  _globals['_VALIDATEDRAWRESPONSE']._serialized_start=2010
-  _globals['_VALIDATEDRAWRESPONSE']._serialized_end=2211
-  _globals['_BLINDBOXSERVICE']._serialized_start=2214
-  _globals['_BLINDBOXSERVICE']._serialized_end=2999
+  _globals['_PLACEORDERREQUEST']._serialized_end=432
+  _globals['_PLACEORDERRESPONSE']._serialized_start=435
+  _globals['_PLACEORDERRESPONSE']._serialized_end=583
+  _globals['_DRAWNITEM']._serialized_start=586
+  _globals['_DRAWNITEM']._serialized_end=801
+  _globals['_DRAWPROOF']._serialized_start=803
+  _globals['_DRAWPROOF']._serialized_end=886
+  _globals['_DRAWWITHITEMCARDREQUEST']._serialized_start=889
+  _globals['_DRAWWITHITEMCARDREQUEST']._serialized_end=1081
+  _globals['_DRAWWITHITEMCARDRESPONSE']._serialized_start=1083
+  _globals['_DRAWWITHITEMCARDRESPONSE']._serialized_end=1155
+  _globals['_CARDRESULT']._serialized_start=1158
+  _globals['_CARDRESULT']._serialized_end=1491
+  _globals['_CALCULATEPROBABILITIESREQUEST']._serialized_start=1493
+  _globals['_CALCULATEPROBABILITIESREQUEST']._serialized_end=1571
+  _globals['_CALCULATEPROBABILITIESRESPONSE']._serialized_start=1573
+  _globals['_CALCULATEPROBABILITIESRESPONSE']._serialized_end=1663
+  _globals['_ITEMPROBABILITY']._serialized_start=1666
+  _globals['_ITEMPROBABILITY']._serialized_end=1810
+  _globals['_CHECKINVENTORYREQUEST']._serialized_start=1812
+  _globals['_CHECKINVENTORYREQUEST']._serialized_end=1907
+  _globals['_CHECKINVENTORYRESPONSE']._serialized_start=1910
+  _globals['_CHECKINVENTORYRESPONSE']._serialized_end=2053
+  _globals['_VALIDATEDRAWREQUEST']._serialized_start=2056
+  _globals['_VALIDATEDRAWREQUEST']._serialized_end=2186
+  _globals['_VALIDATEDRAWRESPONSE']._serialized_start=2189
+  _globals['_VALIDATEDRAWRESPONSE']._serialized_end=2390
+  _globals['_BLINDBOXSERVICE']._serialized_start=2393
+  _globals['_BLINDBOXSERVICE']._serialized_end=3178
 # @@protoc_insertion_point(module_scope)

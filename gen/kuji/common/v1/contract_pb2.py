@@ -26,7 +26,7 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from kuji.common.v1 import error_reason_pb2 as kuji_dot_common_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkuji/common/v1/contract.proto\x12\x0ekuji.common.v1\x1a google/protobuf/descriptor.proto\x1a!kuji/common/v1/error_reason.proto\"\xe5\x01\n\x06\x42ounds\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x10\n\x03min\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x12\n\nany_number\x18\x04 \x01(\x08\x12\x12\n\nmin_length\x18\x05 \x01(\r\x12\x12\n\nmax_length\x18\x06 \x01(\r\x12\x0f\n\x07pattern\x18\x07 \x01(\t\x12\x0e\n\x06one_of\x18\x08 \x03(\t\x12\x11\n\tmin_items\x18\t \x01(\r\x12\x11\n\tmax_items\x18\n \x01(\r\x12\x12\n\neach_apart\x18\x0b \x01(\x08\x42\x06\n\x04_minB\x06\n\x04_max:N\n\x07reasons\x12\x1e.google.protobuf.MethodOptions\x18\xc6\x8a\x03 \x03(\x0e\x32\x1b.kuji.common.v1.ErrorReason:G\n\x06\x62ounds\x12\x1d.google.protobuf.FieldOptions\x18\xcf\x8a\x03 \x01(\x0b\x32\x16.kuji.common.v1.Bounds:1\n\x08nullable\x12\x1d.google.protobuf.FieldOptions\x18\xd0\x8a\x03 \x01(\x08:3\n\x0bold_clients\x12\x1c.google.protobuf.FileOptions\x18\xd9\x8a\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkuji/common/v1/contract.proto\x12\x0ekuji.common.v1\x1a google/protobuf/descriptor.proto\x1a!kuji/common/v1/error_reason.proto\"\x84\x02\n\x06\x42ounds\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x10\n\x03min\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x12\n\nany_number\x18\x04 \x01(\x08\x12\x12\n\nmin_length\x18\x05 \x01(\r\x12\x12\n\nmax_length\x18\x06 \x01(\r\x12\x0f\n\x07pattern\x18\x07 \x01(\t\x12\x0c\n\x04\x66orm\x18\x0c \x01(\t\x12\x0f\n\x07\x65xample\x18\r \x01(\t\x12\x0e\n\x06one_of\x18\x08 \x03(\t\x12\x11\n\tmin_items\x18\t \x01(\r\x12\x11\n\tmax_items\x18\n \x01(\r\x12\x12\n\neach_apart\x18\x0b \x01(\x08\x42\x06\n\x04_minB\x06\n\x04_max:N\n\x07reasons\x12\x1e.google.protobuf.MethodOptions\x18\xc6\x8a\x03 \x03(\x0e\x32\x1b.kuji.common.v1.ErrorReason:G\n\x06\x62ounds\x12\x1d.google.protobuf.FieldOptions\x18\xcf\x8a\x03 \x01(\x0b\x32\x16.kuji.common.v1.Bounds:1\n\x08nullable\x12\x1d.google.protobuf.FieldOptions\x18\xd0\x8a\x03 \x01(\x08:3\n\x0bold_clients\x12\x1c.google.protobuf.FileOptions\x18\xd9\x8a\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kuji.common.v1.contract_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BOUNDS']._serialized_start=119
-  _globals['_BOUNDS']._serialized_end=348
+  _globals['_BOUNDS']._serialized_end=379
 # @@protoc_insertion_point(module_scope)

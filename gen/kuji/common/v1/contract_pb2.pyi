@@ -38,6 +38,8 @@ class Bounds(_message.Message):
     MIN_LENGTH_FIELD_NUMBER: _builtins.int
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
     PATTERN_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    EXAMPLE_FIELD_NUMBER: _builtins.int
     ONE_OF_FIELD_NUMBER: _builtins.int
     MIN_ITEMS_FIELD_NUMBER: _builtins.int
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
@@ -60,6 +62,10 @@ class Bounds(_message.Message):
     """What the whole text looks like: a regular expression, of what ECMAScript
     and Python have in common, from ^ to $.
     """
+    form: _builtins.str
+    """The pattern in words, after the name of the field: "consists of digits"."""
+    example: _builtins.str
+    """A text that fits the pattern."""
     min_items: _builtins.int
     """The fewest elements of a list."""
     max_items: _builtins.int
@@ -82,6 +88,8 @@ class Bounds(_message.Message):
         min_length: _builtins.int = ...,
         max_length: _builtins.int = ...,
         pattern: _builtins.str = ...,
+        form: _builtins.str = ...,
+        example: _builtins.str = ...,
         one_of: _abc.Iterable[_builtins.str] | None = ...,
         min_items: _builtins.int = ...,
         max_items: _builtins.int = ...,
@@ -89,7 +97,7 @@ class Bounds(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "max", b"max", "min", b"min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "any_number", b"any_number", "each_apart", b"each_apart", "max", b"max", "max_items", b"max_items", "max_length", b"max_length", "min", b"min", "min_items", b"min_items", "min_length", b"min_length", "one_of", b"one_of", "pattern", b"pattern", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "any_number", b"any_number", "each_apart", b"each_apart", "example", b"example", "form", b"form", "max", b"max", "max_items", b"max_items", "max_length", b"max_length", "min", b"min", "min_items", b"min_items", "min_length", b"min_length", "one_of", b"one_of", "pattern", b"pattern", "required", b"required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015

@@ -1,0 +1,1 @@
+"""The gRPC server of every service: access, bounds, errors, deadlines, health, shutdown."""

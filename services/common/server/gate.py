@@ -1,0 +1,81 @@
+"""Who may call: from a transport call and its RPC's access to a RequestContext, or a refusal."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import grpc
+from kuji.common.v1 import access_pb2
+
+from services.common.context import Caller, RequestContext, Role
+from services.common.errors import PermissionDeniedError, UnauthenticatedError
+from services.common.origin import Origins
+from services.common.tokens import TokenVerifier
+
+Call: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_A = access_pb2.Access
+_Metadata = Iterable[tuple[str, str | bytes]]
+_PUBLIC = _A.ACCESS_PUBLIC  # each look-up by name takes the generated enum a microsecond
+_EVERYONE = frozenset(Role)
+_ROLES_OF_ACCESS: dict[int, frozenset[Role]] = {
+    _A.ACCESS_PUBLIC: _EVERYONE,
+    _A.ACCESS_USER: _EVERYONE,
+    _A.ACCESS_ADMIN: frozenset({Role.ADMIN}),
+    _A.ACCESS_SERVICE: frozenset({Role.SERVICE}),
+    _A.ACCESS_SERVICE_OR_ADMIN: frozenset({Role.SERVICE, Role.ADMIN}),
+}
+# Kept back from a caller's deadline, so that an answer with a reason arrives before it.
+_MARGIN_S = 0.05
+
+
+class Gate:
+    """
+    Admits calls.
+
+    Args:
+        default_timeout_s: Bound of a call whose caller gives none.
+    """
+
+    def __init__(self, verifier: TokenVerifier, origins: Origins, default_timeout_s: float) -> None:
+        self._verifier = verifier
+        self._origins = origins
+        self._default_timeout_s = default_timeout_s
+
+    async def admit(self, access: int, call: Call) -> RequestContext:
+        """
+        The context of *call*, an RPC of *access*.
+
+        Raises:
+            UnauthenticatedError: It needs a token, and has none or a bad one.
+            PermissionDeniedError: The caller's role may not do this.
+        """
+        metadata = call.invocation_metadata() or ()
+        caller = await self._admitted(access, metadata)
+        origin = self._origins.origin_of(metadata, call.peer)
+        remaining_s = call.time_remaining()
+        if remaining_s is None:
+            return RequestContext(caller, self._default_timeout_s, origin)
+        return RequestContext(caller, max(remaining_s - _MARGIN_S, 0.0), origin)
+
+    async def _admitted(self, access: int, metadata: _Metadata) -> Caller | None:
+        if access == _PUBLIC:
+            # An expired token must not keep its holder from refreshing it.
+            with suppress(UnauthenticatedError):
+                return await self._caller(metadata)
+            return None
+        caller = await self._caller(metadata)
+        if caller is None:
+            raise UnauthenticatedError
+        if caller.role not in _ROLES_OF_ACCESS[access]:
+            raise PermissionDeniedError
+        return caller
+
+    async def _caller(self, metadata: _Metadata) -> Caller | None:
+        for key, value in metadata:
+            if key == "authorization":
+                scheme, _, token = str(value).partition(" ")
+                if scheme.lower() != "bearer":
+                    raise UnauthenticatedError("The authorization header is not a bearer token.")
+                return await self._verifier.verify(token.strip())
+        return None

@@ -1,0 +1,125 @@
+"""The server of a process: what it serves, its limits, its health, and its end."""
+
+# The generic types of grpc are generic in its stubs alone.
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from services.common.origin import Origins
+from services.common.server.gate import Gate
+from services.common.server.rpc import Rpc, handler_of
+from services.common.settings import ServiceSettings
+from services.common.tokens import TokenVerifier
+
+log = structlog.get_logger()
+
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """
+    A servicer and the service that it implements.
+
+    The servicer has a coroutine ``Method(request, ctx: RequestContext)`` for each RPC; where
+    the RPC streams answers, an async generator; where it streams requests, *request* is an
+    async iterator. A generator whose answers may be long in coming yields None once it listens:
+    then the caller sees the stream open.
+    """
+
+    servicer: object
+    service: ServiceDescriptor
+
+
+def handlers_of(
+    served: Implementation, make: Callable[[Any, MethodDescriptor], Rpc]
+) -> grpc.GenericRpcHandler[Any, Any]:
+    """What grpc calls for the RPCs of *served*; *make* makes one of a method of the servicer."""
+    handlers = {
+        method.name: handler_of(make(getattr(served.servicer, method.name), method), method)
+        for method in served.service.methods
+    }
+    return grpc.method_handlers_generic_handler(served.service.full_name, handlers)
+
+
+def gate_of(verifier: TokenVerifier, settings: ServiceSettings) -> Gate:
+    """The gate of a server with *settings*."""
+    origins = Origins(settings.edge_secret.get_secret_value())
+    return Gate(verifier, origins, settings.default_timeout_s)
+
+
+def build_server(
+    services: Sequence[Implementation], verifier: TokenVerifier, settings: ServiceSettings
+) -> tuple[grpc.aio.Server, int, HealthServicer]:
+    """
+    A server for *services*, listening but not started.
+
+    Returns:
+        The server, the port it listens on, and its health servicer (all NOT_SERVING).
+
+    Raises:
+        RuntimeError: The address is taken.
+        ValueError: A proto does not say who may call an RPC, or what a field may hold.
+    """
+    server = grpc.aio.server(
+        options=[
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", 1 << 20),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+        ]
+    )
+    gate = gate_of(verifier, settings)
+    make = partial(Rpc, gate=gate, strict=settings.strict_contract)
+    server.add_generic_rpc_handlers(tuple(handlers_of(one, make) for one in services))
+    healthy = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    names = [one.service.full_name for one in services]
+    reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], server)
+    return server, server.add_insecure_port(settings.listen), healthy
+
+
+async def _set_health(healthy: HealthServicer, names: Iterable[str], up: bool) -> None:
+    status = health_pb2.HealthCheckResponse.SERVING
+    for name in ["", *names]:
+        await healthy.set(name, status if up else health_pb2.HealthCheckResponse.NOT_SERVING)
+
+
+async def serve_until_stopped(
+    services: Sequence[Implementation],
+    verifier: TokenVerifier,
+    settings: ServiceSettings,
+    on_stopping: Callable[[], None] = lambda: None,
+) -> None:
+    """
+    Serve until SIGTERM or SIGINT; then stop accepting, drain, and return.
+
+    The process is healthy from the first accepted call to the signal. *on_stopping* is called
+    before the draining, to end what would go on by itself.
+    """
+    server, port, healthy = build_server(services, verifier, settings)
+    names = [one.service.full_name for one in services]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    await _set_health(healthy, names, up=True)
+    log.info("serving", port=port, services=names)
+    await stop.wait()
+    await _set_health(healthy, names, up=False)
+    on_stopping()
+    await server.stop(settings.drain_s)
+    log.info("drained")
