@@ -26,6 +26,14 @@ class Wish(StrEnum):
     ENDED = "ended"
 
 
+class Confirm(StrEnum):
+    """What an answered win has to survive; see kuji.draw.v1.Confirm."""
+
+    STORE = "store"
+    REPLICA = "replica"
+    RECORDED = "recorded"
+
+
 class Phase(StrEnum):
     """What an activity is at a moment."""
 
@@ -52,6 +60,7 @@ class ActivityTerms:
         max_draws_per_day: Draws of one user in a day.
         max_wins_per_user: Wins of one user.
         time_zone: IANA zone whose midnight begins a day.
+        confirm: What an answered win has to survive.
     """
 
     name: str
@@ -64,6 +73,7 @@ class ActivityTerms:
     max_draws_per_day: int
     max_wins_per_user: int
     time_zone: str
+    confirm: Confirm = Confirm.STORE
 
     def phase(self, now: datetime) -> Phase:
         """The phase at *now*: the same rule as the SQL function activity_status."""

@@ -16,6 +16,7 @@ from services.admin.models import (
     AuditEntry,
     Block,
     Claims,
+    Confirm,
     Offset,
     Phase,
     PoolMode,
@@ -311,6 +312,7 @@ def _activity(row: Any) -> Activity:  # noqa: ANN401  # asyncpg has no types
             max_draws_per_day=row["max_draws_per_day"],
             max_wins_per_user=row["max_wins_per_user"],
             time_zone=row["time_zone"],
+            confirm=Confirm(row["confirm"]),
         ),
     )
 

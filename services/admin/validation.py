@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.admin.models import MAX_UNITS, PPB
+from services.admin.models import MAX_UNITS, PPB, Confirm
 from services.common.errors import InvalidArgumentError
 from services.common.visible_text import hides, is_seen
 
@@ -66,6 +66,13 @@ def whole(maximum: int, minimum: int = 0) -> Check:
 units = whole(MAX_UNITS)
 count = whole(MAX_COUNT)
 cooldown = whole(MAX_COOLDOWN_S)
+
+
+def confirm(field: str, value: str) -> Confirm:
+    """*value*, one of "store", "replica" and "recorded"."""
+    if value not in list(Confirm):
+        raise InvalidArgumentError(field, f"{field} is one of {', '.join(Confirm)}.")
+    return Confirm(value)
 
 
 def identity(field: str, value: int) -> int:

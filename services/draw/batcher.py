@@ -136,10 +136,9 @@ def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
 
 
 def _distribute(batch: Sequence[_Waiting], drawing: Drawing) -> None:
-    now_ms, version, _, chain = drawing
     at = 0
     for waiting in batch:
         answers: list[Answer] = drawing.answers[at : at + len(waiting.intents)]
         at += len(waiting.intents)
         if not waiting.done.done():
-            waiting.done.set_result(Drawing(now_ms, version, answers, chain))
+            waiting.done.set_result(drawing._replace(answers=answers))

@@ -5,7 +5,7 @@ from kuji.draw.v1 import pool_pb2
 
 from services.common.errors import InvalidArgumentError
 from services.pool.rule.selection import PPB, Mode
-from services.pool.rule.terms import UNLIMITED, PoolConfig, PrizeConfig, Status
+from services.pool.rule.terms import UNLIMITED, Confirm, PoolConfig, PrizeConfig, Status
 
 MAX_PRIZES = 256
 MAX_UNITS = 1_000_000_000
@@ -29,6 +29,7 @@ def config_of(message: pool_pb2.PoolConfig) -> PoolConfig:
         day_offset_ms=_within("day_offset_minutes", limits.day_offset_minutes, -720, 840) * 60_000,
         activity_id=_at_least_zero("activity_id", message.activity_id),
         protection_ms=_at_least_zero("protection_ms", message.protection_ms),
+        confirm=_confirm(message.confirm),
     )
     _check_prizes(config)
     return config
@@ -87,6 +88,12 @@ def _status(value: int) -> Status:
     if value not in (Status.OPEN, Status.PAUSED, Status.ENDED):
         raise InvalidArgumentError("status", "A pool is open, paused or ended.")
     return Status(value)
+
+
+def _confirm(value: int) -> Confirm:
+    if value and value not in Confirm.__members__.values():
+        raise InvalidArgumentError("confirm", "A win is confirmed by store, replica or record.")
+    return Confirm(value or Confirm.STORE)
 
 
 def _text(field: str, value: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import structlog
-from kuji.draw.v1.pool_pb2 import PoolConfig, PoolStatus
+from kuji.draw.v1.pool_pb2 import Confirm, PoolConfig, PoolStatus
 
 from services.common.postgres import Connection, load_queries
 from services.common.timestamps import NEVER_MS, datetime_of_ms
@@ -42,7 +42,13 @@ def _activity_columns(pool_id: int, config: PoolConfig) -> dict[str, Any]:
         "max_draws_per_user": config.limits.draws_per_user,
         "max_draws_per_day": config.limits.draws_per_day,
         "max_wins_per_user": config.limits.wins_per_user,
+        "confirm": _confirm(config.confirm),
     }
+
+
+def _confirm(value: Confirm.ValueType) -> str:
+    known = value or Confirm.CONFIRM_STORE  # an older version told none
+    return Confirm.Name(known).removeprefix("CONFIRM_").lower()
 
 
 def _prize_columns(config: PoolConfig, entry: ConfigEntry) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from services.admin.blindbox.models import Goods, GoodsTerms, GoodsType
 from services.admin.blindbox.store import GoodsRows, GoodsStore
 from services.admin.changes import given
 from services.admin.editor import bounded
+from services.admin.models import Confirm
 from services.common.context import Caller, RequestContext
 from services.common.errors import InvalidArgumentError
 from services.common.paging import Page
 
-_CONCERN_DRAWS = frozenset({"on_shelf", "protection_seconds", "is_ended"})
+_CONCERN_DRAWS = frozenset({"on_shelf", "protection_seconds", "is_ended", "confirm"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class GoodsChange:
     on_shelf: bool | None = None
     protection_seconds: int | None = None
     is_ended: bool | None = None
+    confirm: Confirm | None = None
 
     def applied_to(self, terms: GoodsTerms) -> GoodsTerms:
         """*terms* with the fields given; InvalidArgumentError where they would begin again."""

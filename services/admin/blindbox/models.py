@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from services.admin.models import Confirm
+
 MAX_SHANGS = 256
 MAX_ITEMS = 256  # a pool has at most so many prizes
 MAX_BOXES = 1000
@@ -29,6 +31,7 @@ class GoodsTerms:
         on_shelf: Whether their boxes draw.
         protection_seconds: For how long a box is its current buyer's alone; 0: not at all.
         is_ended: Whether they have ended for good.
+        confirm: What an answered win has to survive.
     """
 
     title: str
@@ -37,6 +40,7 @@ class GoodsTerms:
     on_shelf: bool
     protection_seconds: int
     is_ended: bool
+    confirm: Confirm = Confirm.STORE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from kuji.draw.v1 import pool_pb2
 
 from services.admin.blindbox.models import Box, BoxPrize, Goods, GoodsType
+from services.admin.lottery.pool_config import CONFIRMS
 from services.admin.models import PoolMode
 
 MODE_OF_TYPE = {GoodsType.ICHIBAN: PoolMode.TICKETS, GoodsType.INFINITE: PoolMode.WEIGHTS}
@@ -30,6 +31,7 @@ def box_pool_config(goods: Goods, box: Box, prizes: Iterable[BoxPrize]) -> pool_
         status=_status(goods, box),
         prizes=[_pool_prize(prize) for prize in prizes],
         protection_ms=goods.terms.protection_seconds * 1000,
+        confirm=CONFIRMS[goods.terms.confirm],
     )
 
 

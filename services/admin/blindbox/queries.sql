@@ -1,8 +1,8 @@
 -- name: insert_goods(type, terms)$
-INSERT INTO goods (title, type, price, image_url, on_shelf, protection_seconds)
+INSERT INTO goods (title, type, price, image_url, on_shelf, protection_seconds, confirm)
 VALUES (
     :terms.title, :type, :terms.price, :terms.image_url, :terms.on_shelf,
-    :terms.protection_seconds)
+    :terms.protection_seconds, :terms.confirm)
 RETURNING id;
 
 -- name: lock_goods(goods_id)$
@@ -12,7 +12,7 @@ SELECT id FROM goods WHERE id = :goods_id FOR NO KEY UPDATE;
 
 -- name: goods(goods_id)^
 SELECT g.id, g.type, g.title, g.price, g.image_url, g.on_shelf, g.protection_seconds, g.is_ended,
-       g.revision, g.created_at, g.updated_at,
+       g.confirm, g.revision, g.created_at, g.updated_at,
        (SELECT count(*) FROM boxes b WHERE b.goods_id = g.id) AS boxes
 FROM goods g
 WHERE g.id = :goods_id;
@@ -20,7 +20,7 @@ WHERE g.id = :goods_id;
 -- name: all_goods(row_limit, row_offset)
 -- Newest first.
 SELECT g.id, g.type, g.title, g.price, g.image_url, g.on_shelf, g.protection_seconds, g.is_ended,
-       g.revision, g.created_at, g.updated_at,
+       g.confirm, g.revision, g.created_at, g.updated_at,
        (SELECT count(*) FROM boxes b WHERE b.goods_id = g.id) AS boxes
 FROM goods g
 ORDER BY g.id DESC
@@ -34,6 +34,7 @@ SET title = :terms.title,
     on_shelf = :terms.on_shelf,
     protection_seconds = :terms.protection_seconds,
     is_ended = :terms.is_ended,
+    confirm = :terms.confirm,
     revision = :revision,
     updated_at = clock_timestamp()
 WHERE id = :goods_id;

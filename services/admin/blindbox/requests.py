@@ -10,6 +10,7 @@ from services.admin.blindbox.items import ItemChange
 from services.admin.blindbox.models import GoodsTerms, GoodsType, ItemTerms, ShangTerms
 from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.requests import given
+from services.admin.models import Confirm
 
 _NOTHING = "0.00"
 _BLACK = "#000000"
@@ -29,6 +30,7 @@ def goods_terms(request: goods_pb2.CreateGoodsRequest) -> GoodsTerms:
         on_shelf=request.on_shelf if request.HasField("on_shelf") else True,
         protection_seconds=valid_goods.protection("protection_seconds", request.protection_seconds),
         is_ended=False,
+        confirm=valid.confirm("confirm", request.confirm or Confirm.STORE),
     )
 
 
@@ -43,6 +45,7 @@ def goods_change(request: goods_pb2.UpdateGoodsRequest) -> GoodsChange:
             request, "protection_seconds", valid_goods.protection, 0
         ),
         is_ended=request.is_ended if request.HasField("is_ended") else None,
+        confirm=given(request, "confirm", valid.confirm),
     )
 
 

@@ -19,6 +19,7 @@ def goods(value: Goods) -> goods_pb2.Goods:
         on_shelf=terms.on_shelf,
         protection_seconds=terms.protection_seconds,
         is_ended=terms.is_ended,
+        confirm=terms.confirm,
         boxes=value.boxes,
         created_at=timestamp_of(value.created_at),
         updated_at=timestamp_of(value.updated_at),

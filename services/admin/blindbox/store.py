@@ -17,6 +17,7 @@ from services.admin.blindbox.models import (
     Shang,
     ShangTerms,
 )
+from services.admin.models import Confirm
 from services.admin.store import Rows, Store, window
 from services.common.errors import GoodsNotFoundError
 from services.common.paging import Page
@@ -165,6 +166,7 @@ def _goods(row: Any) -> Goods:  # noqa: ANN401
             on_shelf=row["on_shelf"],
             protection_seconds=row["protection_seconds"],
             is_ended=row["is_ended"],
+            confirm=Confirm(row["confirm"]),
         ),
     )
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.admin.changes import Cleared, given
-from services.admin.models import ActivityTerms, Phase, Prize, Wish
+from services.admin.models import ActivityTerms, Confirm, Phase, Prize, Wish
 from services.common.errors import InvalidArgumentError
 
 _FIRST_PHASES = (Phase.PLANNED, Phase.ONGOING, Phase.PAUSED)
@@ -26,6 +26,7 @@ class ActivityDraft:
     max_draws_per_day: int
     max_wins_per_user: int
     time_zone: str
+    confirm: Confirm = Confirm.STORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class ActivityChange:
     max_draws_per_day: int | None = None
     max_wins_per_user: int | None = None
     time_zone: str | None = None
+    confirm: Confirm | None = None
 
 
 def drafted(draft: ActivityDraft, now: datetime) -> ActivityTerms:
@@ -57,6 +59,7 @@ def drafted(draft: ActivityDraft, now: datetime) -> ActivityTerms:
         max_draws_per_day=draft.max_draws_per_day,
         max_wins_per_user=draft.max_wins_per_user,
         time_zone=draft.time_zone,
+        confirm=draft.confirm,
     )
     _check_span(terms, "end_time", now)
     if draft.phase not in _FIRST_PHASES:

@@ -6,13 +6,20 @@ from zoneinfo import ZoneInfo
 
 from kuji.draw.v1 import pool_pb2
 
-from services.admin.models import Activity, ActivityTerms, Prize, Wish
+from services.admin.models import Activity, ActivityTerms, Confirm, Prize, Wish
 from services.common.timestamps import NEVER_MS, ms_of
 
 _STATUS_OF_WISH = {
     Wish.OPEN: pool_pb2.POOL_STATUS_OPEN,
     Wish.PAUSED: pool_pb2.POOL_STATUS_PAUSED,
     Wish.ENDED: pool_pb2.POOL_STATUS_ENDED,
+}
+
+CONFIRMS = {
+    # Left out of the document, so that processes of the version before understand it.
+    Confirm.STORE: pool_pb2.CONFIRM_UNSPECIFIED,
+    Confirm.REPLICA: pool_pb2.CONFIRM_REPLICA,
+    Confirm.RECORDED: pool_pb2.CONFIRM_RECORDED,
 }
 
 
@@ -34,6 +41,7 @@ def pool_config(activity: Activity, prizes: Iterable[Prize], now: datetime) -> p
         limits=_limits(terms, now),
         prizes=[_pool_prize(prize) for prize in prizes],
         activity_id=activity.activity_id,
+        confirm=CONFIRMS[terms.confirm],
     )
 
 

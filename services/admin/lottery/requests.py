@@ -12,7 +12,7 @@ from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.lifecycle import ActivityChange, ActivityDraft
 from services.admin.lottery.prizes import PrizeChange
 from services.admin.lottery.records import Format
-from services.admin.models import Phase, PrizeTerms
+from services.admin.models import Confirm, Phase, PrizeTerms
 from services.common.errors import InvalidArgumentError
 
 Value = TypeVar("Value")
@@ -37,6 +37,7 @@ def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
         max_draws_per_day=valid.count("max_draws_per_day", request.max_draws_per_day),
         max_wins_per_user=valid.count("max_wins_per_user", request.max_wins_per_user),
         time_zone=valid.time_zone("time_zone", request.time_zone),
+        confirm=valid.confirm("confirm", request.confirm or Confirm.STORE),
     )
 
 
@@ -54,6 +55,7 @@ def activity_change(request: admin_pb2.UpdateActivityRequest) -> ActivityChange:
         max_draws_per_day=asked_or_cleared(request, "max_draws_per_day", valid.count, 0),
         max_wins_per_user=asked_or_cleared(request, "max_wins_per_user", valid.count, 0),
         time_zone=asked(request, "time_zone", valid.time_zone),
+        confirm=asked(request, "confirm", valid.confirm),
     )
 
 

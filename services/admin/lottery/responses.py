@@ -34,6 +34,7 @@ def activity(value: Activity) -> admin_pb2.Activity:
         seed_commitment=value.seed_commitment,
         pool_id=value.pool_id,
         time_zone=terms.time_zone,
+        confirm=terms.confirm,
     )
 
 

@@ -9,7 +9,7 @@ from services.pool.prize_code import CODE_BYTES, OLD_CODE_BYTES
 from services.pool.store.layout import EntryField
 
 # Replies are bytes.
-_DRAWS, _CODES, _CONFIG, _UNITS, _TIME, _LINK = (
+_DRAWS, _CODES, _CONFIG, _UNITS, _TIME, _LINK, _AWAITED = (
     field.encode()
     for field in (
         EntryField.DRAWS,
@@ -18,6 +18,7 @@ _DRAWS, _CODES, _CONFIG, _UNITS, _TIME, _LINK = (
         EntryField.UNITS,
         EntryField.TIME,
         EntryField.LINK,
+        EntryField.AWAITED,
     )
 )
 _PRIZE_ID = 5  # of a draw's places
@@ -72,6 +73,7 @@ class DrawEntry(NamedTuple):
         version: Configuration that held.
         draws: At least one.
         link: 40 hexadecimal digits that bind it to all entries before it.
+        announced: Whether its wins may be announced from here; else only once they are recorded.
     """
 
     last_seq: int
@@ -79,6 +81,7 @@ class DrawEntry(NamedTuple):
     version: int
     draws: Sequence[Draw]
     link: str = ""
+    announced: bool = True
 
     @property
     def first_seq(self) -> int:
@@ -151,7 +154,8 @@ def _decode_draws(last_seq: int, fields: Mapping[bytes, bytes]) -> DrawEntry:
         raise ValueError("no draws")
     is_old = len(draws[0]) == len(Draw._fields)
     decoded = _old_draws(draws) if is_old else _draws(draws, fields.get(_CODES, b""))
-    return DrawEntry(last_seq, drawn_ms, version, decoded, _link(fields))
+    announced = _AWAITED not in fields
+    return DrawEntry(last_seq, drawn_ms, version, decoded, _link(fields), announced)
 
 
 def _draws(draws: Sequence[Sequence[Any]], codes: bytes) -> list[Draw]:
@@ -193,6 +197,7 @@ def encode_entry(entry: Entry) -> tuple[str, dict[Any, Any]]:
             EntryField.DRAWS: msgpack.packb(body, use_bin_type=False),
             EntryField.LINK: entry.link,
             EntryField.CODES: b"".join(draw.code_bytes for draw in entry.draws),
+            **({} if entry.announced else {EntryField.AWAITED: 0}),
         }
     return entry.stream_id, {
         EntryField.CONFIG: entry.config_json,

@@ -106,7 +106,7 @@ def draw(
     _turn_requests(state, now_ms)
     closed = _closed(state.config, now_ms, state.seq - recorded >= max_backlog)
     answers = [_answer(state, state.config, intent, now_ms, closed) for intent in intents]
-    return Drawing(now_ms, state.version, answers)
+    return Drawing(now_ms, state.version, answers, confirm=state.config.confirm)
 
 
 def void(state: PoolState, digest: bytes, draws: int, now_ms: int) -> Voided | None:

@@ -45,6 +45,14 @@ class DrawCode(IntEnum):
     VOID = -10
 
 
+class Confirm(IntEnum):
+    """What must hold of a win before it is announced; see kuji.draw.v1.Confirm."""
+
+    STORE = 1
+    REPLICA = 2
+    RECORDED = 3
+
+
 class ConfigureCode(IntEnum):
     """What became of a configuration."""
 
@@ -86,6 +94,7 @@ class PoolConfig:
     day_offset_ms: int = 0
     activity_id: int = 0
     protection_ms: int = 0
+    confirm: Confirm = Confirm.STORE
 
 
 class Intent(NamedTuple):
@@ -161,12 +170,14 @@ class Drawing(NamedTuple):
         version: The configuration that held.
         answers: One an intent, in order.
         chain: The ledger's newest link: 40 hexadecimal digits; "" before the first entry.
+        confirm: What must hold of a win among them before it is announced.
     """
 
     now_ms: int
     version: int
     answers: list[Answer]
     chain: str = ""
+    confirm: Confirm = Confirm.STORE
 
 
 class Voided(NamedTuple):

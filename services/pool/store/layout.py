@@ -17,6 +17,7 @@ from services.pool.rule.terms import (
     DAY_MS,
     UNLIMITED,
     ConfigureCode,
+    Confirm,
     DrawCode,
     Drawn,
     Intent,
@@ -47,6 +48,7 @@ class EntryField(StrEnum):
     TIME = "t"
     LINK = "h"
     CODES = "g"
+    AWAITED = "a"  # its wins are told once they are recorded
 
 
 class PackedPrize(NamedTuple):
@@ -76,6 +78,7 @@ class PackedConfig(NamedTuple):
     prizes: Sequence[PackedPrize]
     retired_prizes: Sequence[PackedPrize]
     protection_ms: int = 0
+    confirm: int = Confirm.STORE
 
 
 class PackedUser(NamedTuple):
@@ -122,6 +125,7 @@ def pack_config(version: int, config: PoolConfig) -> bytes:
             [_prize(prize) for prize in config.prizes if not prize.retired],
             [_prize(prize) for prize in config.prizes if prize.retired],
             config.protection_ms,
+            config.confirm,
         )
     )
 
@@ -171,6 +175,7 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_members("MODE", Mode),
     **_members("STATUS", Status),
     **_members("QUOTA", Quota),
+    **_members("CONFIRM", Confirm),
     **_members("CODE", DrawCode),
     **_members("CONFIGURE", ConfigureCode),
     "DAY_MS": DAY_MS,

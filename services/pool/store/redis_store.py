@@ -15,6 +15,7 @@ from services.pool.rule.terms import (
     Answer,
     ConfigureCode,
     Configured,
+    Confirm,
     DrawCode,
     Drawing,
     Drawn,
@@ -96,12 +97,12 @@ class RedisStore:
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """See PoolStore."""
         packed = msgpack.packb(intents, use_bin_type=False)
-        now_ms, version, replies, chain = await self._draw.run(
+        now_ms, version, replies, chain, confirm = await self._draw.run(
             pool_id, packed, self._max_backlog, self._newest_seq.get(pool_id, 0)
         )
         answers = [_answer(reply) for reply in replies]
         self.note_seq(pool_id, max(answer.first_seq + answer.places - 1 for answer in answers))
-        return Drawing(now_ms, version, answers, chain.decode())
+        return Drawing(now_ms, version, answers, chain.decode(), Confirm(confirm))
 
     async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
         """See PoolStore."""

@@ -52,7 +52,9 @@ async def test_create_stores_and_publishes(world: World) -> None:
         max_draws_per_day=3,
         max_wins_per_user=1,
         time_zone="Asia/Tokyo",
+        confirm="recorded",
     )
+    assert "recorded" == activity.confirm
     assert (activity.status, activity.seed_commitment) == ("ongoing", COMMITMENT)
     live = world.pools.pools[activity.pool_id]
     assert live.config == pool_pb2.PoolConfig(
@@ -68,14 +70,15 @@ async def test_create_stores_and_publishes(world: World) -> None:
             day_offset_minutes=540,
         ),
         activity_id=activity.activity_id,
+        confirm=pool_pb2.CONFIRM_RECORDED,
     )
     assert live.version == await world.postgres.fetchval("SELECT version FROM pools")
 
 
 async def test_create_is_planned_without_a_start_when_there_is_only_a_name(world: World) -> None:
-    """A name alone opens nothing: no start, no end, in UTC, without limits."""
+    """A name alone opens nothing: no start, no end, in UTC, without limits, confirmed by store."""
     activity = await world.activity(status="")
-    assert (activity.status, activity.time_zone) == ("planned", "UTC")
+    assert (activity.status, activity.time_zone, activity.confirm) == ("planned", "UTC", "store")
     assert not activity.HasField("start_time")
     assert not activity.HasField("end_time")
     config = world.pools.pools[activity.pool_id].config
@@ -174,6 +177,7 @@ UNFIT_NEW: list[tuple[dict[str, Any], str]] = [
     ({"max_draws_per_day": -(2**31)}, "max_draws_per_day"),
     ({"max_wins_per_user": 1_000_001}, "max_wins_per_user"),
     ({"time_zone": "Mars/Olympus"}, "time_zone"),
+    ({"confirm": "Recorded"}, "confirm"),
     ({"start_time": Timestamp(seconds=253_402_300_800)}, "start_time"),
     ({"start_time": Timestamp(nanos=-1)}, "start_time"),
     ({"end_time": Timestamp(seconds=-62_135_596_801)}, "end_time"),
@@ -212,6 +216,21 @@ async def test_update_changes_only_what_is_given(world: World) -> None:
     assert expected == after
     limits = world.pools.pools[before.pool_id].config.limits
     assert (limits.cooldown_ms, limits.draws_per_user) == (30_000, 2)
+
+
+async def test_confirm_changes_for_the_next_draw(world: World) -> None:
+    """Either way; the list shows it, and what is not asked for stays."""
+    activity = await world.activity()
+    live = world.pools.pools[activity.pool_id]
+    for confirm, published in [
+        ("recorded", pool_pb2.CONFIRM_RECORDED),
+        ("replica", pool_pb2.CONFIRM_REPLICA),
+        ("store", pool_pb2.CONFIRM_UNSPECIFIED),
+    ]:
+        await update(world, activity, confirm=confirm)
+        assert published == live.config.confirm
+        listed = (await world.admin(ListActivitiesRequest())).activities[0]
+        assert confirm == listed.confirm == (await update(world, activity, name="x")).confirm
 
 
 async def test_update_without_a_difference_publishes_nothing(world: World) -> None:
@@ -285,6 +304,8 @@ UNFIT_CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"end_time": Timestamp(seconds=1)}, "end_time"),
     ({"cooldown_seconds": -1}, "cooldown_seconds"),
     ({"time_zone": "../UTC"}, "time_zone"),
+    ({"confirm": ""}, "confirm"),
+    ({"confirm": "disk"}, "confirm"),
     ({"ticket_required": True}, "ticket_required"),
     ({"ticket_difficulty": 8}, "ticket_difficulty"),
 ]

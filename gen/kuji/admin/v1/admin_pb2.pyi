@@ -40,6 +40,7 @@ class Activity(_message.Message):
     SEED_COMMITMENT_FIELD_NUMBER: _builtins.int
     POOL_ID_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """The activity."""
     name: _builtins.str
@@ -62,6 +63,10 @@ class Activity(_message.Message):
     """The pool that it draws from."""
     time_zone: _builtins.str
     """IANA time zone whose midnight begins a day, for max_draws_per_day."""
+    confirm: _builtins.str
+    """What an answered win has to survive: "store" (a crash of anything), "replica"
+    (the loss of the store's machine) or "recorded" (the loss of the whole store).
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """First instant that draws. Absent (null): it is planned until its operator
@@ -98,10 +103,11 @@ class Activity(_message.Message):
         seed_commitment: _builtins.str = ...,
         pool_id: _builtins.int = ...,
         time_zone: _builtins.str = ...,
+        confirm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "end_time", b"end_time", "start_time", b"start_time", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cooldown_seconds", b"cooldown_seconds", "created_at", b"created_at", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "pool_id", b"pool_id", "seed_commitment", b"seed_commitment", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "created_at", b"created_at", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "pool_id", b"pool_id", "seed_commitment", b"seed_commitment", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -125,6 +131,7 @@ class CreateActivityRequest(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     TICKET_REQUIRED_FIELD_NUMBER: _builtins.int
     TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """1…100 characters."""
     description: _builtins.str
@@ -147,6 +154,8 @@ class CreateActivityRequest(_message.Message):
     """Has to be false: there are no draw tickets here yet."""
     ticket_difficulty: _builtins.int
     """Likewise 0."""
+    confirm: _builtins.str
+    """As Activity.confirm. Left out: "store"."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Absent: now where status says "ongoing" or "paused"; else none, and the
@@ -172,10 +181,11 @@ class CreateActivityRequest(_message.Message):
         time_zone: _builtins.str = ...,
         ticket_required: _builtins.bool = ...,
         ticket_difficulty: _builtins.int = ...,
+        confirm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -294,6 +304,7 @@ class UpdateActivityRequest(_message.Message):
     TICKET_REQUIRED_FIELD_NUMBER: _builtins.int
     TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
     CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """Which."""
     name: _builtins.str
@@ -318,6 +329,8 @@ class UpdateActivityRequest(_message.Message):
     """Has to be false: there are no draw tickets here yet."""
     ticket_difficulty: _builtins.int
     """Likewise 0."""
+    confirm: _builtins.str
+    """As Activity.confirm; for the very next draw."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """While the activity is still planned."""
@@ -347,11 +360,14 @@ class UpdateActivityRequest(_message.Message):
         ticket_required: _builtins.bool = ...,
         ticket_difficulty: _builtins.int = ...,
         cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
+        confirm: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cleared_fields", b"cleared_fields", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cleared_fields", b"cleared_fields", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confirm: _TypeAlias = _typing.Literal["confirm"]  # noqa: Y015
+    _WhichOneofArgType__confirm: _TypeAlias = _typing.Literal["_confirm", b"_confirm"]  # noqa: Y015
     _WhichOneofReturnType__cooldown_seconds: _TypeAlias = _typing.Literal["cooldown_seconds"]  # noqa: Y015
     _WhichOneofArgType__cooldown_seconds: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
@@ -368,6 +384,8 @@ class UpdateActivityRequest(_message.Message):
     _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
     _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
     _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confirm) -> _WhichOneofReturnType__confirm | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cooldown_seconds) -> _WhichOneofReturnType__cooldown_seconds | None: ...
     @_typing.overload

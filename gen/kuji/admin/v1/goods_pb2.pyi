@@ -36,6 +36,7 @@ class Goods(_message.Message):
     BOXES_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     goods_id: _builtins.int
     """The goods."""
     title: _builtins.str
@@ -54,6 +55,10 @@ class Goods(_message.Message):
     """Whether it has ended for good."""
     boxes: _builtins.int
     """Boxes opened so far."""
+    confirm: _builtins.str
+    """What an answered win has to survive: "store" (a crash of anything), "replica"
+    (the loss of the store's machine) or "recorded" (the loss of the whole store).
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -76,10 +81,11 @@ class Goods(_message.Message):
         boxes: _builtins.int = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        confirm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "created_at", b"created_at", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title", "type", b"type", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "confirm", b"confirm", "created_at", b"created_at", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title", "type", b"type", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -97,6 +103,7 @@ class CreateGoodsRequest(_message.Message):
     IMAGE_URL_FIELD_NUMBER: _builtins.int
     ON_SHELF_FIELD_NUMBER: _builtins.int
     PROTECTION_SECONDS_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """1…100 characters."""
     type: _builtins.str
@@ -109,6 +116,8 @@ class CreateGoodsRequest(_message.Message):
     """On the shelf unless false."""
     protection_seconds: _builtins.int
     """0…86400."""
+    confirm: _builtins.str
+    """As Goods.confirm. Left out: "store"."""
     def __init__(
         self,
         *,
@@ -118,10 +127,11 @@ class CreateGoodsRequest(_message.Message):
         image_url: _builtins.str = ...,
         on_shelf: _builtins.bool | None = ...,
         protection_seconds: _builtins.int = ...,
+        confirm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_on_shelf", b"_on_shelf", "on_shelf", b"on_shelf"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_on_shelf", b"_on_shelf", "image_url", b"image_url", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_on_shelf", b"_on_shelf", "confirm", b"confirm", "image_url", b"image_url", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__on_shelf: _TypeAlias = _typing.Literal["on_shelf"]  # noqa: Y015
     _WhichOneofArgType__on_shelf: _TypeAlias = _typing.Literal["_on_shelf", b"_on_shelf"]  # noqa: Y015
@@ -236,6 +246,7 @@ class UpdateGoodsRequest(_message.Message):
     PROTECTION_SECONDS_FIELD_NUMBER: _builtins.int
     IS_ENDED_FIELD_NUMBER: _builtins.int
     CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     goods_id: _builtins.int
     """The goods."""
     title: _builtins.str
@@ -250,6 +261,8 @@ class UpdateGoodsRequest(_message.Message):
     """As in CreateGoodsRequest."""
     is_ended: _builtins.bool
     """True ends it for good; false is refused once it has ended."""
+    confirm: _builtins.str
+    """As Goods.confirm; for the very next draw."""
     @_builtins.property
     def cleared_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields to empty, by name; see "Updates" above. JSON says null instead."""
@@ -265,11 +278,14 @@ class UpdateGoodsRequest(_message.Message):
         protection_seconds: _builtins.int | None = ...,
         is_ended: _builtins.bool | None = ...,
         cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
+        confirm: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "confirm", b"confirm", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "cleared_fields", b"cleared_fields", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "cleared_fields", b"cleared_fields", "confirm", b"confirm", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confirm: _TypeAlias = _typing.Literal["confirm"]  # noqa: Y015
+    _WhichOneofArgType__confirm: _TypeAlias = _typing.Literal["_confirm", b"_confirm"]  # noqa: Y015
     _WhichOneofReturnType__image_url: _TypeAlias = _typing.Literal["image_url"]  # noqa: Y015
     _WhichOneofArgType__image_url: _TypeAlias = _typing.Literal["_image_url", b"_image_url"]  # noqa: Y015
     _WhichOneofReturnType__is_ended: _TypeAlias = _typing.Literal["is_ended"]  # noqa: Y015
@@ -282,6 +298,8 @@ class UpdateGoodsRequest(_message.Message):
     _WhichOneofArgType__protection_seconds: _TypeAlias = _typing.Literal["_protection_seconds", b"_protection_seconds"]  # noqa: Y015
     _WhichOneofReturnType__title: _TypeAlias = _typing.Literal["title"]  # noqa: Y015
     _WhichOneofArgType__title: _TypeAlias = _typing.Literal["_title", b"_title"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confirm) -> _WhichOneofReturnType__confirm | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__image_url) -> _WhichOneofReturnType__image_url | None: ...
     @_typing.overload

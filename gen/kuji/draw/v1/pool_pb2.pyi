@@ -83,6 +83,34 @@ POOL_STATUS_ENDED: PoolStatus.ValueType  # 3
 """Draws never again."""
 Global___PoolStatus: _TypeAlias = PoolStatus  # noqa: Y015
 
+class _Confirm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConfirmEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Confirm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONFIRM_UNSPECIFIED: _Confirm.ValueType  # 0
+    """As CONFIRM_STORE."""
+    CONFIRM_STORE: _Confirm.ValueType  # 1
+    """It is on the store's disk."""
+    CONFIRM_REPLICA: _Confirm.ValueType  # 2
+    """It is on a replica of the store as well."""
+    CONFIRM_RECORDED: _Confirm.ValueType  # 3
+    """It is committed in the database."""
+
+class Confirm(_Confirm, metaclass=_ConfirmEnumTypeWrapper):
+    """What must hold of a win before it is announced."""
+
+CONFIRM_UNSPECIFIED: Confirm.ValueType  # 0
+"""As CONFIRM_STORE."""
+CONFIRM_STORE: Confirm.ValueType  # 1
+"""It is on the store's disk."""
+CONFIRM_REPLICA: Confirm.ValueType  # 2
+"""It is on a replica of the store as well."""
+CONFIRM_RECORDED: Confirm.ValueType  # 3
+"""It is committed in the database."""
+Global___Confirm: _TypeAlias = Confirm  # noqa: Y015
+
 @_typing.final
 class CreatePoolRequest(_message.Message):
     """No parameters."""
@@ -140,6 +168,7 @@ class PoolConfig(_message.Message):
     PRIZES_FIELD_NUMBER: _builtins.int
     ACTIVITY_ID_FIELD_NUMBER: _builtins.int
     PROTECTION_MS_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     mode: Global___PoolMode.ValueType
     """How the winner is selected. Fixed for the pool's life."""
@@ -155,6 +184,8 @@ class PoolConfig(_message.Message):
     """After a draw, the pool is its user's alone for so long, milliseconds; 0: it
     never is.
     """
+    confirm: Global___Confirm.ValueType
+    """What must hold of a win before it is announced."""
     cause: _builtins.str
     """What this configuration was made for, where nothing but it may be made for
     the same: "disqualification:<draw_id>" gives a unit back. Else empty.
@@ -178,11 +209,12 @@ class PoolConfig(_message.Message):
         prizes: _abc.Iterable[Global___PoolPrize] | None = ...,
         activity_id: _builtins.int = ...,
         protection_ms: _builtins.int = ...,
+        confirm: Global___Confirm.ValueType = ...,
         cause: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cause", b"cause", "end_ms", b"end_ms", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cause", b"cause", "confirm", b"confirm", "end_ms", b"end_ms", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

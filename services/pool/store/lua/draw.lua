@@ -12,7 +12,8 @@ KEYS[9] string  {p:<id>}:recorded  newest seq in Postgres
 ARGV[1] bytes   MessagePack: list of intents, see rule/terms.py
 ARGV[2] int     draws that may wait for the recorder; beyond it BACKLOG
 ARGV[3] int     newest seq the caller knows of; a store behind it lost draws: NOT_LOADED
-Returns MessagePack {now_ms, version, list of one answer per intent, chain}:
+Returns MessagePack {now_ms, version, list of one answer per intent, chain, confirm: before a
+win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in Postgres}:
   {1 DRAWN, first seq, draws left (-1: no quota), next ms (0: at once), list of draws}
   {2 REPLAYED, first seq, draws left, next ms, count}
   {-1 NOT_LOADED} | {-2 NOT_ONGOING, status: 0 planned, 2 paused, 3 ended} |
@@ -36,9 +37,10 @@ local pool = load_pool(now_ms)
 local answers = {}
 if not pool or pool.seq < tonumber(ARGV[3]) then
   for i = 1, #intents do answers[i] = { CODE_NOT_LOADED } end
-  return cmsgpack.pack({ now_ms, 0, answers, '' })
+  return cmsgpack.pack({ now_ms, 0, answers, '', CONFIRM_STORE })
 end
 local state, first_seq = pool.state, pool.seq + 1
+local confirm = pool.config[CONFIG_CONFIRM] or CONFIRM_STORE
 local current, previous = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)
 local batch = load_batch(intents, current, previous)
 local shed = pool.seq - tonumber(redis.call('GET', KEY_RECORDED) or 0) >= tonumber(ARGV[2])
@@ -51,7 +53,13 @@ if pool.seq >= first_seq then
   state[STATE_CHAIN] = link(state[STATE_CHAIN], id, entry)
   write_pool(pool, batch, current, now_ms)
   -- Codes are the winners' secrets: a field of their own, outside what is chained and exported.
-  redis.call('XADD', KEY_LEDGER, id, ENTRY_DRAWS, entry, ENTRY_LINK, state[STATE_CHAIN],
-    ENTRY_CODES, table.concat(batch.codes))
+  local fields = { ENTRY_DRAWS, entry, ENTRY_LINK, state[STATE_CHAIN],
+    ENTRY_CODES, table.concat(batch.codes) }
+  if confirm == CONFIRM_RECORDED then
+    table.insert(fields, ENTRY_AWAITED)
+    table.insert(fields, 0)
+  end
+  redis.call('XADD', KEY_LEDGER, id, unpack(fields))
 end
-return cmsgpack.pack({ now_ms, pool.config[CONFIG_VERSION], answers, state[STATE_CHAIN] })
+local version = pool.config[CONFIG_VERSION]
+return cmsgpack.pack({ now_ms, version, answers, state[STATE_CHAIN], confirm })

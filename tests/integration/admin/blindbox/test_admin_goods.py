@@ -56,6 +56,7 @@ async def test_create_keeps_what_was_given(world: World) -> None:
         image_url="https://img.example/w.png",
         on_shelf=False,
         protection_seconds=30,
+        confirm="recorded",
     )
     assert (
         Goods(
@@ -66,6 +67,7 @@ async def test_create_keeps_what_was_given(world: World) -> None:
             image_url="https://img.example/w.png",
             on_shelf=False,
             protection_seconds=30,
+            confirm="recorded",
             created_at=goods.created_at,
             updated_at=goods.updated_at,
         )
@@ -101,6 +103,7 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"image_url": "\0"}, "image_url"),
     ({"protection_seconds": -1}, "protection_seconds"),
     ({"protection_seconds": 86_401}, "protection_seconds"),
+    ({"confirm": "Store"}, "confirm"),
 ]
 
 
@@ -116,7 +119,7 @@ async def test_update_refuses_bad_input(world: World) -> None:
     """Each unfit field is named, and nothing changes."""
     goods = await world.goods()
     rows = await world.dump()
-    for fields, field in [*UNFIT, ({"price": ""}, "price")]:
+    for fields, field in [*UNFIT, ({"price": ""}, "price"), ({"confirm": ""}, "confirm")]:
         request = UpdateGoodsRequest(goods_id=goods.goods_id, **fields)
         assert ("INVALID_ARGUMENT", {"field": field}) == await failure(world.admin(request)), fields
     assert rows == await world.dump()
@@ -258,6 +261,7 @@ async def test_changes_of_goods_are_in_the_audit_log(world: World) -> None:
         "on_shelf": True,
         "protection_seconds": 0,
         "is_ended": False,
+        "confirm": "store",
     }
     assert ("boss", "goods.create", subject, created) == await last_audit(world)
     await update(world, goods.goods_id, price="12", on_shelf=False)

@@ -81,6 +81,15 @@ async def test_protection_holds_in_every_box_before_the_call_returns(world: Worl
     assert [90_000] * 2 == [pool.config.protection_ms for pool in pools]
 
 
+async def test_confirm_holds_in_every_box_before_the_call_returns(world: World) -> None:
+    """What confirms a win is a matter of draws."""
+    goods = await world.boxed(2)
+    assert "store" == goods.confirm
+    assert "recorded" == (await update(world, goods, confirm="recorded")).confirm
+    pools = world.pools.pools.values()
+    assert [pool_pb2.CONFIRM_RECORDED] * 2 == [pool.config.confirm for pool in pools]
+
+
 async def test_end_ends_every_box_for_good(world: World) -> None:
     """Later changes of the goods do not touch the boxes again."""
     goods = await world.boxed(2)

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from services.pool.rule import engine
 from services.pool.rule.selection import Mode
-from services.pool.rule.terms import ConfigureCode, PoolConfig, PrizeConfig, Status
+from services.pool.rule.terms import ConfigureCode, Confirm, PoolConfig, PrizeConfig, Status
 from services.pool.store.redis_store import RedisStore
 from tests.support.draws import NO_BACKLOG_BOUND, intent, stocks_of
 
@@ -39,6 +39,7 @@ LIMITS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "draws_per_day": st.integers(0, 8),
         "wins_per_user": st.integers(0, 4),
         "day_offset_ms": st.sampled_from([0, 9 * 3_600_000, -12 * 3_600_000, 48 * 3_600_000]),
+        "confirm": st.sampled_from(Confirm),
         "status": st.sampled_from([*[Status.OPEN] * 9, Status.PAUSED, Status.PAUSED, Status.ENDED]),
     },
 )
@@ -123,7 +124,7 @@ class SameRule(RuleBasedStateMachine):
     def draw(self, intents: list[Any]) -> None:
         live = self.run(self.store.draw(POOL, intents))
         model = engine.draw(self.model, intents, live.now_ms, 0, NO_BACKLOG_BOUND)
-        assert model.version == live.version
+        assert (model.version, model.confirm) == (live.version, live.confirm)
         for mine, theirs in zip(model.answers, live.answers, strict=True):
             assert (mine.code, mine.first_seq, mine.places, list(mine.draws), mine.detail) == (
                 theirs.code,
