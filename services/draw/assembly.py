@@ -27,6 +27,7 @@ from services.draw.blindbox.servicer import BlindBoxServicer
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.sweeper import Sweeper
 from services.draw.code_key import CodeKey
+from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.servicer import DrawServicer
@@ -83,15 +84,18 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         guard = MemoryGuard(redis, settings.max_store_bytes)
         prover = Prover(postgres, redis, _cipher(settings))
         books = BooksWatch(Auditor(postgres, redis))
-        store = RedisStore(redis, settings.max_backlog_draws)
+        confirmer = Confirmer(
+            postgres, redis, settings.confirm_patience_s, settings.max_unconfirmed_wins
+        )
+        store = RedisStore(redis, settings.max_backlog_draws, confirmer.is_behind)
         batcher = Batcher(store, settings.max_batch_draws, settings.max_pending_draws)
         code_key = CodeKey(settings.code_key.get_secret_value())
         pools = Pools(postgres, redis, _cipher(settings), code_key, store)
-        past = PastDraws(postgres, redis)
-        drawer = Drawer(pools, batcher, past, guard, settings.max_batch_draws)
+        past = PastDraws(postgres, redis, confirmer)
+        drawer = Drawer(pools, batcher, past, confirmer, guard, settings.max_batch_draws)
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, store)
-        desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, guard)
+        desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, confirmer, guard)
         sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
         boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
         watches = [
@@ -99,6 +103,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             watching.create_task(prover.reveal_while_running(settings.watch_every_s)),
             watching.create_task(books.look_while_running(settings.audit_every_s)),
             watching.create_task(sweeper.sweep_while_running(settings.sweep_every_s)),
+            watching.create_task(confirmer.watch_while_running()),
         ]
         services = [
             _implementation(DrawServicer(drawer, pools, store, prover), draw_pb2, "DrawService"),

@@ -11,7 +11,8 @@ from services.common.errors import UnavailableError
 from services.common.outages import is_outage, told
 from services.common.postgres import load_queries
 from services.common.timestamps import ms_of
-from services.pool.ledger.entries import DrawEntry
+from services.draw.confirmation import Confirmer, Win
+from services.pool.ledger.entries import Draw, DrawEntry
 from services.pool.ledger.reader import entry_of
 from services.pool.prize_code import prize_code
 
@@ -37,16 +38,19 @@ class PastDraw(NamedTuple):
 class PastDraws:
     """Reads draws by their place in the ledger."""
 
-    def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
+    def __init__(self, postgres: asyncpg.Pool, redis: Redis, confirmer: Confirmer) -> None:
         self._postgres = postgres
         self._redis = redis
+        self._confirmer = confirmer
 
     async def read(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
         """
         The *count* draws from *first_seq* on; they were made by one script call.
 
+        Wins that may not be announced yet are waited for; the caller bounds the wait.
+
         Raises:
-            UnavailableError: They are on their way between the two; ask again.
+            UnavailableError: They are on their way between the two, or not confirmed; ask again.
         """
         draws = await self._recorded(pool_id, first_seq, count)
         if len(draws) < count:
@@ -65,8 +69,19 @@ class PastDraws:
             return ()
 
     async def _from_ledger(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
-        entry = await entry_of(self._redis, pool_id, first_seq)
-        return _of_entry(pool_id, entry, first_seq, count) if entry else ()
+        found = await entry_of(self._redis, pool_id, first_seq)
+        if found is None:
+            return ()
+        at = first_seq - found.entry.first_seq
+        draws = found.entry.draws[at : at + count]
+        wins = [
+            Win(seq, draw.user_id, draw.request_id.decode())
+            for seq, draw in enumerate(draws, first_seq)
+            if draw.prize_id
+        ]
+        if wins and not found.may_be_told:
+            await self._confirmer.confirm(pool_id, wins)
+        return _of_entry(pool_id, found.entry, first_seq, draws)
 
     async def _from_postgres(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
         rows = _queries.recorded_draws(
@@ -89,8 +104,9 @@ class PastDraws:
         ]
 
 
-def _of_entry(pool_id: int, entry: DrawEntry, first_seq: int, count: int) -> Sequence[PastDraw]:
-    at = first_seq - entry.first_seq
+def _of_entry(
+    pool_id: int, entry: DrawEntry, first_seq: int, draws: Sequence[Draw]
+) -> Sequence[PastDraw]:
     return [
         PastDraw(
             first_seq + k,
@@ -104,5 +120,5 @@ def _of_entry(pool_id: int, entry: DrawEntry, first_seq: int, count: int) -> Seq
             draw.total,
             entry.link,
         )
-        for k, draw in enumerate(entry.draws[at : at + count])
+        for k, draw in enumerate(draws)
     ]

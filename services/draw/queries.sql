@@ -69,3 +69,12 @@ ORDER BY seq;
 -- name: active_blocks()
 SELECT user_id, until FROM blocks
 WHERE lifted_at IS NULL AND (until IS NULL OR until > now());
+
+-- name: recorded_wins(pool_ids, seqs)
+-- Whose these draws are as recorded, and how far their pools are; user_id null: not recorded.
+-- One statement sees one moment: what lies at or before recorded_seq and is not there never will be.
+SELECT waiting.pool_id, waiting.seq, pools.recorded_seq, record.user_id, record.request_id
+FROM unnest(:pool_ids::bigint[], :seqs::bigint[]) AS waiting (pool_id, seq)
+JOIN pools ON pools.id = waiting.pool_id
+LEFT JOIN lottery_records AS record
+    ON record.pool_id = waiting.pool_id AND record.seq = waiting.seq;

@@ -21,6 +21,9 @@ class DrawSettings(ServiceSettings):
         max_batch_draws: Draws in one script call.
         max_pending_draws: Draws of a pool that may wait in this process.
         max_backlog_draws: Draws of a pool that may wait for the recorder.
+        confirm_patience_s: A win to be confirmed by record waits as long as its caller; when a
+            pool's oldest has waited so long, the next ones are told at once to ask again.
+        max_unconfirmed_wins: Wins that may wait so in this process.
         max_store_bytes: Store memory that draws may fill; 0: nine tenths of its maxmemory.
         audit_every_s: How often the stock of the pools is audited, for the metrics.
         watch_every_s: How often store memory and ended pools are looked at.
@@ -37,6 +40,8 @@ class DrawSettings(ServiceSettings):
     max_batch_draws: int = Field(default=400, ge=100, le=1000)
     max_pending_draws: int = Field(default=20_000, ge=1000)
     max_backlog_draws: int = Field(default=2_000_000, ge=1)
+    confirm_patience_s: float = Field(default=2.0, gt=0)
+    max_unconfirmed_wins: int = Field(default=20_000, ge=1000)
     max_store_bytes: int = Field(default=0, ge=0)
     watch_every_s: float = Field(default=1.0, gt=0)
     audit_every_s: float = Field(default=15.0, gt=0)

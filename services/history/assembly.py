@@ -22,13 +22,15 @@ from services.history.blindbox.records import RecordReader
 from services.history.blindbox.servicer import BlindBoxRecordServicer
 from services.history.blindbox.tail import LedgerTails
 from services.history.lottery.catalogue import CatalogueStore
-from services.history.lottery.feed import WinnerFeed, listen
+from services.history.lottery.feed import WinnerFeed
 from services.history.lottery.public_pages import PublicPages
 from services.history.lottery.results import ResultReader
 from services.history.lottery.rules import RulesStore
 from services.history.lottery.servicer import HistoryServicer
 from services.history.lottery.winners import WinnerStore
 from services.history.settings import HistorySettings
+from services.pool.nudges import listen
+from services.pool.store.keys import FEED_CHANNEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,14 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
         feed = WinnerFeed(winners, settings.poll_s, settings.stream_queue)
         servicer = HistoryServicer(pages, winners, ResultReader(postgres, redis), feed)
 
-        def on_nudge() -> None:
+        def on_nudge(_: bytes = b"") -> None:
             pages.forget_winners()
             feed.nudge()
 
-        own = [tasks.create_task(listen(redis, on_nudge)), tasks.create_task(feed.run())]
+        own = [
+            tasks.create_task(listen(redis, FEED_CHANNEL, on_nudge, on_nudge)),
+            tasks.create_task(feed.run()),
+        ]
         try:
             verifier = token_verifier(auth, settings)
             yield History(_bounds(servicer, blindbox), verifier, servicer, blindbox, feed)

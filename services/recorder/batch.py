@@ -82,6 +82,7 @@ class Batch:
         new_users: Users who drew for the first time.
         links: Last seq and link of each entry with draws.
         oldest_ms: Of its oldest draw, Unix milliseconds; 0: no draws.
+        is_awaited: Whether some of its wins are not told to anybody before they are recorded.
     """
 
     pool_id: int
@@ -93,6 +94,7 @@ class Batch:
     new_users: int = 0
     oldest_ms: int = 0
     links: list[tuple[int, bytes]] = field(default_factory=list)
+    is_awaited: bool = False
 
 
 def unrecorded(entries: Iterable[Entry], position: Position) -> list[Entry]:
@@ -147,6 +149,7 @@ def build_batch(
             _check_order(pool_id, batch.end.seq + 1, entry, skips)
             _add_draws(batch, entry, configs[entry.version])
             batch.links.append((entry.last_seq, bytes.fromhex(entry.link)))
+            batch.is_awaited |= not entry.announced
             batch.end = Position(entry.last_seq, batch.end.version)
     return batch
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.pool.ledger.entries import DrawEntry, Entry, decode_entry
+from services.pool.ledger.entries import DrawEntry, Entry, decode_entry, is_awaited
 from services.recorder.batch import Position
 from services.recorder.configs import HeldConfig
 from services.recorder.order_items import BoxMemory
@@ -32,6 +32,7 @@ class HeldPool:
         waiting_draws: Draws in them.
         configs: Configurations by version, some of those that hold or held.
         box: The box that it is, if it is one.
+        is_awaited: Whether somebody may wait for what is in *waiting* to be recorded.
         oldest_ms: Drawing time of the oldest draw in the batch in hand; 0: none in hand.
         trimmed_to: Where the stream was last cut.
         is_writing: Whether a task works on *waiting*.
@@ -47,6 +48,7 @@ class HeldPool:
     waiting_draws: int = 0
     configs: dict[int, HeldConfig] = field(default_factory=dict)
     box: BoxMemory = field(default_factory=BoxMemory)
+    is_awaited: bool = False
     oldest_ms: int = 0
     trimmed_to: int = 0
     is_writing: bool = False
@@ -67,6 +69,7 @@ class HeldPool:
         draws = self.read_to.seq - before.seq
         self.waiting.append(_Waiting(raw, draws))
         self.waiting_draws += draws
+        self.is_awaited |= is_awaited(raw[1])
 
     def _position_after(self, seq: int, version: int) -> Position:
         return Position(seq, version or self.read_to.version)
@@ -84,6 +87,7 @@ class HeldPool:
             self.waiting_draws -= count
             draws += count
             entries.append(decode_entry(*raw))
+        self.is_awaited &= bool(self.waiting)
         self.oldest_ms = next((e.drawn_ms for e in entries if isinstance(e, DrawEntry)), 0)
         return entries
 

@@ -5,7 +5,7 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from services.pool.store.keys import FEED_CHANNEL, RECORDED, key, ledger_key
+from services.pool.store.keys import CONFIRM_CHANNEL, FEED_CHANNEL, RECORDED, key, ledger_key
 from services.recorder.held import HeldPool
 from services.recorder.writer import Recorded
 
@@ -13,6 +13,8 @@ from services.recorder.writer import Recorded
 class Outlet:
     """
     Tells the draw service how far ledgers are recorded, and readers that there are winners.
+
+    Whoever waits for a win to be recorded is told in a channel of its own.
 
     Args:
         redis: Where.
@@ -40,6 +42,8 @@ class Outlet:
             pipe.set(key(pool.pool_id, RECORDED), seq)
             if recorded.win_no is not None:
                 pipe.publish(FEED_CHANNEL, recorded.win_no)
+            if recorded.is_awaited:
+                pipe.publish(CONFIRM_CHANNEL, f"{pool.pool_id} {seq}")
             cut = seq - self._keep_draws
             if cut >= pool.trimmed_to + self._trim_every:
                 pipe.xtrim(ledger_key(pool.pool_id), minid=cast(int, str(cut)), approximate=True)

@@ -90,6 +90,8 @@ class Recorder:
 
     async def _gather(self, fresh: Sequence[HeldPool]) -> None:
         """Let further entries come, where those just read would make small batches."""
+        if any(pool.is_awaited for pool in fresh):
+            return  # somebody waits for these
         if fresh and all(pool.waiting_draws < self._settings.batch_draws for pool in fresh):
             await asyncio.sleep(self._settings.gather_s)
 

@@ -41,12 +41,14 @@ class Recorded(NamedTuple):
         draws: Rows written.
         win_no: Newest number on the winner list; None: no wins.
         oldest_ms: Of its oldest draw, Unix milliseconds; 0: no draws.
+        is_awaited: Whether somebody may wait to be told.
     """
 
     position: Position
     draws: int
     win_no: int | None
     oldest_ms: int
+    is_awaited: bool
 
 
 async def record(
@@ -81,7 +83,7 @@ async def record(
         await _write(connection, batch, pool["version"])
         await _add_order_items(connection, batch, fresh, box or BoxMemory())
         win_no = await _add_winners(connection, batch, pool["wins"]) if batch.wins else None
-    return Recorded(batch.end, len(batch.rows), win_no, batch.oldest_ms)
+    return Recorded(batch.end, len(batch.rows), win_no, batch.oldest_ms, batch.is_awaited)
 
 
 async def _lock(connection: Connection, pool_id: int) -> asyncpg.Record:

@@ -32,7 +32,7 @@ def run(job: Job, user_of: Callable[[int, int], int]) -> tuple[Tally, list[tuple
 
     def send(packed: bytes) -> bytes:
         reply: bytes = redis.execute_command(  # type: ignore[no-untyped-call]
-            "EVALSHA", sha, len(keys), *keys, packed, _NO_BACKLOG_BOUND, 0
+            "EVALSHA", sha, len(keys), *keys, packed, _NO_BACKLOG_BOUND, 0, 0
         )
         return reply
 

@@ -38,7 +38,7 @@ class Caller:
         self._stream: Any = draws.DrawStream
         self.metadata = () if token is None else (("authorization", f"Bearer {token}"),)
 
-    async def __call__(self, request: Any, timeout: float = 15) -> Any:
+    async def __call__(self, request: Any, timeout: float | None = 15) -> Any:
         """Send *request* to the method that its type names; grpc.aio.AioRpcError on failure."""
         name = type(request).__name__.removesuffix("Request")
         services = request.DESCRIPTOR.file.services_by_name.values()

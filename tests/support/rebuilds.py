@@ -2,13 +2,22 @@
 
 from typing import Any
 
+import asyncpg
 import msgpack
+from redis.asyncio import Redis
 
 from ops.rebuild.rebuilder import Outcome, Rebuilder
+from services.draw.confirmation import Confirmer
+from services.draw.past import PastDraws
 from services.pool.books.collector import Auditor
 from services.pool.books.findings import Finding
 from services.pool.store.keys import key
 from tests.support.ledgers import Campaign
+
+
+def past_draws(postgres: asyncpg.Pool, redis: Redis) -> PastDraws:
+    """Reads past draws; none of the pools here has its wins confirmed."""
+    return PastDraws(postgres, redis, Confirmer(postgres, redis, patience_s=1, max_waiting=1000))
 
 
 async def rebuild(campaign: Campaign) -> Outcome:

@@ -19,8 +19,10 @@ from services.draw.blindbox.orders import Order, Orders
 from services.draw.blindbox.requests import WantedCard, WantedOrder, check_card, check_order
 from services.draw.blindbox.results import Given, given
 from services.draw.blindbox.shelf import Box, Shelf
+from services.draw.confirmation import Confirmer, Win
 from services.draw.guard import MemoryGuard
 from services.draw.past import PastDraws
+from services.pool.rule.terms import Confirm
 
 ATTEMPTS = 20
 _PAUSE_S = 0.005  # further apart each time, so that calls which cross each other get in step
@@ -45,6 +47,7 @@ class Desk:
         cards: Cards,
         fulfilment: Fulfilment,
         past: PastDraws,
+        confirmer: Confirmer,
         guard: MemoryGuard,
     ) -> None:
         self._shelf = shelf
@@ -52,6 +55,7 @@ class Desk:
         self._cards = cards
         self._fulfilment = fulfilment
         self._past = past
+        self._confirmer = confirmer
         self._guard = guard
 
     async def place(self, wanted: WantedOrder) -> Served:
@@ -139,5 +143,8 @@ class Desk:
 
     async def _served(self, order: Order, drew: Drew) -> Served:
         box = await self._shelf.box(order.goods_id, order.num)
+        if drew.draws and drew.confirm is Confirm.RECORDED:
+            win = Win(drew.first_seq, order.user_id, order.draw_request_id)
+            await self._confirmer.confirm(box.pool_id, [win])
         draws = drew.draws or await self._past.read(box.pool_id, drew.first_seq, drew.places)
         return Served(order.order_id, order.order_num, given(box, draws))

@@ -26,7 +26,7 @@ from services.draw.blindbox.shelf import Shelf
 from services.draw.lottery.drawer import refusal_of
 from services.draw.past import PastDraw
 from services.draw.pools import Pools
-from services.pool.rule.terms import Answer, DrawCode, Intent, PoolStore, Voided
+from services.pool.rule.terms import Answer, Confirm, DrawCode, Intent, PoolStore, Voided
 from services.pool.rule.terms import Status as PoolStatus
 
 # A pool knows a request id for 24 h; past this age, asking by it could draw a second time.
@@ -35,11 +35,18 @@ _NOTE_S = 1.0
 
 
 class Drew(NamedTuple):
-    """What an order drew; *draws* are given where they were made just now."""
+    """
+    What an order drew.
+
+    Args:
+        draws: Given where they were made just now.
+        confirm: What must hold before these are announced.
+    """
 
     first_seq: int
     places: int
     draws: Sequence[PastDraw] = ()
+    confirm: Confirm = Confirm.STORE
 
 
 class Released(NamedTuple):
@@ -95,7 +102,8 @@ class Fulfilment:
         match answer.code:
             case DrawCode.DRAWN | DrawCode.REPLAYED:
                 draws = list(fresh_draws(order.pool_id, drawing, answer))
-                return await self._drawn(order, Drew(answer.first_seq, answer.places, draws))
+                drew = Drew(answer.first_seq, answer.places, draws, drawing.confirm)
+                return await self._drawn(order, drew)
             case DrawCode.NOT_LOADED:
                 raise PoolNotLoadedError
             case DrawCode.VOID:
@@ -136,6 +144,8 @@ class Fulfilment:
         return Released(refusal)
 
     async def _drawn(self, order: Order, drew: Drew) -> Drew:
+        if drew.confirm is Confirm.RECORDED:  # the recorder notes it, and is waited for
+            return drew
         try:
             async with asyncio.timeout(_NOTE_S):
                 await self._orders.note_drawn(order, drew.first_seq, drew.places)

@@ -24,18 +24,20 @@ from services.common.errors import (
 )
 from services.common.failures import to_kuji_error
 from services.draw.batcher import Batcher
+from services.draw.confirmation import Confirmer, Win
 from services.draw.guard import MemoryGuard
 from services.draw.past import PastDraw, PastDraws
 from services.draw.pools import Pool, Pools, PrizeFace
 from services.pool.prize_code import prize_code
 from services.pool.rule import fairness
-from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent, Quota, Status
+from services.pool.rule.terms import Answer, Confirm, DrawCode, Drawing, Intent, Quota, Status
 
 MAX_REQUEST_ID = 64
 MAX_ID = (1 << 63) - 1
 # Time kept back from a caller's deadline, so that our answer arrives before it gives up.
 _MARGIN_S = 0.05
 _NO_FACE = PrizeFace("", "")
+_UNCONFIRMED = "Nothing can be confirmed at this moment, so nothing was drawn. Repeat it shortly."
 _UNANSWERED = InternalError()
 
 
@@ -90,9 +92,11 @@ class Drawer:
         pools: Pools,
         batcher: Batcher,
         past: PastDraws,
+        confirmer: Confirmer,
         guard: MemoryGuard,
         max_batch_draws: int,
     ) -> None:
+        self._confirmer = confirmer
         self._guard = guard
         self._pools = pools
         self._batcher = batcher
@@ -115,7 +119,10 @@ class Drawer:
         pool = await self._pool_of(wanted, named)
         intent = _intent(pool, wanted)
         drawing = await self._batcher.draw(pool.pool_id, [intent])
-        return await self._result(pool, intent, drawing, drawing.answers[0])
+        answer = drawing.answers[0]
+        if _must_wait(drawing, answer):
+            await self._confirmer.confirm(pool.pool_id, [_win(intent, answer)])
+        return await self._result(pool, intent, drawing, answer)
 
     async def _pool_of(self, wanted: Wanted, named: bool) -> Pool:
         if named and not wanted.activity_id:
@@ -173,7 +180,15 @@ class Drawer:
             async with asyncio.timeout_at(deadline):
                 intents = [_intent(pool, wanted[index]) for index in indexes]
                 drawing = await self._batcher.draw(pool.pool_id, intents)
-                for index, intent, answer in zip(indexes, intents, drawing.answers, strict=True):
+                places = list(zip(indexes, intents, drawing.answers, strict=True))
+                wins = [place for place in places if _must_wait(drawing, place[2])]
+                for index, intent, answer in places:
+                    if not _must_wait(drawing, answer):
+                        outcomes[index] = await self._outcome(pool, intent, drawing, answer)
+                if wins:
+                    confirmed = [_win(intent, answer) for _, intent, answer in wins]
+                    await self._confirmer.confirm(pool.pool_id, confirmed)
+                for index, intent, answer in wins:
                     outcomes[index] = await self._outcome(pool, intent, drawing, answer)
         except Exception as error:  # noqa: BLE001  # these elements get it, and nobody else
             _fail(outcomes, indexes, error)
@@ -221,6 +236,19 @@ class Drawer:
             next_ms=answer.next_ms,
             ledger_link=past.link,
         )
+
+
+def _must_wait(drawing: Drawing, answer: Answer) -> bool:
+    """Whether *answer* is a win that has to be recorded before it is told."""
+    return (
+        drawing.confirm is Confirm.RECORDED
+        and answer.code is DrawCode.DRAWN
+        and bool(answer.draws[0].prize_id)
+    )
+
+
+def _win(intent: Intent, answer: Answer) -> Win:
+    return Win(answer.first_seq, intent.user_id, intent.request_id)
 
 
 def _fresh(pool: Pool, intent: Intent, drawing: Drawing, answer: Answer, won: Won | None) -> Result:
@@ -306,6 +334,8 @@ def refusal_of(answer: Answer) -> KujiError:
             return SoldOutError(answer.detail)
         case DrawCode.PROTECTED:
             return BoxProtectedError(answer.detail)
+        case DrawCode.UNCONFIRMED:
+            return OverloadedError(_UNCONFIRMED)
     return _PLAIN_REFUSALS[answer.code]()
 
 

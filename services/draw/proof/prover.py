@@ -84,9 +84,13 @@ class Prover:
         return row
 
     async def _in_ledger(self, pool_id: int, seq: int) -> _Row | None:
-        entry = await entry_of(self._redis, pool_id, seq)
-        if entry is None:
+        found = await entry_of(self._redis, pool_id, seq)
+        if found is None:
             return None
+        entry = found.entry
+        # Its roll tells as much as its prize.
+        if entry.draws[seq - entry.first_seq].prize_id and not found.may_be_told:
+            raise UnavailableError("This draw is not confirmed yet; ask again in a moment.")
         pool = await _queries.pool_to_verify(self._postgres, pool_id=pool_id, version=entry.version)
         config = pool["config"] or await self._live_config(pool_id, entry.version)
         return {**pool, **_as_recorded(pool_id, seq, entry), "config": config}

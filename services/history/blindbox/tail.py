@@ -16,12 +16,19 @@ _ENTRIES_AT_ONCE = 100
 
 
 class TailDraw(NamedTuple):
-    """A draw of a box's ledger, and when it was made, Unix milliseconds."""
+    """
+    A draw of a box's ledger.
+
+    Args:
+        drawn_ms: When it was made, Unix milliseconds.
+        announced: Whether it may be shown before it is recorded.
+    """
 
     pool_id: int
     seq: int
     drawn_ms: int
     draw: Draw
+    announced: bool
 
     @property
     def prize_code(self) -> str:
@@ -65,11 +72,11 @@ class LedgerTails:
         self._max_draws = max_draws
 
     async def entry_at(self, pool_id: int, seq: int) -> list[TailDraw]:
-        """The draws made in one step with draw *seq*; none where the ledger does not have it."""
+        """The draws made in one step with draw *seq*; none that the ledger may not tell of."""
         # A configuration noted at the same seq has a higher sub-id, so it comes after.
         raw: Any = await self._redis.xrange(ledger_key(pool_id), min=f"{seq}-0", count=1)
         draws = _draws_of(pool_id, raw)
-        return draws if draws and draws[0].seq <= seq else []
+        return _announced(draws) if draws and draws[0].seq <= seq else []
 
     async def settle(self, look: Callable[[], Awaitable[R]]) -> tuple[R, list[TailDraw]]:
         """
@@ -79,7 +86,7 @@ class LedgerTails:
             look: Says what is recorded, and how far.
 
         Returns:
-            What *look* said, and the draws after it, those of a pool in order.
+            What *look* said, and the draws after it that may be shown, those of a pool in order.
         """
         recorded = await look()
         tail = await self._after(recorded.recorded_seqs)
@@ -89,7 +96,7 @@ class LedgerTails:
             tail = await self._after(recorded.recorded_seqs)
             if recorded.recorded_seqs == before:
                 break
-        return recorded, tail
+        return recorded, _announced(tail)
 
     async def _after(self, recorded_seqs: Mapping[int, int]) -> list[TailDraw]:
         tail: list[TailDraw] = []
@@ -124,11 +131,15 @@ def _seq_of(raw: Any) -> int:  # noqa: ANN401  # as redis gives it
 def _draws_of(pool_id: int, raw: Iterable[Any]) -> list[TailDraw]:
     entries = [decode_entry(stream_id, fields) for stream_id, fields in raw]
     return [
-        TailDraw(pool_id, seq, entry.drawn_ms, draw)
+        TailDraw(pool_id, seq, entry.drawn_ms, draw, entry.announced)
         for entry in entries
         if isinstance(entry, DrawEntry)
         for seq, draw in enumerate(entry.draws, entry.first_seq)
     ]
+
+
+def _announced(draws: Iterable[TailDraw]) -> list[TailDraw]:
+    return [one for one in draws if one.announced]
 
 
 def _follows(tail: Iterable[TailDraw], recorded_seqs: Mapping[int, int]) -> bool:

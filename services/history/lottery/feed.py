@@ -1,37 +1,15 @@
 """Winners as they are recorded: the recorder's nudges, and one tail for all subscribers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import Never, Protocol
 
-from redis.asyncio import Redis
-
 from services.common.errors import OverloadedError
-from services.common.tasks import Trouble, end_if_cancelled, pause, repeat
+from services.common.tasks import repeat
 from services.history.lottery.winners import Winner
-from services.pool.store.keys import FEED_CHANNEL
 
 _READ_WINNERS = 100
-
-
-async def listen(redis: Redis, on_nudge: Callable[[], None]) -> Never:
-    """Call *on_nudge* at each nudge of the recorder, until cancelled; Redis may come and go."""
-    trouble = Trouble("nudges")
-    while True:
-        await pause(await trouble.survived(_listen_once(redis, on_nudge, trouble)))
-
-
-async def _listen_once(redis: Redis, on_nudge: Callable[[], None], trouble: Trouble) -> Never:
-    async with redis.pubsub() as pubsub:
-        await pubsub.subscribe(FEED_CHANNEL)
-        on_nudge()  # some may have been missed
-        trouble.over()
-        while True:
-            end_if_cancelled()
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0)
-            if message is not None:
-                on_nudge()
 
 
 class WinnerSource(Protocol):

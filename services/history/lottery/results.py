@@ -10,7 +10,7 @@ from kuji.draw.v1.pool_pb2 import PoolConfig, PoolPrize
 from redis.asyncio import Redis
 
 from services.common.draw_id import DrawId
-from services.common.errors import NotFoundError
+from services.common.errors import NotFoundError, UnavailableError
 from services.common.masking import mask
 from services.common.postgres import load_queries
 from services.common.timestamps import datetime_of_ms
@@ -72,6 +72,7 @@ class ResultReader:
 
         Raises:
             NotFoundError: There is no such draw.
+            UnavailableError: It has won, and may be announced only once it is recorded.
         """
         # The second look is for a draw that was recorded, and trimmed, between the first two.
         result = (
@@ -106,6 +107,8 @@ class ResultReader:
         if entry is None:
             return None
         draw = entry.draws[draw_id.seq - entry.first_seq]
+        if draw.prize_id and not entry.announced:
+            raise UnavailableError("This draw is not confirmed yet; ask again in a moment.")
         config = await self._config(draw_id.pool_id, entry.version)
         prize = None
         if draw.prize_id:

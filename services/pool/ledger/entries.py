@@ -154,8 +154,13 @@ def _decode_draws(last_seq: int, fields: Mapping[bytes, bytes]) -> DrawEntry:
         raise ValueError("no draws")
     is_old = len(draws[0]) == len(Draw._fields)
     decoded = _old_draws(draws) if is_old else _draws(draws, fields.get(_CODES, b""))
-    announced = _AWAITED not in fields
-    return DrawEntry(last_seq, drawn_ms, version, decoded, _link(fields), announced)
+    link, announced = _link(fields), not is_awaited(fields)
+    return DrawEntry(last_seq, drawn_ms, version, decoded, link, announced)
+
+
+def is_awaited(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether the wins of an entry are told to nobody before they are recorded."""
+    return _AWAITED in fields
 
 
 def _draws(draws: Sequence[Sequence[Any]], codes: bytes) -> list[Draw]:

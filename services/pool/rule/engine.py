@@ -18,6 +18,7 @@ from services.pool.rule.terms import (
     Answer,
     ConfigureCode,
     Configured,
+    Confirm,
     DrawCode,
     Drawing,
     Drawn,
@@ -89,7 +90,12 @@ class PoolState:
 
 
 def draw(
-    state: PoolState, intents: Sequence[Intent], now_ms: int, recorded: int, max_backlog: int
+    state: PoolState,
+    intents: Sequence[Intent],
+    now_ms: int,
+    recorded: int,
+    max_backlog: int,
+    is_behind: bool = False,
 ) -> Drawing:
     """
     Run *intents* in order.
@@ -100,11 +106,12 @@ def draw(
         now_ms: Unix ms.
         recorded: Newest seq in Postgres.
         max_backlog: Draws that may wait to be recorded.
+        is_behind: Whether wins of this pool could not be confirmed by record in time.
     """
     if state.config is None:
         return Drawing(now_ms, 0, [Answer(DrawCode.NOT_LOADED)] * len(intents))
     _turn_requests(state, now_ms)
-    closed = _closed(state.config, now_ms, state.seq - recorded >= max_backlog)
+    closed = _closed(state.config, now_ms, state.seq - recorded >= max_backlog, is_behind)
     answers = [_answer(state, state.config, intent, now_ms, closed) for intent in intents]
     return Drawing(now_ms, state.version, answers, confirm=state.config.confirm)
 
@@ -129,12 +136,17 @@ def status_at(config: PoolConfig, now_ms: int) -> Status:
     return Status.PLANNED if now_ms < config.start_ms else Status.OPEN
 
 
-def _closed(config: PoolConfig, now_ms: int, shed: bool) -> Answer | None:
+def _closed(config: PoolConfig, now_ms: int, shed: bool, is_behind: bool) -> Answer | None:
     """The answer to every fresh draw while the pool takes none; else None."""
     status = status_at(config, now_ms)
     if status is not Status.OPEN:
         return Answer(DrawCode.NOT_ONGOING, detail=status)
-    return Answer(DrawCode.BACKLOG) if shed else None
+    if shed:
+        return Answer(DrawCode.BACKLOG)
+    # Where a miss is possible draws go on: nothing is refused by its outcome.
+    always_wins = config.mode is not Mode.ODDS
+    is_stuck = is_behind and always_wins and config.confirm is Confirm.RECORDED
+    return Answer(DrawCode.UNCONFIRMED) if is_stuck else None
 
 
 def configure(

@@ -43,6 +43,7 @@ class DrawCode(IntEnum):
     BACKLOG = -8
     PROTECTED = -9
     VOID = -10
+    UNCONFIRMED = -11
 
 
 class Confirm(IntEnum):

@@ -12,6 +12,7 @@ RECORDED = "recorded"
 ALL = (CONFIG, DOCUMENT, STATE, STOCK, USERS, *REQUESTS, BLOCKED, LEDGER, RECORDED)
 
 FEED_CHANNEL = "kuji:feed"
+CONFIRM_CHANNEL = "kuji:recorded"
 
 
 def key(pool_id: int, name: str) -> str:

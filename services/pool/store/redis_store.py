@@ -1,6 +1,6 @@
 """Pools in Redis: each step one Lua script."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgpack
@@ -84,11 +84,18 @@ class RedisStore:
     Args:
         redis: A client that does not decode responses, with timeouts set.
         max_backlog: Draws of a pool that may wait for the recorder.
+        is_behind: Whether a pool's wins could not be confirmed by record in time.
     """
 
-    def __init__(self, redis: Redis, max_backlog: int) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        max_backlog: int,
+        is_behind: Callable[[int], bool] = lambda _: False,
+    ) -> None:
         self._redis = redis
         self._max_backlog = max_backlog
+        self._is_behind = is_behind
         self._newest_seq: dict[int, int] = {}
         self._draw = _Script(redis, "draw")
         self._configure = _Script(redis, "configure")
@@ -98,7 +105,11 @@ class RedisStore:
         """See PoolStore."""
         packed = msgpack.packb(intents, use_bin_type=False)
         now_ms, version, replies, chain, confirm = await self._draw.run(
-            pool_id, packed, self._max_backlog, self._newest_seq.get(pool_id, 0)
+            pool_id,
+            packed,
+            self._max_backlog,
+            self._newest_seq.get(pool_id, 0),
+            int(self._is_behind(pool_id)),
         )
         answers = [_answer(reply) for reply in replies]
         self.note_seq(pool_id, max(answer.first_seq + answer.places - 1 for answer in answers))

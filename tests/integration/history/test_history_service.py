@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from kuji.history.v1 import history_pb2 as pb
 from redis.asyncio import Redis
 
-from services.common.errors import ActivityNotFoundError, InvalidArgumentError, NotFoundError
+from services.common.errors import (
+    ActivityNotFoundError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+)
 from services.common.paging import Page
 from services.history.lottery import winners
 from services.history.lottery.winners import WinnersQuery, WinnerStore
@@ -238,6 +243,24 @@ async def test_result_reads_the_same_before_and_after_it_is_recorded(
     assert (False, False) == (missed.won, missed.HasField("prize"))
     assert {writer.activity_id} == {one.activity_id for one in (mine, theirs, missed)}
     assert START_MS + 2 == mine.created_at.ToMilliseconds()
+
+
+async def test_win_to_be_recorded_first_is_no_result_yet(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """Not even to its winner; a miss beside it is, at once."""
+    (user,) = await make_users(postgres, 1)
+    writer, prizes = await make_pool(postgres, redis)
+    entry = writer.entry([(user, prizes[0].prize_id), (user, 0)])
+    await writer.add(entry._replace(announced=False))
+    win, miss = [pb.GetResultRequest(draw_id=f"{writer.pool_id}-{seq}") for seq in (1, 2)]
+    async with history_of(postgres_dsn, redis_url) as history:
+        with pytest.raises(UnavailableError):
+            await history.servicer.GetResult(win, as_user(user))
+        assert not (await history.servicer.GetResult(miss, as_user(user))).result.won
+        async with recording(postgres_dsn, redis_url):
+            await until_recorded(postgres, writer)
+        assert (await history.servicer.GetResult(win, as_user(user))).result.won
 
 
 async def test_result_is_not_found_when_there_was_no_such_draw(

@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from ops.rebuild import facts, rebuilder
 from ops.rebuild.rebuilder import GAP_DRAWS, Outcome, RebuildError
 from services.admin.store import Rows
-from services.draw.past import PastDraws
 from services.pool.rule.selection import PPB
 from services.pool.rule.terms import Answer, ConfigureCode, DrawCode, Quota, Status
 from services.pool.store.keys import key
@@ -29,7 +28,7 @@ from tests.support.ledgers import (
     add_prize,
     open_campaign,
 )
-from tests.support.rebuilds import findings, lose_and_rebuild, memory, rebuild
+from tests.support.rebuilds import findings, lose_and_rebuild, memory, past_draws, rebuild
 
 _HOUR_MS = 3_600_000
 
@@ -176,7 +175,7 @@ async def test_late_retry_finds_its_first_result_when_redis_was_rebuilt(
     await lose_and_rebuild(campaign)
     (answer,) = await campaign.ask((1, "b", 5))
     assert (DrawCode.REPLAYED, 8, 6) == (answer.code, answer.first_seq, answer.places)
-    past = await PastDraws(postgres, redis).read(campaign.pool_id, 8, 6)
+    past = await past_draws(postgres, redis).read(campaign.pool_id, 8, 6)
     rows = await postgres.fetch(
         "SELECT seq, prize_id, ticket FROM lottery_records"
         " WHERE pool_id = $1 AND seq BETWEEN 8 AND 13 ORDER BY seq",

@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 
 from ops.rebuild.rebuilder import GAP_DRAWS, Outcome, Rebuilder
 from services.common.orders import draw_request_id
-from services.draw.past import PastDraws
 from services.pool.books.collector import Auditor
 from services.pool.rule.fairness import request_digest
 from services.pool.rule.terms import DrawCode, Status, Voided
@@ -21,7 +20,7 @@ from tests.support.blindbox_draw import drew, open_mall
 from tests.support.boxes import LAST_PRIZE, BoxCampaign, open_box
 from tests.support.command import run_kuji
 from tests.support.ledgers import ENDED, PAUSED
-from tests.support.rebuilds import findings, lose_and_rebuild, memory, rebuild
+from tests.support.rebuilds import findings, lose_and_rebuild, memory, past_draws, rebuild
 
 _HOUR_MS = 3_600_000
 
@@ -135,7 +134,7 @@ async def test_late_retry_of_an_order_finds_its_draw_when_redis_was_rebuilt(
     )
     assert (DrawCode.REPLAYED, 6, 5) == (drawn.code, drawn.first_seq, drawn.places)
     assert DrawCode.VOID == given_up.code
-    past = await PastDraws(postgres, redis).read(box.pool_id, 6, 5)
+    past = await past_draws(postgres, redis).read(box.pool_id, 6, 5)
     rows = await postgres.fetch(
         "SELECT seq, prize_code, luck_no FROM order_items WHERE pool_id = $1 AND seq >= 6"
         " ORDER BY seq",

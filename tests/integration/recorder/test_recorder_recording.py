@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from services.pool.ledger.entries import ConfigEntry, PrizeUnits
 from services.pool.prize_code import code_prefix, prize_code
-from services.pool.store.keys import FEED_CHANNEL, key, ledger_key
+from services.pool.store.keys import CONFIRM_CHANNEL, FEED_CHANNEL, key, ledger_key
 from services.recorder import metrics
 from tests.support.blindbox import ItemSpec
 from tests.support.box_sales import open_shop
@@ -366,6 +366,26 @@ async def test_nudge_follows_the_commit_and_names_the_newest_win(
         async with asyncio.timeout(10):
             nudge = await anext(nudges.listen())
         assert ([1, 2], b"2") == (await win_numbers(postgres), nudge["data"])
+
+
+async def test_who_waits_for_a_win_is_told_after_the_commit(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """Of entries whose wins are told to nobody before, and of no others: the pool, and how far."""
+    (user,) = await make_users(postgres, 1)
+    writer, (prize, _) = await make_pool(postgres, redis)
+    async with redis.pubsub() as words, recording(postgres_dsn, redis_url):
+        await words.subscribe(CONFIRM_CHANNEL)
+        await words.get_message(timeout=5)
+        await writer.draw([(user, prize.prize_id)])
+        await until_recorded(postgres, writer)
+        await writer.add(writer.entry([(user, prize.prize_id)])._replace(announced=False))
+        async with asyncio.timeout(10):
+            word = await anext(words.listen())
+        assert ([1, 2], f"{writer.pool_id} 2".encode()) == (
+            await win_numbers(postgres),
+            word["data"],
+        )
 
 
 async def test_ledger_is_trimmed_behind_the_margin_alone(

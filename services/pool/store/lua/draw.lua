@@ -12,6 +12,7 @@ KEYS[9] string  {p:<id>}:recorded  newest seq in Postgres
 ARGV[1] bytes   MessagePack: list of intents, see rule/terms.py
 ARGV[2] int     draws that may wait for the recorder; beyond it BACKLOG
 ARGV[3] int     newest seq the caller knows of; a store behind it lost draws: NOT_LOADED
+ARGV[4] int     1: wins of this pool could not be confirmed by Postgres in time; 0: they are
 Returns MessagePack {now_ms, version, list of one answer per intent, chain, confirm: before a
 win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in Postgres}:
   {1 DRAWN, first seq, draws left (-1: no quota), next ms (0: at once), list of draws}
@@ -19,7 +20,7 @@ win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in 
   {-1 NOT_LOADED} | {-2 NOT_ONGOING, status: 0 planned, 2 paused, 3 ended} |
   {-3 COOLDOWN, ms to wait} | {-4 QUOTA_SPENT, 1 draws per user, 2 per day, 3 wins} |
   {-5 BLOCKED} | {-6 SOLD_OUT, units left} | {-7 REQUEST_ID_REUSED} | {-8 BACKLOG} |
-  {-9 PROTECTED, ms to wait} | {-10 VOID}
+  {-9 PROTECTED, ms to wait} | {-10 VOID} | {-11 UNCONFIRMED}
   draw = {prize id (0: a miss), ticket, weight, total, code bytes ('' for a miss)}
 O(intents x prizes). One slot. Either every intent's effects are written, or none. ]]
 --@layout
@@ -44,8 +45,11 @@ local confirm = pool.config[CONFIG_CONFIRM] or CONFIRM_STORE
 local current, previous = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)
 local batch = load_batch(intents, current, previous)
 local shed = pool.seq - tonumber(redis.call('GET', KEY_RECORDED) or 0) >= tonumber(ARGV[2])
+-- Where a miss is possible draws go on: nothing is refused by its outcome.
+local may_miss = pool.config[CONFIG_MODE] == MODE_ODDS
+local stuck = ARGV[4] == '1' and confirm == CONFIRM_RECORDED and not may_miss
 for i, intent in ipairs(intents) do
-  answers[i] = answer(pool, batch, intent, now_ms, shed)
+  answers[i] = answer(pool, batch, intent, now_ms, shed, stuck)
 end
 if pool.seq >= first_seq then
   local id = string.format('%d-0', pool.seq)

@@ -20,6 +20,7 @@ from services.draw.blindbox.requests import WantedOrder
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.sweeper import Sweeper
 from services.draw.code_key import CodeKey
+from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
 from services.draw.past import PastDraws
 from services.draw.pools import Pools
@@ -72,8 +73,9 @@ class Till:
         batcher = Batcher(self.store, 400, 20_000)
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, self.store)
-        past, guard = PastDraws(postgres, redis), MemoryGuard(redis, 0)
-        self._desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, guard)
+        confirmer = Confirmer(postgres, redis, patience_s=2, max_waiting=1000)
+        past, guard = PastDraws(postgres, redis, confirmer), MemoryGuard(redis, 0)
+        self._desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, confirmer, guard)
         self.sweeper = Sweeper(orders, fulfilment, after_s=0)
 
     async def order(self, box: Box, order_num: str = "a", count: int = 2) -> Served:

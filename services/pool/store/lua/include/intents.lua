@@ -39,7 +39,7 @@ local function protected_ms(pool, user_id, now_ms)
 end
 
 -- What becomes of one intent.
-local function answer(pool, batch, intent, now_ms, shed)
+local function answer(pool, batch, intent, now_ms, shed, stuck)
   local user, request = batch.users[intent[INTENT_USER_ID]], batch.requests[intent[INTENT_DIGEST]]
   if request then
     if request[REQUEST_PLACES] == 0 then return { CODE_VOID } end
@@ -51,6 +51,7 @@ local function answer(pool, batch, intent, now_ms, shed)
   if blocked and (blocked == 0 or now_ms < blocked) then return { CODE_BLOCKED } end
   if pool.status ~= STATUS_OPEN then return { CODE_NOT_ONGOING, pool.status } end
   if shed then return { CODE_BACKLOG } end
+  if stuck then return { CODE_UNCONFIRMED } end
   local wait_ms = protected_ms(pool, intent[INTENT_USER_ID], now_ms)
   if wait_ms > 0 then return { CODE_PROTECTED, wait_ms } end
   local refusal = refusal_of(pool.config, user, intent[INTENT_DRAWS], now_ms)
