@@ -120,6 +120,7 @@ def rules_message(page: Page, rules: Rules) -> pb.GetRulesResponse:
         versions=[_version_message(version) for version in rules.versions[: page.size]],
         limits=pb.Limits(**rules.limits._asdict()),
         seed_commitment=rules.seed_commitment,
+        confirm=rules.confirm,
         page=page.number,
         page_size=page.size,
         has_more=len(rules.versions) > page.size,

@@ -55,6 +55,7 @@ class Rules(NamedTuple):
     versions: list[Version]
     limits: Limits
     seed_commitment: str
+    confirm: str
 
 
 class RulesStore:
@@ -68,7 +69,7 @@ class RulesStore:
         terms = await _queries.terms(self._postgres, activity_id=query.activity_id)
         if terms is None:
             raise ActivityNotFoundError
-        seed_commitment, *limits = terms
+        seed_commitment, confirm, *limits = terms
         rows = _queries.rules(
             self._postgres,
             activity_id=query.activity_id,
@@ -79,7 +80,7 @@ class RulesStore:
             Version(row["changed_at"], row["after_seq"] + 1, _prizes(row["config"]))
             async for row in rows
         ]
-        return Rules(versions, Limits(*limits), seed_commitment)
+        return Rules(versions, Limits(*limits), seed_commitment, confirm)
 
 
 def _prizes(config_json: str) -> list[RuledPrize]:

@@ -37,7 +37,8 @@ async def test_rules_show_each_version_of_odds_and_units_from_its_draw_on(
     await writer.draw([(user, 0)])
     fewer = [more[0], changed(prizes[1], retired=True)]
     limits = pool_pb2.UserLimits(draws_per_day=3)
-    await writer.configure(await next_version(postgres), fewer, limits=limits)
+    told = {"limits": limits, "confirm": pool_pb2.CONFIRM_RECORDED}
+    await writer.configure(await next_version(postgres), fewer, **told)
     await postgres.execute("UPDATE activities SET max_draws_per_day = 3, time_zone = 'Asia/Tokyo'")
     async with recording(postgres_dsn, redis_url):
         await until_recorded(postgres, writer)
@@ -56,11 +57,12 @@ async def test_rules_show_each_version_of_odds_and_units_from_its_draw_on(
         for one in rules.versions
     ]
     assert {datetime_of_ms(START_MS)} == {one.from_time.ToDatetime(UTC) for one in rules.versions}
-    assert ("01" * 32, False, 3, "Asia/Tokyo") == (
+    assert ("01" * 32, False, 3, "Asia/Tokyo", "recorded") == (
         rules.seed_commitment,
         rules.has_more,
         rules.limits.max_draws_per_day,
         rules.limits.time_zone,
+        rules.confirm,
     )
     assert ([rules.versions[2]], False) == (list(last.versions), last.has_more)
 

@@ -179,6 +179,7 @@ class GetRulesResponse(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     seed_commitment: _builtins.str
     """SHA-256 of the seed that decides every draw, hex."""
     page: _builtins.int
@@ -187,6 +188,10 @@ class GetRulesResponse(_message.Message):
     """As asked."""
     has_more: _builtins.bool
     """Whether a further page exists."""
+    confirm: _builtins.str
+    """What an answered win survives: "store" (a crash of anything), "replica" (the
+    loss of the store's machine) or "recorded" (the loss of the whole store).
+    """
     @_builtins.property
     def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RulesVersion]:
         """Oldest first."""
@@ -204,10 +209,11 @@ class GetRulesResponse(_message.Message):
         page: _builtins.int = ...,
         page_size: _builtins.int = ...,
         has_more: _builtins.bool = ...,
+        confirm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "limits", b"limits", "page", b"page", "page_size", b"page_size", "seed_commitment", b"seed_commitment", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm", b"confirm", "has_more", b"has_more", "limits", b"limits", "page", b"page", "page_size", b"page_size", "seed_commitment", b"seed_commitment", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
