@@ -142,7 +142,8 @@ async def _chunks(connection: Connection, query: str, *arguments: int) -> AsyncI
 
 
 async def active_blocks(connection: Connection) -> dict[int, int]:
-    """User id → Unix ms until which the user is blocked, 0: for good."""
+    """User id → Unix ms until which the user is blocked, 0: for good; nobody changes it then."""
+    await _queries.keep_blocks(connection)
     return {row["user_id"]: row["until_ms"] async for row in _queries.active_blocks(connection)}
 
 

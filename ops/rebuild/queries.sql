@@ -114,6 +114,10 @@ VALUES (:pool_id, :first_seq, :last_seq, :reason);
 -- name: skip_to(pool_id, seq)!
 UPDATE pools SET recorded_seq = :seq WHERE id = :pool_id;
 
+-- name: keep_blocks()$
+-- Waits for whoever changes a block, and keeps others from it until the end of the transaction.
+SELECT pg_advisory_xact_lock_shared(hashtext('kuji.blocks'));
+
 -- name: active_blocks()
 SELECT user_id, coalesce((extract(epoch FROM until) * 1000)::bigint, 0) AS until_ms
 FROM blocks

@@ -119,8 +119,7 @@ class Rebuilder:
                     fields = {digest: drew for day, digest, drew in requests if day % 2 == half}
                     await self._hset(pool_id, name, fields)
                 on_progress(len(requests))
-        await Rows(connection).keep_blocks()
-        await self._store.set_blocks(pool_id, await facts.active_blocks(connection))
+        await self._store.blocks.put_back(await facts.active_blocks(connection))
 
     async def _open(self, connection: Connection, pool_id: int, recorded: Recorded) -> None:
         """Set what remains, and publish what the operator wants, as a configuration of its own."""

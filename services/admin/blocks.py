@@ -16,9 +16,16 @@ from services.common.timestamps import ms_of
 
 @dataclass(frozen=True, slots=True)
 class BlockDraft:
-    """A block as asked for. until: first instant at which it no longer holds; None: for good."""
+    """
+    A block as asked for.
+
+    Args:
+        user_id: 0: the one named *username*.
+        until: First instant at which it no longer holds; None: for good.
+    """
 
     user_id: int
+    username: str
     reason: str
     until: datetime | None
 
@@ -28,7 +35,7 @@ class Blocks:
     What an operator does with blocks.
 
     The live store is told inside the transaction: where that fails, Postgres keeps what held
-    before, and a repetition settles the pools that were reached.
+    before, and a repetition settles it.
     """
 
     def __init__(self, store: Store, publisher: PoolPublisher) -> None:
@@ -42,18 +49,16 @@ class Blocks:
         Raises:
             InvalidArgumentError: It would have run out.
             NotFoundError: No such user.
-            UnavailableError: It may hold in some pools.
+            UnavailableError: It may hold.
         """
         caller = ctx.require_caller()
         async with bounded(ctx), self._store.writing() as rows:
             await rows.lock_blocks()
-            await _check(rows, draft)
-            block_id = await rows.put_block(
-                draft.user_id, draft.reason, draft.until, caller.user_id
-            )
+            user_id = await _checked(rows, draft)
+            block_id = await rows.put_block(user_id, draft.reason, draft.until, caller.user_id)
             block = await _existing(rows, block_id)
             await rows.add_audit(_record(caller, "block.create", block))
-            await self._publish(rows, block, blocked=True)
+            await self._publish(block, blocked=True)
             return block
 
     async def lift(self, ctx: RequestContext, block_id: int) -> Block:
@@ -62,7 +67,7 @@ class Blocks:
 
         Raises:
             NotFoundError: No such block.
-            UnavailableError: It may be lifted in some pools.
+            UnavailableError: It may be lifted.
         """
         caller = ctx.require_caller()
         async with bounded(ctx), self._store.writing() as rows:
@@ -72,25 +77,26 @@ class Blocks:
             # The user may have a later block by now, which has to stay.
             if was_lifted_now:
                 await rows.add_audit(_record(caller, "block.delete", block))
-                await self._publish(rows, block, blocked=False)
+                await self._publish(block, blocked=False)
             return block
 
     async def list(self, user_id: int, page: Page) -> list[Block]:
         """One page of those that hold, newest first, and one more; user 0: of all."""
         return await self._store.blocks(user_id, page)
 
-    async def _publish(self, rows: Rows, block: Block, blocked: bool) -> None:
+    async def _publish(self, block: Block, blocked: bool) -> None:
         until_ms = 0 if block.until is None else ms_of(block.until)
-        await self._publisher.set_block(
-            await rows.blockable_pools(), block.user_id, blocked, until_ms
-        )
+        await self._publisher.set_block(block.user_id, blocked, until_ms)
 
 
-async def _check(rows: Rows, draft: BlockDraft) -> None:
+async def _checked(rows: Rows, draft: BlockDraft) -> int:
+    """Whom *draft* blocks."""
     if draft.until is not None and draft.until <= await rows.now():
         raise InvalidArgumentError("until", "until has to lie ahead.")
-    if not await rows.user_exists(draft.user_id):
+    user_id = await rows.find_user(draft.user_id, draft.username)
+    if user_id is None:
         raise NotFoundError("There is no such user.")
+    return user_id
 
 
 async def _existing(rows: Rows, block_id: int) -> Block:

@@ -115,7 +115,6 @@ class Editor:
     ) -> Result:
         """Run *change*, which makes pools, all or nothing."""
         async with bounded(ctx), self._store.writing() as rows:
-            await rows.keep_blocks()
             return await change(Creation(rows, self._publisher))
 
     async def edit(self, ctx: RequestContext, pool_id: int, change: Change[Result]) -> Result:

@@ -25,13 +25,9 @@ log = structlog.get_logger()
 
 MAY_BE_APPLIED = "The change may have been applied or not. Read it again before repeating."
 NOT_CREATED = "The draw service cannot be reached at this moment; nothing was created."
-MAY_HOLD_SOMEWHERE = (
-    "The change may hold in some activities or boxes already. Repeat it to be sure of all."
-)
 NOT_INSPECTED = "The draw service cannot be reached at this moment."
 WITHOUT_AUTH = "The auth service cannot be reached at this moment; nothing was changed."
 
-_MAX_BLOCKED_POOLS = 1000  # in one call
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -107,23 +103,15 @@ class PoolPublisher:
         )
         return {state.pool_id: state for state in inspected.pools}
 
-    async def set_block(
-        self, pool_ids: Sequence[int], user_id: int, blocked: bool, until_ms: int = 0
-    ) -> None:
+    async def set_block(self, user_id: int, blocked: bool, until_ms: int = 0) -> None:
         """
-        Block a user in the pools until *until_ms* (0: for good), or lift the block.
+        Block a user in every pool until *until_ms* (0: for good), or lift the block.
 
         Raises:
-            UnavailableError: It may have been done in some of them.
+            UnavailableError: It may have been done.
         """
-        for first in range(0, len(pool_ids), _MAX_BLOCKED_POOLS):
-            request = pool_pb2.SetUserBlockRequest(
-                pool_ids=pool_ids[first : first + _MAX_BLOCKED_POOLS],
-                user_id=user_id,
-                blocked=blocked,
-                until_ms=until_ms,
-            )
-            await self._call(self._stub.SetUserBlock, request, MAY_HOLD_SOMEWHERE)
+        request = pool_pb2.SetUserBlockRequest(user_id=user_id, blocked=blocked, until_ms=until_ms)
+        await self._call(self._stub.SetUserBlock, request, MAY_BE_APPLIED)
 
     async def _call(
         self, method: _Method[Request, Response], request: Request, if_unknown: str

@@ -156,16 +156,15 @@ WHERE CAST(:activity_id AS bigint) = 0 OR a.id = CAST(:activity_id AS bigint)
 ORDER BY a.id DESC
 LIMIT :row_limit;
 
--- name: keep_blocks()$
--- A pool is created under this lock, so that it takes the blocks either from the database, with
--- its first publication, or from whoever sets one meanwhile and waits for it here.
-SELECT pg_advisory_xact_lock_shared(hashtext('kuji.blocks'));
-
 -- name: lock_blocks()$
+-- One change at a time, until it is committed; whoever puts the list back in Redis waits for it.
 SELECT pg_advisory_xact_lock(hashtext('kuji.blocks'));
 
--- name: user_exists(user_id)$
-SELECT EXISTS (SELECT FROM users WHERE id = :user_id);
+-- name: find_user(user_id, username)$
+-- By id; where that is 0, by name, whatever its case.
+SELECT id
+FROM users
+WHERE id = :user_id OR (CAST(:user_id AS bigint) = 0 AND lower(username) = lower(:username));
 
 -- name: retire_block(user_id)!
 -- A block that has run out makes room for a new one.
@@ -203,13 +202,6 @@ WHERE b.lifted_at IS NULL AND (b.until IS NULL OR b.until > clock_timestamp())
   AND (CAST(:user_id AS bigint) = 0 OR b.user_id = CAST(:user_id AS bigint))
 ORDER BY b.id DESC
 LIMIT :row_limit OFFSET :row_offset;
-
--- name: blockable_pools()
--- An activity whose end has passed counts: it may yet be extended.
-SELECT pool_id FROM activities WHERE status <> 'ended'
-UNION ALL
-SELECT pool_id FROM boxes WHERE NOT is_ended
-ORDER BY pool_id;
 
 -- name: overdue_pools(grace)
 SELECT pool_id

@@ -144,17 +144,16 @@ class Rows:
             detail=record.detail_json,
         )
 
-    async def keep_blocks(self) -> None:
-        """Until the end of the transaction, no block is set or lifted."""
-        await _queries.keep_blocks(self._connection)
-
     async def lock_blocks(self) -> None:
         """Until the end of the transaction, no block is set or lifted, and no pool is created."""
         await _queries.lock_blocks(self._connection)
 
-    async def user_exists(self, user_id: int) -> bool:
-        """Whether there is such a user."""
-        return bool(await _queries.user_exists(self._connection, user_id=user_id))
+    async def find_user(self, user_id: int, username: str) -> int | None:
+        """The user with this id, or (0) this name; None: there is none."""
+        found: int | None = await _queries.find_user(
+            self._connection, user_id=user_id, username=username
+        )
+        return found
 
     async def put_block(
         self, user_id: int, reason: str, until: datetime | None, created_by: int
@@ -174,10 +173,6 @@ class Rows:
         """A block, lifted or not; None: no such block."""
         row = await _queries.block(self._connection, block_id=block_id)
         return None if row is None else _block(row)
-
-    async def blockable_pools(self) -> list[int]:
-        """The pools that draw, or may yet."""
-        return [row["pool_id"] async for row in _queries.blockable_pools(self._connection)]
 
     async def offsets(self, pool_id: int) -> list[Offset]:
         """

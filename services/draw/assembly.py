@@ -26,6 +26,7 @@ from services.draw.blindbox.orders import Orders
 from services.draw.blindbox.servicer import BlindBoxServicer
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.sweeper import Sweeper
+from services.draw.blocks import open_blocks
 from services.draw.code_key import CodeKey
 from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
@@ -87,7 +88,8 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         confirmer = Confirmer(
             postgres, redis, settings.confirm_patience_s, settings.max_unconfirmed_wins
         )
-        store = RedisStore(redis, settings.max_backlog_draws, confirmer.is_behind)
+        blocks = open_blocks(postgres, redis)
+        store = RedisStore(redis, settings.max_backlog_draws, confirmer.is_behind, blocks)
         batcher = Batcher(store, settings.max_batch_draws, settings.max_pending_draws)
         code_key = CodeKey(settings.code_key.get_secret_value())
         pools = Pools(postgres, redis, _cipher(settings), code_key, store)

@@ -11,7 +11,6 @@ from services.pool.rule.terms import LiveState, Stock
 from services.pool.store.redis_store import RedisStore
 
 MAX_INSPECTED = 100
-MAX_BLOCKED_POOLS = 1000
 
 
 class PoolServicer:
@@ -36,8 +35,7 @@ class PoolServicer:
         del ctx
         check_numbers(request)
         config, document = config_of(request.config), document_of(request.config)
-        if not request.expected_version:
-            await self._store.set_blocks(request.pool_id, await self._pools.blocks())
+        await self._pools.check_made(request.pool_id)
         configured = await configure(
             self._store,
             request.pool_id,
@@ -55,11 +53,7 @@ class PoolServicer:
     ) -> pool_pb2.SetUserBlockResponse:
         """See PoolService.SetUserBlock."""
         del ctx
-        if not 1 <= len(request.pool_ids) <= MAX_BLOCKED_POOLS:
-            raise InvalidArgumentError("pool_ids", f"1 to {MAX_BLOCKED_POOLS} pools at once.")
-        until_ms = request.until_ms if request.blocked else None
-        for pool_id in request.pool_ids:
-            await self._store.set_block(pool_id, request.user_id, until_ms)
+        await self._store.blocks.set(request.user_id, request.until_ms if request.blocked else None)
         return pool_pb2.SetUserBlockResponse()
 
     async def InspectPools(

@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 
 from services.common.errors import ActivityNotFoundError, NotFoundError
 from services.common.postgres import load_queries
-from services.common.timestamps import ms_of
 from services.draw.code_key import CodeKey, PoolCodes
 from services.pool.rule import fairness
 from services.pool.rule.terms import Intent
@@ -152,10 +151,10 @@ class Pools:
             raise NotFoundError("There is no such pool.")
         return self._of_id.setdefault(pool_id, self._opened(row))
 
-    async def blocks(self) -> dict[int, int]:
-        """User id → Unix ms until which the user is blocked, 0: for good."""
-        rows = _queries.active_blocks(self._postgres)
-        return {row["user_id"]: ms_of(row["until"]) if row["until"] else 0 async for row in rows}
+    async def check_made(self, pool_id: int) -> None:
+        """NotFoundError where nobody made this pool."""
+        if not await _queries.is_made(self._postgres, pool_id=pool_id):
+            raise NotFoundError("There is no such pool.")
 
     async def faces(self, pool: Pool, version: int) -> Mapping[int, PrizeFace]:
         """The faces of *pool*'s prizes, as of *version* or newer."""

@@ -66,6 +66,14 @@ LEFT JOIN LATERAL (
 WHERE pool_id = :pool_id AND seq BETWEEN :first_seq AND :last_seq
 ORDER BY seq;
 
+-- name: is_made(pool_id)$
+-- Whether the pool has a seed: it may not be committed elsewhere yet.
+SELECT EXISTS (SELECT FROM pool_seeds WHERE pool_id = :pool_id);
+
+-- name: keep_blocks()$
+-- Waits for whoever changes a block.
+SELECT pg_advisory_xact_lock_shared(hashtext('kuji.blocks'));
+
 -- name: active_blocks()
 SELECT user_id, until FROM blocks
 WHERE lifted_at IS NULL AND (until IS NULL OR until > now());

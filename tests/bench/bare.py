@@ -19,6 +19,7 @@ from services.pool.store.scripts import load_script
 from tests.bench.jobs import Job, Tally
 
 _NO_BACKLOG_BOUND = 1 << 40
+_NO_BLOCKS: bytes = msgpack.packb([])
 _TIMEOUT_S = 20.0
 
 
@@ -32,7 +33,7 @@ def run(job: Job, user_of: Callable[[int, int], int]) -> tuple[Tally, list[tuple
 
     def send(packed: bytes) -> bytes:
         reply: bytes = redis.execute_command(  # type: ignore[no-untyped-call]
-            "EVALSHA", sha, len(keys), *keys, packed, _NO_BACKLOG_BOUND, 0, 0
+            *("EVALSHA", sha, len(keys), *keys, packed, _NO_BACKLOG_BOUND, 0, 0, _NO_BLOCKS)
         )
         return reply
 

@@ -30,7 +30,6 @@ class LivePool:
     won: dict[int, int] = field(default_factory=dict)
     last_seq: int = 0
     oldest_unrecorded_ms: int = 0
-    blocked: dict[int, int] = field(default_factory=dict)
 
     def configure(self, request: pool_pb2.PublishPoolRequest) -> None:
         """Compare and set, with the rules of PoolService.PublishPool."""
@@ -81,6 +80,8 @@ class FakePools:
         self.held = asyncio.Event()
         self.answers_lost = 0
         self.publications = 0
+        self.blocked: dict[int, int] = {}
+        self.block_calls = 0
 
     async def CreatePool(  # noqa: N802
         self, _request: pool_pb2.CreatePoolRequest, _ctx: RequestContext
@@ -115,17 +116,14 @@ class FakePools:
     async def SetUserBlock(  # noqa: N802
         self, request: pool_pb2.SetUserBlockRequest, _ctx: RequestContext
     ) -> pool_pb2.SetUserBlockResponse:
-        """Within the bounds of the real one: 1…1000 pools."""
+        """In every pool at once."""
         self._refuse()
         await self._hold()
-        if not 1 <= len(request.pool_ids) <= 1000:
-            raise InvalidArgumentError("pool_ids", "1 to 1000 pools at once.")
-        for pool_id in request.pool_ids:
-            blocked = self.pools.setdefault(pool_id, LivePool()).blocked
-            if request.blocked:
-                blocked[request.user_id] = request.until_ms
-            else:
-                blocked.pop(request.user_id, None)
+        self.block_calls += 1
+        if request.blocked:
+            self.blocked[request.user_id] = request.until_ms
+        else:
+            self.blocked.pop(request.user_id, None)
         return pool_pb2.SetUserBlockResponse()
 
     async def InspectPools(  # noqa: N802

@@ -11,7 +11,7 @@ from services.draw.confirmation import Confirmer
 from services.draw.past import PastDraws
 from services.pool.books.collector import Auditor
 from services.pool.books.findings import Finding
-from services.pool.store.keys import key
+from services.pool.store.keys import BLOCKS, key
 from tests.support.ledgers import Campaign
 
 
@@ -52,12 +52,14 @@ async def memory(campaign: Campaign) -> dict[str, Any]:
     users = await unpacked("users")
     packed: Any = await campaign.redis.get(key(campaign.pool_id, "config"))
     state: Any = await campaign.redis.hgetall(key(campaign.pool_id, "state"))
+    blocked = await campaign.redis.hgetall(BLOCKS)
+    blocked.pop(b"loaded", None)
     return {
         # Lua writes an empty map as an empty list.
         "users": {user: [*counts, wins or {}] for user, (*counts, wins) in users.items()},
         "requests": [await unpacked("req:0"), await unpacked("req:1")],
         "stock": await campaign.redis.hgetall(key(campaign.pool_id, "stock")),
-        "blocked": await campaign.redis.hgetall(key(campaign.pool_id, "blocked")),
+        "blocked": blocked,
         "config": msgpack.unpackb(packed)[1:],
         "days": (state[b"req_day"], state[b"last_ms"]),
     }

@@ -36,7 +36,7 @@ class Cards:
         """
         caller = ctx.require_caller()
         async with bounded(ctx), self._store.writing() as rows:
-            if not await rows.user_exists(draft.user_id):
+            if await rows.find_user(draft.user_id, "") is None:
                 raise NotFoundError("There is no such user.")
             if draft.goods_id is not None:
                 await rows.goods(draft.goods_id)

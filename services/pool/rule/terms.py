@@ -119,6 +119,13 @@ class Intent(NamedTuple):
     codes: bytes
 
 
+class Blocked(NamedTuple):
+    """A user who may not draw until *until_ms*, Unix milliseconds; 0: for good."""
+
+    user_id: int
+    until_ms: int
+
+
 class Drawn(NamedTuple):
     """
     One draw's outcome.

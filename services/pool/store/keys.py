@@ -6,11 +6,11 @@ STATE = "state"
 STOCK = "stock"
 USERS = "users"
 REQUESTS = ("req:0", "req:1")
-BLOCKED = "blocked"
 LEDGER = "ledger"
 RECORDED = "recorded"
-ALL = (CONFIG, DOCUMENT, STATE, STOCK, USERS, *REQUESTS, BLOCKED, LEDGER, RECORDED)
+ALL = (CONFIG, DOCUMENT, STATE, STOCK, USERS, *REQUESTS, LEDGER, RECORDED)
 
+BLOCKS = "kuji:blocks"
 FEED_CHANNEL = "kuji:feed"
 CONFIRM_CHANNEL = "kuji:recorded"
 

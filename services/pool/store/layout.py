@@ -16,6 +16,7 @@ from services.pool.rule.selection import PPB, ROLL_BYTES, TWO_48, Mode
 from services.pool.rule.terms import (
     DAY_MS,
     UNLIMITED,
+    Blocked,
     ConfigureCode,
     Confirm,
     DrawCode,
@@ -169,6 +170,7 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_places("USER", PackedUser._fields),
     **_places("REQUEST", PackedRequest._fields),
     **_places("INTENT", Intent._fields),
+    **_places("BLOCKED", Blocked._fields),
     **_places("DRAWN", Drawn._fields),
     **_members("STATE", StateField),
     **_members("ENTRY", EntryField),

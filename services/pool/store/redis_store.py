@@ -26,8 +26,8 @@ from services.pool.rule.terms import (
     Stock,
     Voided,
 )
+from services.pool.store.blocks import BlockList
 from services.pool.store.keys import (
-    BLOCKED,
     CONFIG,
     LEDGER,
     RECORDED,
@@ -85,6 +85,7 @@ class RedisStore:
         redis: A client that does not decode responses, with timeouts set.
         max_backlog: Draws of a pool that may wait for the recorder.
         is_behind: Whether a pool's wins could not be confirmed by record in time.
+        blocks: Who may not draw; None: the list as Redis has it.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class RedisStore:
         redis: Redis,
         max_backlog: int,
         is_behind: Callable[[int], bool] = lambda _: False,
+        blocks: BlockList | None = None,
     ) -> None:
         self._redis = redis
+        self.blocks = blocks or BlockList(redis)
         self._max_backlog = max_backlog
         self._is_behind = is_behind
         self._newest_seq: dict[int, int] = {}
@@ -103,13 +106,14 @@ class RedisStore:
 
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """See PoolStore."""
-        packed = msgpack.packb(intents, use_bin_type=False)
+        blocked = await self.blocks.of(intent.user_id for intent in intents)
         now_ms, version, replies, chain, confirm = await self._draw.run(
             pool_id,
-            packed,
+            msgpack.packb(intents, use_bin_type=False),
             self._max_backlog,
             self._newest_seq.get(pool_id, 0),
             int(self._is_behind(pool_id)),
+            msgpack.packb(blocked),
         )
         answers = [_answer(reply) for reply in replies]
         self.note_seq(pool_id, max(answer.first_seq + answer.places - 1 for answer in answers))
@@ -124,23 +128,6 @@ class RedisStore:
         """Remember that draw *seq* was made: a store that does not have it is not drawn from."""
         if seq > self._newest_seq.get(pool_id, 0):
             self._newest_seq[pool_id] = seq
-
-    async def set_block(self, pool_id: int, user_id: int, until_ms: int | None) -> None:
-        """Block a user until *until_ms* (0: for good), or lift the block (None)."""
-        blocked = key(pool_id, BLOCKED)
-        if until_ms is None:
-            await self._redis.hdel(blocked, str(user_id))
-        else:
-            await self._redis.hset(blocked, str(user_id), str(until_ms))
-
-    async def set_blocks(self, pool_id: int, blocks: Mapping[int, int]) -> None:
-        """The blocks of a pool, as user id → until_ms, instead of those it has."""
-        blocked = key(pool_id, BLOCKED)
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(blocked)
-            if blocks:
-                pipe.hset(blocked, mapping={str(user): until for user, until in blocks.items()})
-            await pipe.execute()
 
     async def configure(
         self, pool_id: int, expected_version: int, version: int, config: PoolConfig, document: str

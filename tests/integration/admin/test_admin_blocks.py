@@ -20,7 +20,7 @@ from kuji.admin.v1.admin_pb2 import (
 )
 
 from services.common.errors import UnavailableError
-from tests.support.admin import Caller, World, failure, open_world, settled_or_waiting
+from tests.support.admin import Caller, World, failure, open_world
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ async def shown(world: World, **fields: Any) -> list[Block]:
     return list((await world.admin(ListBlocksRequest(**fields))).blocks)
 
 
-def blocked(world: World) -> list[dict[int, int]]:
-    """Who is blocked in each live pool, by id: user id → until_ms."""
-    return [pool.blocked for _, pool in sorted(world.pools.pools.items())]
+def blocked(world: World) -> dict[int, int]:
+    """Who is blocked in the live store: user id → until_ms."""
+    return world.pools.blocked
 
 
 async def test_block_holds_in_every_activity_at_once(world: World) -> None:
@@ -63,7 +63,7 @@ async def test_block_holds_in_every_activity_at_once(world: World) -> None:
     await world.activity(status="paused")
     await world.activity(start_time=in_seconds(-60), end_time=in_seconds(-1))
     created = await block(world, mallory, reason="robot")
-    assert [{mallory: 0}] * 4 == blocked(world)
+    assert {mallory: 0} == blocked(world)
     assert (mallory, "mallory", "robot", True, False) == (
         created.user_id,
         created.username,
@@ -71,15 +71,6 @@ async def test_block_holds_in_every_activity_at_once(world: World) -> None:
         created.is_active,
         created.HasField("until"),
     )
-
-
-async def test_block_spares_what_has_ended_for_good(world: World) -> None:
-    """There is nothing left to draw."""
-    mallory = await world.user("mallory")
-    activity = await world.activity()
-    await world.admin(UpdateActivityRequest(activity_id=activity.activity_id, status="ended"))
-    await block(world, mallory)
-    assert [{}] == blocked(world)
 
 
 async def test_block_needs_no_activity(world: World) -> None:
@@ -93,22 +84,29 @@ async def test_block_until_a_moment_tells_the_live_store(world: World) -> None:
     mallory, until = await world.user("mallory"), in_seconds(600)
     await world.activity()
     assert until == (await block(world, mallory, until=until)).until
-    assert [{mallory: until.ToMilliseconds()}] == blocked(world)
+    assert {mallory: until.ToMilliseconds()} == blocked(world)
 
 
-async def test_block_reaches_more_pools_than_one_call_takes(world: World) -> None:
-    """Thousands of activities are told in portions."""
+async def test_block_is_one_write_however_many_pools_there_are(world: World) -> None:
+    """It takes the same with two thousand, and pausing one of them meanwhile waits for nobody."""
     mallory = await world.user("mallory")
+    activity = await world.activity()
     await world.postgres.execute(
         "INSERT INTO pools (id, mode, seed_commitment)"
-        " SELECT n, 'odds', sha256('') FROM generate_series(1, 2001) AS n"
+        " SELECT 10 + n, 'tickets', decode(repeat('01', 32), 'hex')"
+        " FROM generate_series(1, 2000) AS n"
     )
-    await world.postgres.execute(
-        "INSERT INTO activities (pool_id, name, start_time, status)"
-        " SELECT n, 'many', now(), 'open' FROM generate_series(1, 2001) AS n"
+    world.pools.hold = asyncio.Event()
+    blocking = asyncio.create_task(block(world, mallory))
+    await world.pools.held.wait()
+    world.pools.held.clear()
+    pausing = asyncio.create_task(
+        world.admin(UpdateActivityRequest(activity_id=activity.activity_id, status="paused"))
     )
-    await block(world, mallory)
-    assert [{mallory: 0}] * 2001 == blocked(world)
+    await asyncio.wait_for(world.pools.held.wait(), 5)  # it publishes, beside the block
+    world.pools.hold.set()
+    await asyncio.gather(blocking, pausing)
+    assert (1, {mallory: 0}) == (world.pools.block_calls, blocked(world))
 
 
 async def test_second_block_takes_the_place_of_the_first(world: World) -> None:
@@ -122,7 +120,7 @@ async def test_second_block_takes_the_place_of_the_first(world: World) -> None:
         second.reason,
         second.HasField("until"),
     )
-    assert ([second], [{mallory: 0}]) == (await shown(world), blocked(world))
+    assert ([second], {mallory: 0}) == (await shown(world), blocked(world))
 
 
 async def test_block_after_one_that_ran_out_is_a_new_one(world: World) -> None:
@@ -158,7 +156,7 @@ async def test_block_is_refused_when_a_field_is_unfit(
     rows = await world.dump()
     request = CreateBlockRequest(**given)
     assert ("INVALID_ARGUMENT", {"field": field}) == await failure(world.admin(request))
-    assert (rows, [{}]) == (await world.dump(), blocked(world))
+    assert (rows, {}) == (await world.dump(), blocked(world))
 
 
 async def test_block_of_an_unknown_user_is_not_found(world: World) -> None:
@@ -174,7 +172,7 @@ async def test_lift_holds_in_every_activity_at_once(world: World) -> None:
     created = await block(world, mallory)
     lifted = await lift(world, created.block_id)
     assert (created.block_id, False) == (lifted.block_id, lifted.is_active)
-    assert ([{}, {}], []) == (blocked(world), await shown(world))
+    assert ({}, []) == (blocked(world), await shown(world))
 
 
 async def test_lift_twice_is_once(world: World) -> None:
@@ -194,7 +192,7 @@ async def test_lift_repeated_leaves_a_later_block(world: World) -> None:
     await lift(world, first.block_id)
     second = await block(world, mallory)
     await lift(world, first.block_id)
-    assert ([second], [{mallory: 0}]) == (await shown(world), blocked(world))
+    assert ([second], {mallory: 0}) == (await shown(world), blocked(world))
 
 
 @pytest.mark.parametrize("block_id", [0, -1, 99])
@@ -218,46 +216,40 @@ async def test_nothing_is_stored_when_the_draw_service_is_away(world: World) -> 
 
 
 async def test_repetition_settles_what_a_failure_left(world: World) -> None:
-    """Where some activities were reached before the failure, the repetition reaches all."""
+    """Where the live store was told, and Postgres was not, the repetition makes them agree."""
     mallory = await world.user("mallory")
-    await world.activity()
-    await world.activity()
-    world.pools.pools[1].blocked[mallory] = 0
+    blocked(world)[mallory] = 1
     created = await block(world, mallory)
-    world.pools.pools[1].blocked.clear()
+    assert {mallory: 0} == blocked(world)
+    blocked(world).clear()
     await block(world, mallory)
-    assert [{mallory: 0}] * 2 == blocked(world)
+    assert {mallory: 0} == blocked(world)
     await lift(world, created.block_id)
-    assert [{}, {}] == blocked(world)
+    assert {} == blocked(world)
 
 
-async def test_block_reaches_an_activity_that_is_being_created(world: World) -> None:
-    """Its pool took the blocks from the database too early: the block waits, and tells it."""
+async def test_creation_does_not_wait_for_a_block_that_is_being_set(world: World) -> None:
+    """Blocks are no part of a pool."""
     mallory = await world.user("mallory")
-    world.pools.hold = asyncio.Event()
-    creation = asyncio.create_task(world.admin(CreateActivityRequest(name="Spring")))
-    await world.pools.held.wait()
-    blocking = asyncio.create_task(block(world, mallory))
-    await settled_or_waiting(world, blocking)
-    world.pools.hold.set()
-    await asyncio.gather(creation, blocking)
-    assert [{mallory: 0}] == blocked(world)
-
-
-async def test_creation_waits_for_a_block_that_is_being_set(world: World) -> None:
-    """A new pool takes the blocks from the database only once the block is there."""
-    mallory = await world.user("mallory")
-    await world.activity()
     world.pools.hold = asyncio.Event()
     blocking = asyncio.create_task(block(world, mallory))
     await world.pools.held.wait()
-    publications = world.pools.publications
+    world.pools.held.clear()
     creation = asyncio.create_task(world.admin(CreateActivityRequest(name="Spring")))
-    await settled_or_waiting(world, creation)
-    assert (False, publications) == (creation.done(), world.pools.publications)
+    await asyncio.wait_for(world.pools.held.wait(), 5)
     world.pools.hold.set()
     await asyncio.gather(creation, blocking)
-    assert publications + 1 == world.pools.publications
+
+
+async def test_user_is_blocked_by_name(world: World) -> None:
+    """Whatever its case; one of user_id, username and ip, and of what exists."""
+    mallory = await world.user("Mallory")
+    created = (await world.admin(CreateBlockRequest(username="mallory"))).block
+    assert (mallory, {mallory: 0}) == (created.user_id, blocked(world))
+    unknown = CreateBlockRequest(username="trudy")
+    assert ("NOT_FOUND", {}) == await failure(world.admin(unknown))
+    for request in (CreateBlockRequest(), CreateBlockRequest(user_id=mallory, username="mallory")):
+        assert ("INVALID_ARGUMENT", {"field": "user_id"}) == await failure(world.admin(request))
 
 
 async def test_creations_do_not_wait_for_each_other(world: World) -> None:
@@ -279,7 +271,7 @@ async def test_blocks_of_one_user_race_to_one_block(world: World) -> None:
     untils = [in_seconds(600 + n) for n in range(10)]
     await asyncio.gather(*(block(world, mallory, until=until) for until in untils))
     (last,) = await shown(world)
-    assert [{mallory: last.until.ToMilliseconds()}] == blocked(world)
+    assert {mallory: last.until.ToMilliseconds()} == blocked(world)
 
 
 async def test_list_is_newest_first_in_pages(world: World) -> None:

@@ -143,7 +143,8 @@ async def test_weights_pool_may_have_unlimited_units_with_a_fixed_weight(world: 
     refused = await failure(world.service()(_request(config)))
     assert ("INVALID_ARGUMENT", {"field": "weight"}) == refused
     config.prizes[0].weight = 3
-    published = await world.service()(_request(config))
+    created = await world.service()(pool_pb2.CreatePoolRequest())
+    published = await world.service()(_request(config, pool_id=created.pool_id))
     assert [(1, -1, -1), (2, 5, 5)] == _stocks(published.stocks)
 
 
@@ -266,7 +267,7 @@ async def test_pools_are_for_services_alone(world: World) -> None:
     requests = [
         pool_pb2.CreatePoolRequest(),
         _request(good()),
-        pool_pb2.SetUserBlockRequest(pool_ids=[1], user_id=7, blocked=True),
+        pool_pb2.SetUserBlockRequest(user_id=7, blocked=True),
     ]
     for role in ("user", "admin"):
         for request in requests:
@@ -376,3 +377,11 @@ async def test_reveal_is_refused_when_it_is_not_the_seed_committed_to(
                 "INSERT INTO pool_reveals (pool_id, seed) VALUES ($1, $2)", pool_id, wrong
             )
     assert 0 == await postgres.fetchval("SELECT count(*) FROM pool_reveals")
+
+
+async def test_pool_that_nobody_made_is_not_found(world: World) -> None:
+    """Its publication leaves nothing behind."""
+    refused = await failure(world.service()(_request(good(), pool_id=10**9)))
+    assert ("NOT_FOUND", {}) == refused
+    inspected = await world.service()(pool_pb2.InspectPoolsRequest(pool_ids=[10**9]))
+    assert [] == list(inspected.pools)

@@ -206,7 +206,7 @@ async def test_draws_left_is_absent_when_there_is_no_limit(world: World) -> None
 async def test_blocked_user_is_refused_until_the_block_is_lifted(world: World) -> None:
     """A block holds from the next draw on, for that user alone."""
     activity = await world.activity((5, SURE))
-    block = pool_pb2.SetUserBlockRequest(pool_ids=[activity.pool_id], user_id=7, blocked=True)
+    block = pool_pb2.SetUserBlockRequest(user_id=7, blocked=True)
     await world.service()(block)
     assert "USER_BLOCKED" == (await failure(world.user(7).draw(activity.activity_id, "a")))[0]
     assert f"{activity.pool_id}-1" == (await world.user(8).draw(activity.activity_id, "a")).draw_id

@@ -37,7 +37,7 @@ async def _block(campaign: Campaign, user_id: int) -> None:
     await campaign.postgres.execute(
         "INSERT INTO blocks (user_id, reason, created_by) VALUES ($1, 'a bot', 1)", user_id
     )
-    await campaign.store.set_block(campaign.pool_id, user_id, 0)
+    await campaign.store.blocks.set(user_id, 0)
 
 
 async def _odds(postgres: asyncpg.Pool, redis: Redis) -> Campaign:

@@ -71,7 +71,7 @@ async def test_rebuild_restores_all_that_decides_a_draw_of_a_box(
     await postgres.execute(
         "INSERT INTO blocks (user_id, reason, created_by) VALUES (7, 'a bot', 1)"
     )
-    await box.store.set_block(box.pool_id, 7, 0)
+    await box.store.blocks.set(7, 0)
     await box.record()
     before, last_user = await memory(box), await _last_user(box)
     await lose_and_rebuild(box)

@@ -1265,12 +1265,15 @@ class CreateBlockRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     IP_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """The user."""
+    """The user, by id; or else by username."""
     reason: _builtins.str
     """At most 2000 characters."""
     ip: _builtins.str
     """Has to be empty: only users are blocked here."""
+    username: _builtins.str
+    """The user, by username, whatever its case; where user_id is left out."""
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
         """Ahead of now. Absent: for good."""
@@ -1282,10 +1285,11 @@ class CreateBlockRequest(_message.Message):
         reason: _builtins.str = ...,
         until: _timestamp_pb2.Timestamp | None = ...,
         ip: _builtins.str = ...,
+        username: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ip", b"ip", "reason", b"reason", "until", b"until", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ip", b"ip", "reason", b"reason", "until", b"until", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

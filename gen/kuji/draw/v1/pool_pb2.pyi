@@ -17,6 +17,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _PoolMode:
@@ -527,8 +532,9 @@ class SetUserBlockRequest(_message.Message):
     until_ms: _builtins.int
     """Unix milliseconds until which the block holds; 0: for good."""
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def pool_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """1…1000 pools."""
+        """Not read any more: a block holds in every pool."""
 
     def __init__(
         self,

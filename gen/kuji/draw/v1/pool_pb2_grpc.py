@@ -91,8 +91,8 @@ class PoolServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetUserBlock(self, request, context):
-        """Blocks a user in pools, or lifts the block, for the very next draw on
-        every replica. A pool published later takes the blocks from the database.
+        """Blocks a user in every pool, or lifts the block, for the very next draw on
+        every replica.
 
         Idempotent.
         """

@@ -55,8 +55,8 @@ class PoolServiceStub:
     (the store lost the pool, or what was expected: it has to be rebuilt).
     """
     SetUserBlock: _grpc.UnaryUnaryMultiCallable[_pool_pb2.SetUserBlockRequest, _pool_pb2.SetUserBlockResponse]
-    """Blocks a user in pools, or lifts the block, for the very next draw on
-    every replica. A pool published later takes the blocks from the database.
+    """Blocks a user in every pool, or lifts the block, for the very next draw on
+    every replica.
 
     Idempotent.
     """
@@ -90,8 +90,8 @@ class PoolServiceAsyncStub(PoolServiceStub):
     (the store lost the pool, or what was expected: it has to be rebuilt).
     """
     SetUserBlock: _aio.UnaryUnaryMultiCallable[_pool_pb2.SetUserBlockRequest, _pool_pb2.SetUserBlockResponse]  # type: ignore[assignment]
-    """Blocks a user in pools, or lifts the block, for the very next draw on
-    every replica. A pool published later takes the blocks from the database.
+    """Blocks a user in every pool, or lifts the block, for the very next draw on
+    every replica.
 
     Idempotent.
     """
@@ -140,8 +140,8 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pool_pb2.SetUserBlockRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pool_pb2.SetUserBlockResponse, _abc.Awaitable[_pool_pb2.SetUserBlockResponse]]:
-        """Blocks a user in pools, or lifts the block, for the very next draw on
-        every replica. A pool published later takes the blocks from the database.
+        """Blocks a user in every pool, or lifts the block, for the very next draw on
+        every replica.
 
         Idempotent.
         """

@@ -6,13 +6,13 @@ KEYS[3] hash    {p:<id>}:stock     prize id -> units left; absent: unlimited
 KEYS[4] hash    {p:<id>}:users     user id -> MessagePack, see layout.py
 KEYS[5] hash    {p:<id>}:req:0     request digest -> MessagePack, see layout.py
 KEYS[6] hash    {p:<id>}:req:1     likewise, of the other day
-KEYS[7] hash    {p:<id>}:blocked   user id -> ms until which it is blocked, 0: for good
-KEYS[8] stream  {p:<id>}:ledger    see docs/redis-keys.md
-KEYS[9] string  {p:<id>}:recorded  newest seq in Postgres
+KEYS[7] stream  {p:<id>}:ledger    see docs/redis-keys.md
+KEYS[8] string  {p:<id>}:recorded  newest seq in Postgres
 ARGV[1] bytes   MessagePack: list of intents, see rule/terms.py
 ARGV[2] int     draws that may wait for the recorder; beyond it BACKLOG
 ARGV[3] int     newest seq the caller knows of; a store behind it lost draws: NOT_LOADED
 ARGV[4] int     1: wins of this pool could not be confirmed by Postgres in time; 0: they are
+ARGV[5] bytes   MessagePack: list of {user id, ms until which it is blocked, 0: for good}
 Returns MessagePack {now_ms, version, list of one answer per intent, chain, confirm: before a
 win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in Postgres}:
   {1 DRAWN, first seq, draws left (-1: no quota), next ms (0: at once), list of draws}
@@ -43,7 +43,7 @@ end
 local state, first_seq = pool.state, pool.seq + 1
 local confirm = pool.config[CONFIG_CONFIRM] or CONFIRM_STORE
 local current, previous = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)
-local batch = load_batch(intents, current, previous)
+local batch = load_batch(intents, cmsgpack.unpack(ARGV[5]), current, previous)
 local shed = pool.seq - tonumber(redis.call('GET', KEY_RECORDED) or 0) >= tonumber(ARGV[2])
 -- Where a miss is possible draws go on: nothing is refused by its outcome.
 local may_miss = pool.config[CONFIG_MODE] == MODE_ODDS

@@ -8,7 +8,6 @@ from typing import Any
 import asyncpg
 import pytest
 from kuji.admin.v1.admin_pb2 import (
-    CreateBlockRequest,
     DeletePrizeRequest,
     ListAuditLogRequest,
     ListPrizesRequest,
@@ -18,7 +17,7 @@ from kuji.admin.v1.goods_pb2 import ListGoodsRequest, OpenBoxesRequest, UpdateGo
 from kuji.draw.v1 import pool_pb2
 
 from services.common.errors import OverloadedError, UnavailableError
-from tests.support.admin import World, failure, open_world, settled_or_waiting
+from tests.support.admin import World, failure, open_world
 from tests.support.live_pools import COMMITMENT
 
 OPEN = pool_pb2.POOL_STATUS_OPEN
@@ -233,29 +232,3 @@ async def test_prizes_of_a_box_are_no_activity_s(world: World) -> None:
     ):
         assert ("NOT_FOUND", {}) == await failure(world.admin(request))
     assert rows == await world.dump()
-
-
-async def test_block_reaches_boxes_that_may_draw(world: World) -> None:
-    """On the shelf or off it; what has ended is spared."""
-    mallory = await world.user("mallory")
-    await world.boxed(2)
-    await world.boxed(on_shelf=False)
-    ended = await world.boxed()
-    await world.admin(UpdateGoodsRequest(goods_id=ended.goods_id, is_ended=True))
-    await world.admin(CreateBlockRequest(user_id=mallory))
-    blocked = [pool.blocked for _, pool in sorted(world.pools.pools.items())]
-    assert [{mallory: 0}, {mallory: 0}, {mallory: 0}, {}] == blocked
-
-
-async def test_block_reaches_boxes_that_are_being_opened(world: World) -> None:
-    """Their pools took the blocks from the database too early: the block waits, and tells them."""
-    mallory = await world.user("mallory")
-    goods = await world.boxed()
-    world.pools.hold = asyncio.Event()
-    opening = asyncio.create_task(world.open(goods.goods_id, 2))
-    await world.pools.held.wait()
-    blocking = asyncio.create_task(world.admin(CreateBlockRequest(user_id=mallory)))
-    await settled_or_waiting(world, blocking)
-    world.pools.hold.set()
-    await asyncio.gather(opening, blocking)
-    assert [{mallory: 0}] * 3 == [pool.blocked for pool in world.pools.pools.values()]

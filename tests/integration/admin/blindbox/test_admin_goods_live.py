@@ -101,7 +101,7 @@ async def test_protection_holds_for_the_very_next_draw_on_every_replica(house: H
 
 
 async def test_block_holds_in_boxes_opened_before_and_after(house: House) -> None:
-    """A new box takes the blocks with its first publication."""
+    """A block is of the user, whatever the box."""
     user_id = await house.mall.postgres.fetchval(
         "INSERT INTO users (username, password_hash) VALUES ('mallory', '') RETURNING id"
     )

@@ -223,7 +223,7 @@ async def test_card_is_free_again_when_its_owner_was_blocked_or_came_too_early(m
     """A blocked owner, or a box protected for somebody else."""
     box = await mall.box(ItemSpec(5), protection_ms=3_600_000)
     card = await insert_card(mall.postgres, OWNER)
-    block = pool_pb2.SetUserBlockRequest(pool_ids=[box.pool_id], user_id=OWNER, blocked=True)
+    block = pool_pb2.SetUserBlockRequest(user_id=OWNER, blocked=True)
     await mall.shop()(block)
     assert "USER_BLOCKED" == await told(mall.user(OWNER).use_card(box.goods_id, card))
     block.blocked = False

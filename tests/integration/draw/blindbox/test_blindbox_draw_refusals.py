@@ -170,7 +170,7 @@ async def test_protected_box_is_bought_by_one_buyer_when_all_come_at_once(mall: 
 async def test_blocked_user_draws_nothing_until_the_block_is_lifted(mall: Mall) -> None:
     """USER_BLOCKED; other users draw."""
     box = await mall.box(ItemSpec(5))
-    block = pool_pb2.SetUserBlockRequest(pool_ids=[box.pool_id], user_id=7, blocked=True)
+    block = pool_pb2.SetUserBlockRequest(user_id=7, blocked=True)
     await mall.shop()(block)
     assert ("USER_BLOCKED", {}) == await failure(mall.shop().order(box, "a", user_id=7))
     await mall.shop().order(box, "b", user_id=8)
@@ -268,4 +268,4 @@ async def test_order_stays_reserved_when_the_pool_is_not_loaded(mall: Mall) -> N
     for replica in (0, 1):
         assert "POOL_NOT_LOADED" == await told(mall.shop(replica).order(box, "a"))
     assert ("reserved", 1) == (await mall.status("a"), (await mall.row("a"))["attempt"])
-    assert [] == await mall.redis.keys("*")
+    assert [] == await mall.redis.keys("{p:*")

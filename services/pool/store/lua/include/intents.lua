@@ -1,7 +1,7 @@
 -- intents: one intent after the other, against the pool as the ones before left it.
 
 -- {users, requests: what is known; fresh, drew, draws, codes: what this call adds; blocked}
-local function load_batch(intents, current, previous)
+local function load_batch(intents, blocks, current, previous)
   local batch = { users = {}, fresh = {}, drew = {}, draws = {}, codes = {}, blocked = {} }
   local ids, digests = {}, {}
   for i, intent in ipairs(intents) do
@@ -12,9 +12,8 @@ local function load_batch(intents, current, previous)
   for i, id in ipairs(ids) do
     if not batch.users[id] then batch.users[id] = unpack_user(packed[i]) end
   end
-  if redis.call('EXISTS', KEY_BLOCKED) == 1 then
-    local untils = redis.call('HMGET', KEY_BLOCKED, unpack(ids))
-    for i, id in ipairs(ids) do batch.blocked[id] = tonumber(untils[i] or nil) end
+  for _, block in ipairs(blocks) do
+    batch.blocked[block[BLOCKED_USER_ID]] = block[BLOCKED_UNTIL_MS]
   end
   return batch
 end

@@ -1,0 +1,32 @@
+"""The list of blocked users, put back from Postgres where Redis has lost it."""
+
+from typing import Any
+
+import asyncpg
+import structlog
+from redis.asyncio import Redis
+
+from services.common.postgres import load_queries
+from services.common.timestamps import ms_of
+from services.pool.store.blocks import BlockList
+
+log = structlog.get_logger()
+_queries: Any = load_queries(__file__)
+
+
+def open_blocks(postgres: asyncpg.Pool, redis: Redis) -> BlockList:
+    """The list, which restores itself; a draw that needs Postgres for it is UNAVAILABLE without."""
+
+    async def restore() -> None:
+        async with postgres.acquire() as connection, connection.transaction():
+            # Whoever sets a block holds this lock alone, until it is committed.
+            await _queries.keep_blocks(connection)
+            rows = _queries.active_blocks(connection)
+            found = {
+                row["user_id"]: ms_of(row["until"]) if row["until"] else 0 async for row in rows
+            }
+            await blocks.put_back(found)
+        log.warning("block list restored", users=len(found))
+
+    blocks = BlockList(redis, restore)
+    return blocks
