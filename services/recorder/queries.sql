@@ -3,7 +3,7 @@
 -- name: take_pools(held)
 -- Pools that nobody records, from now on ours: a lock of this session. (19282 << 48
 -- keeps clear of other advisory locks.) OFFSET 0 fences the filter from the locking. Pools whose
--- end is recorded are let be: there are ever more of them, and nothing comes after it. This is
+-- end is recorded are left out: there are ever more of them, and nothing follows an end. This is
 -- asked several times a second, so they are not even looked at.
 SELECT id, recorded_seq, recorded_version
 FROM (

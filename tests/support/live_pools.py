@@ -56,7 +56,7 @@ class LivePool:
             self.won[prize_id] = self.won.get(prize_id, 0) + count
 
     def stocks(self) -> list[pool_pb2.PrizeStock]:
-        """One a prize."""
+        """One for each prize."""
         return [
             pool_pb2.PrizeStock(
                 prize_id=prize_id,

@@ -30,7 +30,7 @@ class Order(NamedTuple):
 
     Args:
         request_id: The card owner's name for it; "" for a shop's.
-        attempt: How-manieth time it is reserved, from 1.
+        attempt: The time it is reserved: 1, 2, 3, …
         draw_request_id: The draw's in the ledger, of this attempt.
         first_seq, places: Of its draws, once DRAWN; else None.
         reserved_at: While RESERVED: since when.

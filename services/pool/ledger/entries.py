@@ -37,7 +37,7 @@ class Draw(NamedTuple):
         request_id: Printable ASCII, as bytes.
         draw_index: Place within a draw of n, from 0; a last prize comes as one more, index n.
         draw_count: The n.
-        user_draw_no: How-manieth draw of this user in the pool, from 1.
+        user_draw_no: Which draw of this user in the pool it is: 1, 2, 3, …
         prize_id: 0: a miss.
         ticket: The number drawn, 0 … total − 1.
         weight: Weight of this outcome then.
@@ -148,7 +148,7 @@ def decode_entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
 
 
 def _decode_draws(last_seq: int, fields: Mapping[bytes, bytes]) -> DrawEntry:
-    # raw: code bytes are no text, and Lua's MessagePack tells text and bytes not apart.
+    # raw: code bytes are no text, and Lua's MessagePack does not tell text from bytes.
     drawn_ms, version, draws = msgpack.unpackb(fields[_DRAWS], raw=True, use_list=False)
     if not draws:
         raise ValueError("no draws")

@@ -903,7 +903,7 @@ class ActivityStatistics(_message.Message):
     """As above, for this activity."""
     @_builtins.property
     def prizes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrizeStatistics]:
-        """One a prize."""
+        """One for each prize."""
 
     def __init__(
         self,

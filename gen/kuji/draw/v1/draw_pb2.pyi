@@ -463,7 +463,7 @@ class GetOddsResponse(_message.Message):
     """SHA-256 of the pool's seed, hexadecimal."""
     @_builtins.property
     def prizes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrizeOdds]:
-        """One a prize, in the order of selection."""
+        """One for each prize, in the order of selection."""
 
     def __init__(
         self,

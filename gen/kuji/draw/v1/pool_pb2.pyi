@@ -493,7 +493,7 @@ class PoolState(_message.Message):
     """
     @_builtins.property
     def stocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrizeStock]:
-        """One a prize."""
+        """One for each prize."""
 
     def __init__(
         self,
