@@ -29,6 +29,7 @@ local RESPONSE_BODY = {
   ["/kuji.auth.v1.AuthService/Login"] = "session",
   ["/kuji.auth.v1.AuthService/AdminLogin"] = "session",
   ["/kuji.auth.v1.AuthService/Refresh"] = "session",
+  ["/kuji.auth.v1.AuthService/ChangePassword"] = "session",
   ["/kuji.auth.v1.AuthService/GetProfile"] = "profile",
   ["/kuji.draw.v1.DrawService/Draw"] = "result",
   ["/kuji.admin.v1.AdminService/CreateActivity"] = "activity",

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ops.commands import export_ledger, keys, rebuild, reconcile, verify
+from ops.commands import admins, export_ledger, keys, rebuild, reconcile, users, verify
 from ops.errors import OperatorError
 from ops.terminal import complain
 
@@ -21,6 +21,8 @@ app.command("rebuild")(rebuild.rebuild)
 app.command("verify")(verify.verify)
 app.command("export-ledger")(export_ledger.export_ledger)
 app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
+app.add_typer(admins.app, name="admins")
 
 
 def main() -> None:

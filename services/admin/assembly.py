@@ -32,6 +32,7 @@ from services.admin.publisher import PoolPublisher
 from services.admin.service_token import ServiceToken
 from services.admin.settings import AdminSettings
 from services.common.channels import open_channel
+from services.common.ended_tokens import following_ended_tokens
 from services.common.postgres import open_pool
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
@@ -53,10 +54,12 @@ async def open_admin(settings: AdminSettings) -> AsyncIterator[Admin]:
         open_channel(settings.auth_address) as auth,
         open_channel(settings.draw_address) as draw,
         await open_pool(settings.postgres_dsn) as pool,
+        following_ended_tokens(settings.postgres_dsn) as ended,
     ):
         token = ServiceToken(auth, "admin", settings.service_secret.get_secret_value())
         publisher = PoolPublisher(draw, token, settings.publish_timeout_s)
-        yield _admin(settings, GoodsStore(pool), publisher, token_verifier(auth, settings))
+        verifier = token_verifier(auth, settings, ended)
+        yield _admin(settings, GoodsStore(pool), publisher, verifier)
 
 
 def _admin(

@@ -256,7 +256,7 @@ LIMIT :row_limit;
 -- name: users(prefix, row_limit, row_offset)
 -- Accounts whose username or e-mail address begins with *prefix*, in lower case and escaped for LIKE.
 SELECT u.id, u.username, coalesce(u.email, '') AS email, u.created_at,
-       NOT EXISTS (
+       u.deactivated_at IS NULL AND NOT EXISTS (
            SELECT FROM blocks b
            WHERE b.user_id = u.id AND b.lifted_at IS NULL AND (b.until IS NULL OR b.until > now())
        ) AS is_active

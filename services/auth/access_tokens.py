@@ -28,6 +28,8 @@ class AccessTokens:
             "sub": str(caller.user_id),
             "name": caller.username,
             "role": caller.role.value,
+            "sid": caller.session_id,
+            "gen": caller.generation,
             "iat": issued_at,
             "exp": issued_at + ttl_s,
             "jti": uuid.uuid4().hex,

@@ -1,6 +1,13 @@
 """Accounts: who there is, and who has proved to be it."""
 
-from services.auth.credentials import check_attempt, check_registration, is_username
+from services.auth.credentials import (
+    MAX_PASSWORD_LENGTH,
+    check_attempt,
+    check_length,
+    check_password,
+    check_registration,
+    is_username,
+)
 from services.auth.lanes import KNOWN, REGISTRATION, Lane
 from services.auth.login_guard import Knock, LoginGuard
 from services.auth.passwords import Passwords, Verdict
@@ -8,6 +15,7 @@ from services.auth.store import KnownNetworkStore, Profile, User, UserStore
 from services.common.context import Caller, Role
 from services.common.errors import (
     BadCredentialsError,
+    ConflictError,
     NotFoundError,
     OverloadedError,
     UsernameTakenError,
@@ -15,6 +23,7 @@ from services.common.errors import (
 
 _OURSELVES = Lane(KNOWN, "", "")
 _CLEANUP_BATCH = 1000
+_NO_USER = "There is no such user."
 
 
 class Accounts:
@@ -80,7 +89,7 @@ class Accounts:
             raise BadCredentialsError
         self._guard.succeed(knock)
         if verdict.new_hash:
-            await self._users.replace_password_hash(user, verdict.new_hash)
+            user = await self._users.replace_password_hash(user, verdict.new_hash)
         await self._networks.remember(user, network)
         return user
 
@@ -90,6 +99,39 @@ class Accounts:
         if user.role is not Role.ADMIN:
             raise BadCredentialsError
         return user
+
+    async def change_password(
+        self, caller: Caller, old_password: str, new_password: str, network: str
+    ) -> User:
+        """
+        Give the caller's account another password, and end all its logins.
+
+        Returns:
+            The user, for whom a new login may be opened.
+
+        Raises:
+            InvalidArgumentError: The new password breaks its rule, or the old one is longer
+                than any.
+            RateLimitedError, BadCredentialsError, OverloadedError: As authenticate does.
+            ConflictError: The password was changed meanwhile.
+            NotFoundError: A service has no password.
+        """
+        check_password("new_password", new_password)
+        check_length("old_password", old_password, MAX_PASSWORD_LENGTH)
+        if caller.role is Role.SERVICE:
+            raise NotFoundError(_NO_USER)
+        user = await self.authenticate(caller.username, old_password, network)
+        new_hash = await self._passwords.hash(
+            new_password, Lane(KNOWN, network, caller.username.lower())
+        )
+        changed = await self._users.change_password(user, new_hash)
+        if changed is None:
+            raise ConflictError
+        return changed
+
+    async def end_logins(self, caller: Caller) -> None:
+        """End every login of the caller, and their access tokens."""
+        await self._users.end_logins(caller.user_id)
 
     async def ensure_admin(self, username: str, password: str) -> None:
         """Make sure that this administrator exists and has this password; safe to repeat."""
@@ -111,7 +153,7 @@ class Accounts:
         if caller.role is not Role.SERVICE:
             profile = await self._users.profile(caller.user_id)
         if profile is None:
-            raise NotFoundError("There is no such user.")
+            raise NotFoundError(_NO_USER)
         return profile
 
     async def _check(self, password: str, user: User | None, knock: Knock, lane: Lane) -> Verdict:

@@ -19,6 +19,7 @@ from services.auth.servicer import AuthServicer
 from services.auth.sessions import Sessions
 from services.auth.settings import AuthSettings
 from services.auth.store import KeyStore, KnownNetworkStore, RefreshTokenStore, UserStore
+from services.common.ended_tokens import EndedTokens, following_ended_tokens
 from services.common.keyset import Jwks
 from services.common.postgres import open_pool
 from services.common.server.serve import Implementation
@@ -59,13 +60,18 @@ async def open_auth(settings: AuthSettings) -> AsyncIterator[Auth]:
         settings.hash_queue,
     )
     try:
-        async with await open_pool(settings.postgres_dsn) as pool:
-            yield await insist("start", lambda: _assemble(settings, pool, passwords))
+        async with (
+            await open_pool(settings.postgres_dsn) as pool,
+            following_ended_tokens(settings.postgres_dsn) as ended,
+        ):
+            yield await insist("start", lambda: _assemble(settings, pool, passwords, ended))
     finally:
         passwords.close()
 
 
-async def _assemble(settings: AuthSettings, pool: asyncpg.Pool, passwords: Passwords) -> Auth:
+async def _assemble(
+    settings: AuthSettings, pool: asyncpg.Pool, passwords: Passwords, ended: EndedTokens
+) -> Auth:
     cipher = KeyCipher(settings.token_key_secret.get_secret_value())
     ring = KeyRing(KeyStore(pool), cipher, timedelta(seconds=settings.key_grace_s))
     await ring.load()
@@ -75,7 +81,7 @@ async def _assemble(settings: AuthSettings, pool: asyncpg.Pool, passwords: Passw
     await accounts.ensure_admin(settings.admin_username, settings.admin_password.get_secret_value())
     tokens = AccessTokens(ring)
     sessions = Sessions(
-        RefreshTokenStore(pool),
+        RefreshTokenStore(pool, settings.access_token_ttl_s),
         tokens,
         settings.access_token_ttl_s,
         settings.refresh_token_ttl_s,
@@ -86,7 +92,8 @@ async def _assemble(settings: AuthSettings, pool: asyncpg.Pool, passwords: Passw
     )
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
     implementation = Implementation(AuthServicer(accounts, sessions, door, ring), service)
-    return Auth(implementation, TokenVerifier(_fetcher_of(ring)), ring, sessions, accounts)
+    verifier = TokenVerifier(_fetcher_of(ring), ended=ended)
+    return Auth(implementation, verifier, ring, sessions, accounts)
 
 
 def _allowances_of(settings: AuthSettings) -> LoginAllowances:

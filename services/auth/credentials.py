@@ -53,14 +53,18 @@ def check_registration(username: str, password: str, email: str) -> None:
         raise InvalidArgumentError(
             "username", "A username has 3 to 32 letters, digits, '_', '-' or '.'."
         )
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        raise InvalidArgumentError(
-            "password",
-            f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.",
-        )
+    check_password("password", password)
     if email and not _is_email(email):
         raise InvalidArgumentError(
             "email", f"An email address looks like a@b.c, up to {MAX_EMAIL_LENGTH} characters."
+        )
+
+
+def check_password(field: str, password: str) -> None:
+    """Raise InvalidArgumentError for a new password of less than 8 or more than 128 characters."""
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise InvalidArgumentError(
+            field, f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters."
         )
 
 

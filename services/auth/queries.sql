@@ -5,12 +5,32 @@
 INSERT INTO users (username, password_hash, email)
 VALUES (:username, :password_hash, :email)
 ON CONFLICT (lower(username)) DO NOTHING
-RETURNING id, username, password_hash, role;
+RETURNING id, username, password_hash, role, token_generation, true AS is_active;
 
 -- name: find_user(username)^
-SELECT id, username, password_hash, role
+SELECT id, username, password_hash, role, token_generation, deactivated_at IS NULL AS is_active
 FROM users
 WHERE lower(username) = lower(:username);
+
+-- name: change_password(user_id, old_hash, new_hash)$
+-- The new generation of the account's tokens; no row where the hash is no longer the old one.
+UPDATE users
+SET password_hash = :new_hash, token_generation = token_generation + 1, updated_at = now()
+WHERE id = :user_id AND password_hash = :old_hash
+RETURNING token_generation;
+
+-- name: raise_generation(user_id)$
+UPDATE users SET token_generation = token_generation + 1, updated_at = now()
+WHERE id = :user_id
+RETURNING token_generation;
+
+-- name: end_generations(user_id, below, kept_s)!
+-- Access tokens of generations below are over, everywhere and at once.
+INSERT INTO ended_generations AS e (user_id, below, expires_at)
+VALUES (:user_id, :below, now() + make_interval(secs => :kept_s))
+ON CONFLICT (user_id) DO UPDATE
+    SET below = greatest(e.below, excluded.below), changed_at = clock_timestamp(),
+        expires_at = greatest(e.expires_at, excluded.expires_at);
 
 -- name: is_known_network(username, network, ttl_s)$
 -- Whether the owner of that account has logged in from there within ttl_s.
@@ -57,25 +77,64 @@ WHERE id = :user_id;
 UPDATE users SET password_hash = :new_hash, updated_at = now()
 WHERE id = :user_id AND password_hash = :old_hash;
 
--- name: set_admin(username, password_hash)!
--- Creates the administrator, or makes the user of that name one. Sessions from
--- before do not inherit the role.
-WITH administrator AS (
-    INSERT INTO users (username, password_hash, role)
-    VALUES (:username, :password_hash, 'admin')
-    ON CONFLICT (lower(username)) DO UPDATE
-        SET password_hash = excluded.password_hash, role = 'admin', updated_at = now()
-    RETURNING id
-)
-UPDATE refresh_tokens SET revoked_at = now()
-FROM administrator
-WHERE refresh_tokens.user_id = administrator.id AND revoked_at IS NULL;
+-- name: set_admin(username, password_hash)^
+-- Creates the administrator, or makes the user of that name one.
+INSERT INTO users AS u (username, password_hash, role)
+VALUES (:username, :password_hash, 'admin')
+ON CONFLICT (lower(username)) DO UPDATE
+    SET password_hash = excluded.password_hash, role = 'admin',
+        token_generation = u.token_generation + 1, updated_at = now()
+RETURNING id, token_generation;
+
+-- Administration ---------------------------------------------------------
+
+-- name: lock_administration()$
+-- One change of accounts at a time, so that two do not take the last administrators away.
+SELECT pg_advisory_xact_lock(hashtext('kuji.administration'));
+
+-- name: lock_account(username)^
+SELECT id, username, role, created_at, deactivated_at
+FROM users
+WHERE lower(username) = lower(:username)
+FOR UPDATE;
+
+-- name: list_administrators()
+SELECT id, username, role, created_at, deactivated_at
+FROM users
+WHERE role = 'admin'
+ORDER BY id;
+
+-- name: count_administrators()$
+SELECT count(*) FROM users WHERE role = 'admin' AND deactivated_at IS NULL;
+
+-- name: set_role(user_id, role)!
+UPDATE users SET role = :role, updated_at = now() WHERE id = :user_id;
+
+-- name: set_active(user_id, active)!
+UPDATE users
+SET deactivated_at = CASE WHEN CAST(:active AS boolean) THEN NULL ELSE now() END, updated_at = now()
+WHERE id = :user_id;
+
+-- name: add_audit(username, action, subject, detail)!
+-- By an operator at the command line, who is no user.
+INSERT INTO audit_log (user_id, username, action, subject, detail)
+VALUES (0, :username, :action, :subject, CAST(:detail AS jsonb));
 
 -- Refresh tokens ---------------------------------------------------------
 
--- name: add_refresh_token(token_hash, family, user_id, ttl_s)!
+-- name: open_login(token_hash, family, user_id, generation, ttl_s, user_agent)$
+-- The first token of a login. Nothing where the account has been deactivated, or all its logins
+-- were ended, since its credentials were checked: FOR SHARE waits for whoever does that.
+WITH owner AS (
+    SELECT id FROM users
+    WHERE id = :user_id AND token_generation = :generation AND deactivated_at IS NULL
+    FOR SHARE
+), login AS (
+    INSERT INTO logins (family, user_agent) SELECT :family, :user_agent FROM owner
+)
 INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
-VALUES (:token_hash, :family, :user_id, now() + make_interval(secs => :ttl_s));
+SELECT :token_hash, :family, id, now() + make_interval(secs => :ttl_s) FROM owner
+RETURNING true;
 
 -- name: rotate_refresh_token(token_hash, next_hash, nonce, ttl_s)^
 -- Spends a token and adds the next one of its family, or does nothing and
@@ -95,14 +154,16 @@ WITH spent AS (
     SELECT :next_hash, family, user_id, now() + make_interval(secs => :ttl_s),
            :token_hash, :nonce
     FROM spent
-    RETURNING user_id
+    RETURNING user_id, family
 )
-SELECT u.id, u.username, u.password_hash, u.role
+SELECT added.family, u.id, u.username, u.password_hash, u.role, u.token_generation,
+       u.deactivated_at IS NULL AS is_active
 FROM added JOIN users AS u ON u.id = added.user_id;
 
 -- name: get_unspent_successor(token_hash, grace_s)^
 -- What a token was spent for at most grace_s ago, as long as that is good itself.
-SELECT t.derivation_nonce, u.id, u.username, u.password_hash, u.role
+SELECT t.derivation_nonce, t.family, u.id, u.username, u.password_hash, u.role,
+       u.token_generation, u.deactivated_at IS NULL AS is_active
 FROM refresh_tokens AS t JOIN users AS u ON u.id = t.user_id
 WHERE t.parent_hash = :token_hash AND t.created_at > now() - make_interval(secs => :grace_s)
   AND t.spent_at IS NULL AND t.expires_at > now()
@@ -124,14 +185,18 @@ WITH settled AS (
 )
 SELECT count(*) FROM emptied;
 
--- name: revoke_family_of_spent(token_hash)$
+-- name: revoke_family_of_spent(token_hash, kept_s)$
 -- Revokes the family of a token that was spent before; the number revoked by it.
 WITH revoked AS (
     UPDATE refresh_tokens SET revoked_at = now()
     WHERE revoked_at IS NULL AND family = (
         SELECT family FROM refresh_tokens
         WHERE token_hash = :token_hash AND spent_at IS NOT NULL)
-    RETURNING 1
+    RETURNING family
+), ended AS (
+    INSERT INTO ended_sessions (session_id, expires_at)
+    SELECT DISTINCT family, now() + make_interval(secs => :kept_s) FROM revoked
+    ON CONFLICT (session_id) DO NOTHING
 )
 SELECT count(*) FROM revoked;
 
@@ -142,9 +207,54 @@ WHERE revoked_at IS NULL AND family = (
     SELECT family FROM refresh_tokens
     WHERE token_hash = :token_hash AND user_id = :user_id);
 
+-- name: list_sessions(user_id, at_most)
+-- Logins of a user that go on, the one used last first.
+SELECT t.family, coalesce(l.created_at, t.created_at) AS created_at,
+       t.created_at AS last_used_at, coalesce(l.user_agent, '') AS user_agent
+FROM refresh_tokens AS t LEFT JOIN logins AS l ON l.family = t.family
+WHERE t.user_id = :user_id AND t.spent_at IS NULL AND t.revoked_at IS NULL
+  AND t.expires_at > now()
+  AND NOT EXISTS (
+      SELECT FROM refresh_tokens AS f
+      WHERE f.family = t.family AND f.revoked_at IS NOT NULL)
+ORDER BY t.created_at DESC, t.family
+LIMIT :at_most;
+
+-- name: revoke_session(family, user_id, kept_s)$
+-- Revokes a login of this user that goes on, its access tokens included; no row where there is none.
+WITH living AS (
+    SELECT t.family FROM refresh_tokens AS t
+    WHERE t.family = :family AND t.user_id = :user_id
+      AND t.spent_at IS NULL AND t.expires_at > now()
+      AND NOT EXISTS (
+          SELECT FROM refresh_tokens AS f
+          WHERE f.family = t.family AND f.revoked_at IS NOT NULL)
+), revoked AS (
+    UPDATE refresh_tokens SET revoked_at = now() FROM living
+    WHERE refresh_tokens.family = living.family AND revoked_at IS NULL
+), ended AS (
+    INSERT INTO ended_sessions (session_id, expires_at)
+    SELECT family, now() + make_interval(secs => :kept_s) FROM living
+    ON CONFLICT (session_id) DO NOTHING
+)
+SELECT true FROM living;
+
+-- name: revoke_logins(user_id)!
+-- Revokes every login of a user. One whose token is being spent at this moment too: its family
+-- counts as revoked.
+UPDATE refresh_tokens SET revoked_at = now()
+WHERE revoked_at IS NULL AND family IN (
+    SELECT family FROM refresh_tokens
+    WHERE user_id = :user_id AND spent_at IS NULL AND revoked_at IS NULL);
+
+-- name: delete_ended_tokens()!
+-- Forgets access tokens that have expired meanwhile.
+WITH generations AS (DELETE FROM ended_generations WHERE expires_at <= now())
+DELETE FROM ended_sessions WHERE expires_at <= now();
+
 -- name: delete_expired_refresh_tokens(at_most)$
--- Deletes up to at_most expired tokens; the number deleted. A revoked one stays
--- as long as its family has tokens: it is what keeps them revoked.
+-- Deletes up to at_most expired tokens, and logins that have no others; the number of tokens. A
+-- revoked one stays as long as its family has tokens: it is what keeps them revoked.
 WITH expired AS (
     SELECT t.token_hash FROM refresh_tokens AS t
     WHERE t.expires_at <= now() AND (t.revoked_at IS NULL OR NOT EXISTS (
@@ -155,7 +265,12 @@ WITH expired AS (
 ), deleted AS (
     DELETE FROM refresh_tokens USING expired
     WHERE refresh_tokens.token_hash = expired.token_hash
-    RETURNING 1
+    RETURNING family
+), gone AS (
+    DELETE FROM logins USING deleted
+    WHERE logins.family = deleted.family AND NOT EXISTS (
+        SELECT FROM refresh_tokens AS f
+        WHERE f.family = logins.family AND f.expires_at > now())
 )
 SELECT count(*) FROM deleted;
 

@@ -8,7 +8,7 @@ from kuji.auth.v1 import auth_pb2
 from services.auth.accounts import Accounts
 from services.auth.keys import KeyRing
 from services.auth.service_door import ServiceDoor
-from services.auth.sessions import Session, Sessions
+from services.auth.sessions import OpenSession, Session, Sessions
 from services.auth.store import Profile
 from services.common.addresses import network_of
 from services.common.context import RequestContext
@@ -33,7 +33,9 @@ class AuthServicer:
         user = await self._accounts.register(
             request.username, request.password, request.email, network_of(ctx.origin.address)
         )
-        return auth_pb2.RegisterResponse(session=_message_of(await self._sessions.open(user)))
+        return auth_pb2.RegisterResponse(
+            session=_message_of(await self._sessions.open(user, ctx.origin.user_agent))
+        )
 
     async def Login(
         self, request: auth_pb2.LoginRequest, ctx: RequestContext
@@ -42,7 +44,9 @@ class AuthServicer:
         user = await self._accounts.authenticate(
             request.username, request.password, network_of(ctx.origin.address)
         )
-        return auth_pb2.LoginResponse(session=_message_of(await self._sessions.open(user)))
+        return auth_pb2.LoginResponse(
+            session=_message_of(await self._sessions.open(user, ctx.origin.user_agent))
+        )
 
     async def AdminLogin(
         self, request: auth_pb2.AdminLoginRequest, ctx: RequestContext
@@ -51,7 +55,9 @@ class AuthServicer:
         user = await self._accounts.authenticate_admin(
             request.username, request.password, network_of(ctx.origin.address)
         )
-        return auth_pb2.AdminLoginResponse(session=_message_of(await self._sessions.open(user)))
+        return auth_pb2.AdminLoginResponse(
+            session=_message_of(await self._sessions.open(user, ctx.origin.user_agent))
+        )
 
     async def Refresh(
         self, request: auth_pb2.RefreshRequest, _ctx: RequestContext
@@ -66,6 +72,40 @@ class AuthServicer:
         """End the caller's login."""
         await self._sessions.close(request.refresh_token, ctx.require_caller().user_id)
         return auth_pb2.LogoutResponse()
+
+    async def LogoutAll(
+        self, _request: auth_pb2.LogoutAllRequest, ctx: RequestContext
+    ) -> auth_pb2.LogoutAllResponse:
+        """End all logins of the caller."""
+        await self._accounts.end_logins(ctx.require_caller())
+        return auth_pb2.LogoutAllResponse()
+
+    async def ChangePassword(
+        self, request: auth_pb2.ChangePasswordRequest, ctx: RequestContext
+    ) -> auth_pb2.ChangePasswordResponse:
+        """Give the caller another password, and a login in place of all others."""
+        user = await self._accounts.change_password(
+            ctx.require_caller(),
+            request.old_password,
+            request.new_password,
+            network_of(ctx.origin.address),
+        )
+        session = await self._sessions.open(user, ctx.origin.user_agent)
+        return auth_pb2.ChangePasswordResponse(session=_message_of(session))
+
+    async def ListSessions(
+        self, _request: auth_pb2.ListSessionsRequest, ctx: RequestContext
+    ) -> auth_pb2.ListSessionsResponse:
+        """The caller's logins that go on."""
+        found = await self._sessions.list(ctx.require_caller())
+        return auth_pb2.ListSessionsResponse(sessions=map(_open_session_message_of, found))
+
+    async def RevokeSession(
+        self, request: auth_pb2.RevokeSessionRequest, ctx: RequestContext
+    ) -> auth_pb2.RevokeSessionResponse:
+        """End one of the caller's logins."""
+        await self._sessions.revoke(request.session_id, ctx.require_caller())
+        return auth_pb2.RevokeSessionResponse()
 
     async def GetProfile(
         self, _request: auth_pb2.GetProfileRequest, ctx: RequestContext
@@ -97,6 +137,16 @@ def _message_of(session: Session) -> auth_pb2.Session:
         access_token=session.access_token,
         refresh_token=session.refresh_token,
         expires_in=session.expires_in_s,
+    )
+
+
+def _open_session_message_of(session: OpenSession) -> auth_pb2.OpenSession:
+    return auth_pb2.OpenSession(
+        session_id=str(session.row.family),
+        created_at=timestamp_of(session.row.created_at),
+        last_used_at=timestamp_of(session.row.last_used_at),
+        user_agent=session.row.user_agent,
+        current=session.is_current,
     )
 
 

@@ -66,7 +66,7 @@ class AuthSettings(ServiceSettings):
     admin_password: Annotated[
         SecretStr, Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)
     ]
-    access_token_ttl_s: Annotated[int, Field(gt=0)] = 900
+    access_token_ttl_s: Annotated[int, Field(gt=0, le=24 * 3600)] = 900
     service_token_ttl_s: Annotated[int, Field(gt=0)] = 900
     refresh_token_ttl_s: Annotated[int, Field(gt=0)] = 30 * 24 * 3600
     refresh_grace_s: Annotated[float, Field(ge=0)] = 10.0

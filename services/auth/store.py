@@ -1,6 +1,6 @@
 """Where the auth service keeps things: users, refresh tokens and signing keys in Postgres."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -8,20 +8,30 @@ from uuid import UUID
 import asyncpg
 
 from services.common.context import Role
-from services.common.postgres import load_queries
+from services.common.postgres import Connection, load_queries
 
 _queries = load_queries(__file__)
 _NETWORKS_OF_USER = 20
+_GENERATION_KEPT_S = 25 * 3600.0  # no access token lives for longer
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user, as logging in needs it; *password_hash* as argon2 encodes it."""
+    """
+    A user, as logging in needs it.
+
+    Args:
+        password_hash: As argon2 encodes it.
+        generation: Of the tokens that the account gets; those of one before it are over.
+        is_active: False after its deactivation.
+    """
 
     user_id: int
     username: str
     password_hash: str
     role: Role
+    generation: int
+    is_active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,36 @@ class KeyRow:
     not_after: datetime | None
 
 
-class Successor(NamedTuple):
-    """Whom a token belongs to, and the 32 bytes that it was derived from."""
+class Turn(NamedTuple):
+    """A refresh token's owner and login."""
 
     user: User
+    family: UUID
+
+
+class Successor(NamedTuple):
+    """What a refresh token was spent for, and the 32 bytes that it was derived from."""
+
+    turn: Turn
     nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """
+    A login that goes on.
+
+    Args:
+        family: Its name.
+        created_at: When the user logged in.
+        last_used_at: When it was refreshed last, or opened.
+        user_agent: What the client said to be then; empty where that is not known.
+    """
+
+    family: UUID
+    created_at: datetime
+    last_used_at: datetime
+    user_agent: str
 
 
 class UserStore:
@@ -85,15 +120,41 @@ class UserStore:
         row = await _queries.get_profile(self._pool, user_id=user_id)
         return Profile(*row) if row else None
 
-    async def replace_password_hash(self, user: User, new_hash: str) -> None:
-        """Store *new_hash*, unless the hash in *user* is no longer the stored one."""
+    async def replace_password_hash(self, user: User, new_hash: str) -> User:
+        """Store *new_hash*, unless the hash in *user* is no longer the stored one; the user."""
         await _queries.replace_password_hash(
             self._pool, user_id=user.user_id, old_hash=user.password_hash, new_hash=new_hash
         )
+        return replace(user, password_hash=new_hash)
+
+    async def change_password(self, user: User, new_hash: str) -> User | None:
+        """
+        Store *new_hash*, and end every login and access token of the user, in one transaction.
+
+        Returns:
+            The user as it is now; None where the hash in *user* is no longer the stored one.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            generation: int | None = await _queries.change_password(
+                connection, user_id=user.user_id, old_hash=user.password_hash, new_hash=new_hash
+            )
+            if generation is None:
+                return None
+            await _end_logins(connection, user.user_id, generation)
+        return replace(user, password_hash=new_hash, generation=generation)
+
+    async def end_logins(self, user_id: int) -> None:
+        """End every login and access token of a user."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await end_logins_within(connection, user_id)
 
     async def set_admin(self, username: str, password_hash: str) -> None:
-        """Create this administrator, or make the user of that name one; revoke its sessions."""
-        await _queries.set_admin(self._pool, username=username, password_hash=password_hash)
+        """Create this administrator, or make the user of that name one; end its logins."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            user_id, generation = await _queries.set_admin(
+                connection, username=username, password_hash=password_hash
+            )
+            await _end_logins(connection, user_id, generation)
 
 
 class KnownNetworkStore:
@@ -130,27 +191,47 @@ class KnownNetworkStore:
 
 
 class RefreshTokenStore:
-    """Refresh tokens, known by their SHA-256 (32 bytes) alone."""
+    """
+    Refresh tokens, known by their SHA-256 (32 bytes) alone, and the logins that they are of.
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    Args:
+        access_ttl_s: Life of an access token: how long a login that was ended must be known.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, access_ttl_s: float) -> None:
         self._pool = pool
+        self._kept_s = access_ttl_s
 
-    async def add(self, token_hash: bytes, family: UUID, user_id: int, ttl_s: float) -> None:
-        """Store the first token of a login."""
-        await _queries.add_refresh_token(
-            self._pool, token_hash=token_hash, family=family, user_id=user_id, ttl_s=ttl_s
+    async def open(
+        self, token_hash: bytes, family: UUID, user: User, ttl_s: float, user_agent: str
+    ) -> bool:
+        """
+        Store the first token of a login.
+
+        Returns:
+            False where meanwhile *user* was deactivated, or all its logins were ended.
+        """
+        opened: bool | None = await _queries.open_login(
+            self._pool,
+            token_hash=token_hash,
+            family=family,
+            user_id=user.user_id,
+            generation=user.generation,
+            ttl_s=ttl_s,
+            user_agent=user_agent,
         )
+        return bool(opened)
 
     async def rotate(
         self, token_hash: bytes, next_hash: bytes, nonce: bytes, ttl_s: float
-    ) -> User | None:
+    ) -> Turn | None:
         """
         Spend a token for the next one, atomically; None where it cannot be spent.
 
         Args:
             nonce: 32 bytes that the next one was derived from, kept for unspent_successor.
         """
-        return _user_of(
+        return _turn_of(
             await _queries.rotate_refresh_token(
                 self._pool, token_hash=token_hash, next_hash=next_hash, nonce=nonce, ttl_s=ttl_s
             )
@@ -161,8 +242,8 @@ class RefreshTokenStore:
         row = await _queries.get_unspent_successor(
             self._pool, token_hash=token_hash, grace_s=grace_s
         )
-        user = _user_of(row)
-        return Successor(user, row["derivation_nonce"]) if user else None
+        turn = _turn_of(row)
+        return Successor(turn, row["derivation_nonce"]) if turn else None
 
     async def forget_derivations(self, grace_s: float, at_most: int) -> int:
         """Forget what up to *at_most* tokens older than *grace_s* were derived from; how many."""
@@ -173,12 +254,30 @@ class RefreshTokenStore:
 
     async def revoke_family_of_spent(self, token_hash: bytes) -> int:
         """Revoke the family of a token that was spent before; how many were revoked."""
-        revoked: int = await _queries.revoke_family_of_spent(self._pool, token_hash=token_hash)
+        revoked: int = await _queries.revoke_family_of_spent(
+            self._pool, token_hash=token_hash, kept_s=self._kept_s
+        )
         return revoked
 
     async def revoke_family(self, token_hash: bytes, user_id: int) -> None:
         """Revoke the login that this token of this user belongs to; nothing where there is none."""
         await _queries.revoke_family(self._pool, token_hash=token_hash, user_id=user_id)
+
+    async def list_sessions(self, user_id: int, at_most: int) -> list[SessionRow]:
+        """The user's logins that go on, up to *at_most* of those used last."""
+        rows = _queries.list_sessions(self._pool, user_id=user_id, at_most=at_most)
+        return [SessionRow(*row) async for row in rows]
+
+    async def revoke_session(self, family: UUID, user_id: int) -> bool:
+        """End a login of this user, its access tokens too; whether there was one that went on."""
+        revoked: bool | None = await _queries.revoke_session(
+            self._pool, family=family, user_id=user_id, kept_s=self._kept_s
+        )
+        return bool(revoked)
+
+    async def forget_ended_tokens(self) -> None:
+        """Forget access tokens that were ended early and have expired since."""
+        await _queries.delete_ended_tokens(self._pool)
 
     async def delete_expired(self, at_most: int) -> int:
         """Delete up to *at_most* expired tokens; how many were deleted."""
@@ -223,4 +322,31 @@ class KeyStore:
 def _user_of(row: asyncpg.Record | None) -> User | None:
     if row is None:
         return None
-    return User(row["id"], row["username"], row["password_hash"], Role(row["role"]))
+    return User(
+        row["id"],
+        row["username"],
+        row["password_hash"],
+        Role(row["role"]),
+        row["token_generation"],
+        row["is_active"],
+    )
+
+
+def _turn_of(row: asyncpg.Record | None) -> Turn | None:
+    user = _user_of(row)
+    return Turn(user, row["family"]) if user and row else None
+
+
+async def end_logins_within(connection: Connection, user_id: int) -> None:
+    """End every login and access token of a user, as part of a transaction."""
+    generation = await _queries.raise_generation(connection, user_id=user_id)
+    if generation is not None:
+        await _end_logins(connection, user_id, generation)
+
+
+async def _end_logins(connection: Connection, user_id: int, generation: int) -> None:
+    # After the account's row is locked: a login that is being opened is seen, or sees that.
+    await _queries.revoke_logins(connection, user_id=user_id)
+    await _queries.end_generations(
+        connection, user_id=user_id, below=generation, kept_s=_GENERATION_KEPT_S
+    )

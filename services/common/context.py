@@ -24,11 +24,15 @@ class Caller:
         user_id: The user; 0 for a service.
         username: As registered; a service's name for a service.
         role: What it may do.
+        session_id: The login that the token is of; empty: of none.
+        generation: Of the account's tokens. When the account's is raised, those before are over.
     """
 
     user_id: int
     username: str
     role: Role
+    session_id: str = ""
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,12 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA public
 
 -- ---------------------------------------------------------------- auth: accounts and keys
 GRANT SELECT, INSERT, UPDATE ON users TO kuji_auth;
-GRANT SELECT, INSERT, UPDATE, DELETE ON known_networks, refresh_tokens, signing_keys TO kuji_auth;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    ended_generations, ended_sessions, known_networks, logins, refresh_tokens, signing_keys
+TO kuji_auth;
+
+-- ---------------------------------------------------------------- all that verify access tokens
+GRANT SELECT ON ended_generations, ended_sessions TO kuji_draw, kuji_admin, kuji_history;
 
 -- ---------------------------------------------------------------- draw: seeds, proofs, orders
 GRANT USAGE ON SEQUENCE pool_ids TO kuji_draw;
@@ -47,7 +52,7 @@ GRANT UPDATE (
 ) ON prizes TO kuji_admin;
 GRANT SELECT, INSERT, UPDATE ON prize_claims TO kuji_admin;
 GRANT SELECT ON lottery_records, orders, pool_versions, winners TO kuji_admin;
-GRANT SELECT (id, username, email, created_at) ON users TO kuji_admin;
+GRANT SELECT (id, username, email, created_at, deactivated_at) ON users TO kuji_admin;
 
 -- ---------------------------------------------------------------- history: reads
 GRANT SELECT ON

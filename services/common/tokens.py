@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import grpc
 import jwt
@@ -12,6 +13,7 @@ from google.api import httpbody_pb2
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from services.common.context import Caller, Role
+from services.common.ended_tokens import EndedTokens
 from services.common.errors import UnauthenticatedError
 from services.common.keyset import FetchJwks, Jwks, KeySet
 from services.common.settings import ServiceSettings
@@ -43,6 +45,7 @@ class TokenVerifier:
         fetch_jwks: Gets the auth service's key set.
         now: Unix seconds.
         copy: See KeySet.
+        ended: Tokens that are over before they expire.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class TokenVerifier:
         fetch_jwks: FetchJwks,
         now: Callable[[], float] = time.time,
         copy: Path | None = None,
+        ended: EndedTokens | None = None,
     ) -> None:
         self._keys = KeySet(fetch_jwks, copy, now)
+        self._ended = ended or EndedTokens()
         self._now = now
         self._verified: LRUCache[str, tuple[Caller, float]] = LRUCache(_CACHED_TOKENS)
 
@@ -64,11 +69,11 @@ class TokenVerifier:
             UnavailableError: Its key is not known here, and the auth service cannot be asked.
         """
         known = self._verified.get(token)
-        if known is not None and self._now() < known[1]:
-            return known[0]
-        caller, expires_at = await self._decode(token)
-        self._verified[token] = caller, expires_at
-        return caller
+        if known is None or self._now() >= known[1]:
+            known = self._verified[token] = await self._decode(token)
+        if self._ended.include(known[0]):
+            raise UnauthenticatedError("The access token is over. Log in again.")
+        return known[0]
 
     async def _decode(self, token: str) -> tuple[Caller, float]:
         if len(token) > _MAX_TOKEN_LENGTH:
@@ -89,7 +94,7 @@ class TokenVerifier:
                 },
             )
             expires_at = float(claims["exp"])
-            caller = Caller(int(claims["sub"]), str(claims.get("name", "")), Role(claims["role"]))
+            caller = _caller_of(claims)
         except (jwt.PyJWTError, ValueError) as error:
             raise UnauthenticatedError("The access token is not valid.") from error
         if self._now() >= expires_at:
@@ -97,6 +102,18 @@ class TokenVerifier:
         return caller, expires_at
 
 
-def token_verifier(auth: grpc.aio.Channel, settings: ServiceSettings) -> TokenVerifier:
-    """A verifier that asks the auth service over *auth*."""
-    return TokenVerifier(fetch_jwks_from(auth), copy=settings.keys_file)
+def token_verifier(
+    auth: grpc.aio.Channel, settings: ServiceSettings, ended: EndedTokens
+) -> TokenVerifier:
+    """A verifier that asks the auth service over *auth*, and refuses tokens that are over."""
+    return TokenVerifier(fetch_jwks_from(auth), copy=settings.keys_file, ended=ended)
+
+
+def _caller_of(claims: Mapping[str, Any]) -> Caller:
+    return Caller(
+        int(claims["sub"]),
+        str(claims.get("name", "")),
+        Role(claims["role"]),
+        str(claims.get("sid", "")),
+        int(claims.get("gen", 0)),
+    )

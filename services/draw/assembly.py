@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.common.channels import open_channel
+from services.common.ended_tokens import following_ended_tokens
 from services.common.postgres import open_pool
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
@@ -80,6 +81,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         open_redis(settings.redis_url, settings.redis_timeout_s) as redis,
         await open_pool(settings.postgres_dsn) as postgres,
         open_channel(settings.auth_address) as auth,
+        following_ended_tokens(settings.postgres_dsn) as ended,
         asyncio.TaskGroup() as watching,
     ):
         guard = MemoryGuard(redis, settings.max_store_bytes)
@@ -112,7 +114,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             _implementation(PoolServicer(pools, store), pool_pb2, "PoolService"),
             _implementation(boxes, blindbox_pb2, "BlindBoxService"),
         ]
-        yield Draw(services, token_verifier(auth, settings))
+        yield Draw(services, token_verifier(auth, settings, ended))
         for watch in watches:
             watch.cancel()
         await batcher.close()

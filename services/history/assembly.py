@@ -11,6 +11,7 @@ from kuji.history.v1 import history_pb2
 from redis.asyncio import Redis
 
 from services.common.channels import open_channel
+from services.common.ended_tokens import following_ended_tokens
 from services.common.postgres import open_pool
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
@@ -59,6 +60,7 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
         await pool as postgres,
         open_channel(settings.auth_address) as auth,
         _blindbox_records(postgres, redis, settings) as blindbox,
+        following_ended_tokens(settings.postgres_dsn) as ended,
         asyncio.TaskGroup() as tasks,
     ):
         winners = WinnerStore(postgres)
@@ -75,7 +77,7 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
             tasks.create_task(feed.run()),
         ]
         try:
-            verifier = token_verifier(auth, settings)
+            verifier = token_verifier(auth, settings, ended)
             yield History(_bounds(servicer, blindbox), verifier, servicer, blindbox, feed)
         finally:
             feed.close()

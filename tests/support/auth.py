@@ -67,9 +67,12 @@ async def listening(dsn: str, **changes: Any) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Stub]:
-    """A stub over a connection of its own."""
-    own = (("grpc.use_local_subchannel_pool", 1),)
+async def connected(address: str, user_agent: str = "a test") -> AsyncIterator[Stub]:
+    """A stub over a connection of its own, of a client that says to be *user_agent*."""
+    own = (
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.primary_user_agent", user_agent),
+    )
     async with grpc.aio.insecure_channel(address, options=own) as channel:
         yield auth_pb2_grpc.AuthServiceStub(channel)
 

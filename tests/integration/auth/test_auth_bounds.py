@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 PASSWORD = "correct horse"
 MARKS = "a" + "\u0301\u0316" * 15_000  # 60 KB: composing them takes seconds
 HUGE = MARKS * 2  # 120 KB: what gRPC alone lets through
-VALID = {"username": "alice", "password": PASSWORD, "service": "admin", "email": "a@b.c"}
+VALID = {
+    "username": "alice",
+    "password": PASSWORD,
+    "service": "admin",
+    "email": "a@b.c",
+    "old_password": PASSWORD,
+    "new_password": PASSWORD,
+}
 
 
 def fields_of_text() -> list[tuple[MethodDescriptor, str]]:

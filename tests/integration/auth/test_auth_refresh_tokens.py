@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.auth.store import RefreshTokenStore, User, UserStore
+from services.auth.store import RefreshTokenStore, Turn, User, UserStore
 
 TTL_S = 3600.0
 NONCE = bytes(32)
@@ -23,14 +23,19 @@ async def alice(postgres: asyncpg.Pool) -> User:
 @pytest.fixture
 def store(postgres: asyncpg.Pool) -> RefreshTokenStore:
     """No tokens yet."""
-    return RefreshTokenStore(postgres)
+    return RefreshTokenStore(postgres, access_ttl_s=900.0)
 
 
 async def open_family(store: RefreshTokenStore, user: User, token: bytes) -> UUID:
     """A login with one token."""
     family = uuid4()
-    await store.add(token, family, user.user_id, TTL_S)
+    assert await store.open(token, family, user, TTL_S, "a phone")
     return family
+
+
+def users_of(*turns: Turn | None) -> list[User]:
+    """Whose turns they are, of those that are."""
+    return [turn.user for turn in turns if turn]
 
 
 async def expire(postgres: asyncpg.Pool, *tokens: bytes) -> None:
@@ -70,7 +75,7 @@ async def test_one_rotation_wins_when_many_come_at_once(
     answers = await asyncio.gather(
         *(store.rotate(b"first", f"next {number}".encode(), NONCE, TTL_S) for number in range(8))
     )
-    assert [alice] == [user for user in answers if user]
+    assert [alice] == users_of(*answers)
 
 
 async def test_nothing_is_revoked_when_the_token_was_not_spent(
@@ -80,7 +85,7 @@ async def test_nothing_is_revoked_when_the_token_was_not_spent(
     await open_family(store, alice, b"first")
     assert await store.revoke_family_of_spent(b"first") == 0
     assert await store.revoke_family_of_spent(b"unknown") == 0
-    assert alice == await store.rotate(b"first", b"second", NONCE, TTL_S)
+    assert [alice] == users_of(await store.rotate(b"first", b"second", NONCE, TTL_S))
 
 
 async def test_cleanup_deletes_what_has_expired_in_batches(
@@ -132,5 +137,7 @@ async def test_derivations_are_forgotten_when_the_grace_is_over(
     )
     assert [await store.forget_derivations(10.0, 1) for _ in range(3)] == [1, 1, 0]
     assert {b"second 2"} == await derivations_in(postgres)
-    assert await store.unspent_successor(b"first 2", 10.0) == (alice, NONCE)
-    assert alice == await store.rotate(b"second 0", b"third", NONCE, TTL_S)
+    successor = await store.unspent_successor(b"first 2", 10.0)
+    assert successor is not None
+    assert (alice, NONCE) == (successor.turn.user, successor.nonce)
+    assert [alice] == users_of(await store.rotate(b"second 0", b"third", NONCE, TTL_S))

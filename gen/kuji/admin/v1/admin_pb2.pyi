@@ -1070,7 +1070,7 @@ class User(_message.Message):
     email: _builtins.str
     """Empty: none was given."""
     is_active: _builtins.bool
-    """Whether it may draw: it is not blocked."""
+    """Whether it may draw: it is neither blocked nor deactivated."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was registered."""

@@ -29,7 +29,7 @@ from kuji.common.v1 import access_pb2 as kuji_dot_common_dot_v1_dot_access__pb2
 from kuji.common.v1 import contract_pb2 as kuji_dot_common_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kuji/auth/v1/auth.proto\x12\x0ckuji.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xf0\x01\n\x0fRegisterRequest\x12\x65\n\x08username\x18\x01 \x01(\tBS\xfa\xd4\x18O\x08\x01(\x03\x30 :\x11^[A-Za-z0-9_.-]+$b-consists of letters, digits, \'_\', \'-\' and \'.\'j\x05\x61lice\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\xfa\xd4\x18\x07\x08\x01(\x08\x30\x80\x01\x12W\n\x05\x65mail\x18\x03 \x01(\tBH\xfa\xd4\x18\x44\x30\xfe\x01:\x1a^[^\\s@]+@[^\\s@]+\\.[^\\s@]+$b\x10looks like a@b.cj\x11\x61lice@example.com\"m\n\x07Session\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\t\x12\x15\n\rrefresh_token\x18\x04 \x01(\t\x12\x12\n\nexpires_in\x18\x05 \x01(\x05\":\n\x10RegisterResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"C\n\x0cLoginRequest\x12\x18\n\x08username\x18\x01 \x01(\tB\x06\xfa\xd4\x18\x02\x30 \x12\x19\n\x08password\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"7\n\rLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"H\n\x11\x41\x64minLoginRequest\x12\x18\n\x08username\x18\x01 \x01(\tB\x06\xfa\xd4\x18\x02\x30 \x12\x19\n\x08password\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"<\n\x12\x41\x64minLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"0\n\x0eRefreshRequest\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"9\n\x0fRefreshResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"/\n\rLogoutRequest\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"\x10\n\x0eLogoutResponse\"\x13\n\x11GetProfileRequest\"<\n\x12GetProfileResponse\x12&\n\x07profile\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Profile\"\xa6\x01\n\x07Profile\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x39\n\x0flast_lottery_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetJwksRequest\"\x8a\x01\n\x18IssueServiceTokenRequest\x12U\n\x07service\x18\x01 \x01(\tBD\xfa\xd4\x18@\x08\x01\x30@:\x0f^[A-Za-z0-9-]+$b#consists of letters, digits and \'-\'j\x04shop\x12\x17\n\x06secret\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x02\"E\n\x19IssueServiceTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\x32\xac\x07\n\x0b\x41uthService\x12z\n\x08Register\x12\x1d.kuji.auth.v1.RegisterRequest\x1a\x1e.kuji.auth.v1.RegisterResponse\"/\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x14\x82\xd3\xe4\x93\x02 \"\x12/api/auth/register:\x01*b\x07session\x12o\n\x05Login\x12\x1a.kuji.auth.v1.LoginRequest\x1a\x1b.kuji.auth.v1.LoginResponse\"-\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x82\xd3\xe4\x93\x02\x1d\"\x0f/api/auth/login:\x01*b\x07session\x12\x7f\n\nAdminLogin\x12\x1f.kuji.auth.v1.AdminLoginRequest\x1a .kuji.auth.v1.AdminLoginResponse\".\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x82\xd3\xe4\x93\x02\x1e\"\x10/admin/api/login:\x01*b\x07session\x12v\n\x07Refresh\x12\x1c.kuji.auth.v1.RefreshRequest\x1a\x1d.kuji.auth.v1.RefreshResponse\".\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\"\x11/api/auth/refresh:\x01*b\x07session\x12\x64\n\x06Logout\x12\x1b.kuji.auth.v1.LogoutRequest\x1a\x1c.kuji.auth.v1.LogoutResponse\"\x1f\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x15\"\x10/api/auth/logout:\x01*\x12|\n\nGetProfile\x12\x1f.kuji.auth.v1.GetProfileRequest\x1a .kuji.auth.v1.GetProfileResponse\"+\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\x1c\x12\x11/api/user/profileb\x07profile\x12\x61\n\x07GetJwks\x12\x1c.kuji.auth.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\"\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12p\n\x11IssueServiceToken\x12&.kuji.auth.v1.IssueServiceTokenRequest\x1a\'.kuji.auth.v1.IssueServiceTokenResponse\"\n\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kuji/auth/v1/auth.proto\x12\x0ckuji.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xf0\x01\n\x0fRegisterRequest\x12\x65\n\x08username\x18\x01 \x01(\tBS\xfa\xd4\x18O\x08\x01(\x03\x30 :\x11^[A-Za-z0-9_.-]+$b-consists of letters, digits, \'_\', \'-\' and \'.\'j\x05\x61lice\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\xfa\xd4\x18\x07\x08\x01(\x08\x30\x80\x01\x12W\n\x05\x65mail\x18\x03 \x01(\tBH\xfa\xd4\x18\x44\x30\xfe\x01:\x1a^[^\\s@]+@[^\\s@]+\\.[^\\s@]+$b\x10looks like a@b.cj\x11\x61lice@example.com\"m\n\x07Session\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\t\x12\x15\n\rrefresh_token\x18\x04 \x01(\t\x12\x12\n\nexpires_in\x18\x05 \x01(\x05\":\n\x10RegisterResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"C\n\x0cLoginRequest\x12\x18\n\x08username\x18\x01 \x01(\tB\x06\xfa\xd4\x18\x02\x30 \x12\x19\n\x08password\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"7\n\rLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"H\n\x11\x41\x64minLoginRequest\x12\x18\n\x08username\x18\x01 \x01(\tB\x06\xfa\xd4\x18\x02\x30 \x12\x19\n\x08password\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"<\n\x12\x41\x64minLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"0\n\x0eRefreshRequest\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"9\n\x0fRefreshResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"/\n\rLogoutRequest\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"\x10\n\x0eLogoutResponse\"\x12\n\x10LogoutAllRequest\"\x13\n\x11LogoutAllResponse\"[\n\x15\x43hangePasswordRequest\x12\x1f\n\x0cold_password\x18\x01 \x01(\tB\t\xfa\xd4\x18\x05\x08\x01\x30\x80\x01\x12!\n\x0cnew_password\x18\x02 \x01(\tB\x0b\xfa\xd4\x18\x07\x08\x01(\x08\x30\x80\x01\"@\n\x16\x43hangePasswordResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Session\"\x15\n\x13ListSessionsRequest\"C\n\x14ListSessionsResponse\x12+\n\x08sessions\x18\x01 \x03(\x0b\x32\x19.kuji.auth.v1.OpenSession\"\xa8\x01\n\x0bOpenSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nuser_agent\x18\x04 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x05 \x01(\x08\"4\n\x14RevokeSessionRequest\x12\x1c\n\nsession_id\x18\x01 \x01(\tB\x08\xfa\xd4\x18\x04\x08\x01\x30@\"\x17\n\x15RevokeSessionResponse\"\x13\n\x11GetProfileRequest\"<\n\x12GetProfileResponse\x12&\n\x07profile\x18\x01 \x01(\x0b\x32\x15.kuji.auth.v1.Profile\"\xa6\x01\n\x07Profile\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x39\n\x0flast_lottery_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetJwksRequest\"\x8a\x01\n\x18IssueServiceTokenRequest\x12U\n\x07service\x18\x01 \x01(\tBD\xfa\xd4\x18@\x08\x01\x30@:\x0f^[A-Za-z0-9-]+$b#consists of letters, digits and \'-\'j\x04shop\x12\x17\n\x06secret\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x02\"E\n\x19IssueServiceTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\x32\xb9\x0b\n\x0b\x41uthService\x12z\n\x08Register\x12\x1d.kuji.auth.v1.RegisterRequest\x1a\x1e.kuji.auth.v1.RegisterResponse\"/\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x14\x82\xd3\xe4\x93\x02 \"\x12/api/auth/register:\x01*b\x07session\x12p\n\x05Login\x12\x1a.kuji.auth.v1.LoginRequest\x1a\x1b.kuji.auth.v1.LoginResponse\".\xa8\xd4\x18\x01\xb2\xd4\x18\x03\x15\x08,\x82\xd3\xe4\x93\x02\x1d\"\x0f/api/auth/login:\x01*b\x07session\x12\x80\x01\n\nAdminLogin\x12\x1f.kuji.auth.v1.AdminLoginRequest\x1a .kuji.auth.v1.AdminLoginResponse\"/\xa8\xd4\x18\x01\xb2\xd4\x18\x03\x15\x08,\x82\xd3\xe4\x93\x02\x1e\"\x10/admin/api/login:\x01*b\x07session\x12v\n\x07Refresh\x12\x1c.kuji.auth.v1.RefreshRequest\x1a\x1d.kuji.auth.v1.RefreshResponse\".\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\"\x11/api/auth/refresh:\x01*b\x07session\x12\x64\n\x06Logout\x12\x1b.kuji.auth.v1.LogoutRequest\x1a\x1c.kuji.auth.v1.LogoutResponse\"\x1f\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x15\"\x10/api/auth/logout:\x01*\x12q\n\tLogoutAll\x12\x1e.kuji.auth.v1.LogoutAllRequest\x1a\x1f.kuji.auth.v1.LogoutAllResponse\"#\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x19\"\x14/api/auth/logout-all:\x01*\x12\x90\x01\n\x0e\x43hangePassword\x12#.kuji.auth.v1.ChangePasswordRequest\x1a$.kuji.auth.v1.ChangePasswordResponse\"3\xa8\xd4\x18\x02\xb2\xd4\x18\x05\x15\x08\x30\x04,\x82\xd3\xe4\x93\x02 \x1a\x12/api/auth/password:\x01*b\x07session\x12u\n\x0cListSessions\x12!.kuji.auth.v1.ListSessionsRequest\x1a\".kuji.auth.v1.ListSessionsResponse\"\x1e\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/api/auth/sessions\x12\x8a\x01\n\rRevokeSession\x12\".kuji.auth.v1.RevokeSessionRequest\x1a#.kuji.auth.v1.RevokeSessionResponse\"0\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02!*\x1f/api/auth/sessions/{session_id}\x12|\n\nGetProfile\x12\x1f.kuji.auth.v1.GetProfileRequest\x1a .kuji.auth.v1.GetProfileResponse\"+\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\x1c\x12\x11/api/user/profileb\x07profile\x12\x61\n\x07GetJwks\x12\x1c.kuji.auth.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"\"\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12p\n\x11IssueServiceToken\x12&.kuji.auth.v1.IssueServiceTokenRequest\x1a\'.kuji.auth.v1.IssueServiceTokenResponse\"\n\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x15\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,6 +54,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFRESHREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\372\324\030\0030\200\001'
   _globals['_LOGOUTREQUEST'].fields_by_name['refresh_token']._loaded_options = None
   _globals['_LOGOUTREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\372\324\030\0030\200\001'
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['old_password']._loaded_options = None
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['old_password']._serialized_options = b'\372\324\030\005\010\0010\200\001'
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['new_password']._loaded_options = None
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['new_password']._serialized_options = b'\372\324\030\007\010\001(\0100\200\001'
+  _globals['_REVOKESESSIONREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_REVOKESESSIONREQUEST'].fields_by_name['session_id']._serialized_options = b'\372\324\030\004\010\0010@'
   _globals['_PROFILE'].fields_by_name['last_lottery_at']._loaded_options = None
   _globals['_PROFILE'].fields_by_name['last_lottery_at']._serialized_options = b'\200\325\030\001'
   _globals['_ISSUESERVICETOKENREQUEST'].fields_by_name['service']._loaded_options = None
@@ -63,13 +69,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['Register']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['Register']._serialized_options = b'\250\324\030\001\262\324\030\001\024\202\323\344\223\002 \"\022/api/auth/register:\001*b\007session'
   _globals['_AUTHSERVICE'].methods_by_name['Login']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['Login']._serialized_options = b'\250\324\030\001\262\324\030\002\025\010\202\323\344\223\002\035\"\017/api/auth/login:\001*b\007session'
+  _globals['_AUTHSERVICE'].methods_by_name['Login']._serialized_options = b'\250\324\030\001\262\324\030\003\025\010,\202\323\344\223\002\035\"\017/api/auth/login:\001*b\007session'
   _globals['_AUTHSERVICE'].methods_by_name['AdminLogin']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['AdminLogin']._serialized_options = b'\250\324\030\001\262\324\030\002\025\010\202\323\344\223\002\036\"\020/admin/api/login:\001*b\007session'
+  _globals['_AUTHSERVICE'].methods_by_name['AdminLogin']._serialized_options = b'\250\324\030\001\262\324\030\003\025\010,\202\323\344\223\002\036\"\020/admin/api/login:\001*b\007session'
   _globals['_AUTHSERVICE'].methods_by_name['Refresh']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['Refresh']._serialized_options = b'\250\324\030\001\262\324\030\001\001\202\323\344\223\002\037\"\021/api/auth/refresh:\001*b\007session'
   _globals['_AUTHSERVICE'].methods_by_name['Logout']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['Logout']._serialized_options = b'\250\324\030\002\202\323\344\223\002\025\"\020/api/auth/logout:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['LogoutAll']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['LogoutAll']._serialized_options = b'\250\324\030\002\202\323\344\223\002\031\"\024/api/auth/logout-all:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['ChangePassword']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['ChangePassword']._serialized_options = b'\250\324\030\002\262\324\030\005\025\0100\004,\202\323\344\223\002 \032\022/api/auth/password:\001*b\007session'
+  _globals['_AUTHSERVICE'].methods_by_name['ListSessions']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\250\324\030\002\202\323\344\223\002\024\022\022/api/auth/sessions'
+  _globals['_AUTHSERVICE'].methods_by_name['RevokeSession']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['RevokeSession']._serialized_options = b'\250\324\030\002\262\324\030\001\004\202\323\344\223\002!*\037/api/auth/sessions/{session_id}'
   _globals['_AUTHSERVICE'].methods_by_name['GetProfile']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['GetProfile']._serialized_options = b'\250\324\030\002\262\324\030\001\004\202\323\344\223\002\034\022\021/api/user/profileb\007profile'
   _globals['_AUTHSERVICE'].methods_by_name['GetJwks']._loaded_options = None
@@ -98,18 +112,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGOUTREQUEST']._serialized_end=1023
   _globals['_LOGOUTRESPONSE']._serialized_start=1025
   _globals['_LOGOUTRESPONSE']._serialized_end=1041
-  _globals['_GETPROFILEREQUEST']._serialized_start=1043
-  _globals['_GETPROFILEREQUEST']._serialized_end=1062
-  _globals['_GETPROFILERESPONSE']._serialized_start=1064
-  _globals['_GETPROFILERESPONSE']._serialized_end=1124
-  _globals['_PROFILE']._serialized_start=1127
-  _globals['_PROFILE']._serialized_end=1293
-  _globals['_GETJWKSREQUEST']._serialized_start=1295
-  _globals['_GETJWKSREQUEST']._serialized_end=1311
-  _globals['_ISSUESERVICETOKENREQUEST']._serialized_start=1314
-  _globals['_ISSUESERVICETOKENREQUEST']._serialized_end=1452
-  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_start=1454
-  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_end=1523
-  _globals['_AUTHSERVICE']._serialized_start=1526
-  _globals['_AUTHSERVICE']._serialized_end=2466
+  _globals['_LOGOUTALLREQUEST']._serialized_start=1043
+  _globals['_LOGOUTALLREQUEST']._serialized_end=1061
+  _globals['_LOGOUTALLRESPONSE']._serialized_start=1063
+  _globals['_LOGOUTALLRESPONSE']._serialized_end=1082
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=1084
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=1175
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=1177
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1241
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=1243
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=1264
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1266
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1333
+  _globals['_OPENSESSION']._serialized_start=1336
+  _globals['_OPENSESSION']._serialized_end=1504
+  _globals['_REVOKESESSIONREQUEST']._serialized_start=1506
+  _globals['_REVOKESESSIONREQUEST']._serialized_end=1558
+  _globals['_REVOKESESSIONRESPONSE']._serialized_start=1560
+  _globals['_REVOKESESSIONRESPONSE']._serialized_end=1583
+  _globals['_GETPROFILEREQUEST']._serialized_start=1585
+  _globals['_GETPROFILEREQUEST']._serialized_end=1604
+  _globals['_GETPROFILERESPONSE']._serialized_start=1606
+  _globals['_GETPROFILERESPONSE']._serialized_end=1666
+  _globals['_PROFILE']._serialized_start=1669
+  _globals['_PROFILE']._serialized_end=1835
+  _globals['_GETJWKSREQUEST']._serialized_start=1837
+  _globals['_GETJWKSREQUEST']._serialized_end=1853
+  _globals['_ISSUESERVICETOKENREQUEST']._serialized_start=1856
+  _globals['_ISSUESERVICETOKENREQUEST']._serialized_end=1994
+  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_start=1996
+  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_end=2065
+  _globals['_AUTHSERVICE']._serialized_start=2068
+  _globals['_AUTHSERVICE']._serialized_end=3533
 # @@protoc_insertion_point(module_scope)

@@ -62,6 +62,26 @@ class AuthServiceStub:
                 request_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutRequest.SerializeToString,
                 response_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutResponse.FromString,
                 _registered_method=True)
+        self.LogoutAll = channel.unary_unary(
+                '/kuji.auth.v1.AuthService/LogoutAll',
+                request_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutAllRequest.SerializeToString,
+                response_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutAllResponse.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/kuji.auth.v1.AuthService/ChangePassword',
+                request_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/kuji.auth.v1.AuthService/ListSessions',
+                request_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.RevokeSession = channel.unary_unary(
+                '/kuji.auth.v1.AuthService/RevokeSession',
+                request_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionRequest.SerializeToString,
+                response_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionResponse.FromString,
+                _registered_method=True)
         self.GetProfile = channel.unary_unary(
                 '/kuji.auth.v1.AuthService/GetProfile',
                 request_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.GetProfileRequest.SerializeToString,
@@ -100,7 +120,8 @@ class AuthServiceServicer:
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
         BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-        password was not looked at); UNAVAILABLE OVERLOADED.
+        password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
+        deactivated); UNAVAILABLE OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +133,8 @@ class AuthServiceServicer:
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
         BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-        password was not looked at); UNAVAILABLE OVERLOADED.
+        password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
+        deactivated); UNAVAILABLE OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +160,47 @@ class AuthServiceServicer:
 
         Idempotent: a token unknown or already revoked is no error.
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogoutAll(self, request, context):
+        """Revokes every login of the caller, this one included. Access tokens already
+        issued are over at once, everywhere.
+
+        Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """Gives the caller's account another password. Every login is revoked, and its
+        access tokens are over at once, everywhere; the caller gets a new one.
+
+        Not idempotent: repeated, the old password is no longer the old one.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS
+        (the old password is wrong); RESOURCE_EXHAUSTED RATE_LIMITED (too many were
+        wrong before); ABORTED CONFLICT (it was changed meanwhile); NOT_FOUND NOT_FOUND
+        (a service has none); UNAVAILABLE OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """The caller's logins that go on: the hundred used last, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSession(self, request, context):
+        """Revokes one of the caller's logins. Its access tokens are over at once,
+        everywhere.
+
+        Errors: NOT_FOUND NOT_FOUND (the caller has none of that id that goes on).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,6 +259,26 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.Logout,
                     request_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutRequest.FromString,
                     response_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutResponse.SerializeToString,
+            ),
+            'LogoutAll': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogoutAll,
+                    request_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutAllRequest.FromString,
+                    response_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutAllResponse.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.FromString,
+                    response_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'RevokeSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSession,
+                    request_deserializer=kuji_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionRequest.FromString,
+                    response_serializer=kuji_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionResponse.SerializeToString,
             ),
             'GetProfile': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProfile,
@@ -350,6 +433,114 @@ class AuthService:
             '/kuji.auth.v1.AuthService/Logout',
             kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutRequest.SerializeToString,
             kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogoutAll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.auth.v1.AuthService/LogoutAll',
+            kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutAllRequest.SerializeToString,
+            kuji_dot_auth_dot_v1_dot_auth__pb2.LogoutAllResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.auth.v1.AuthService/ChangePassword',
+            kuji_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
+            kuji_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.auth.v1.AuthService/ListSessions',
+            kuji_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
+            kuji_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.auth.v1.AuthService/RevokeSession',
+            kuji_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionRequest.SerializeToString,
+            kuji_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

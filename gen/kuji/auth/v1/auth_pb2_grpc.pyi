@@ -48,7 +48,8 @@ class AuthServiceStub:
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
     BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-    password was not looked at); UNAVAILABLE OVERLOADED.
+    password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
+    deactivated); UNAVAILABLE OVERLOADED.
     """
     AdminLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]
     """Logs an administrator in. A user without the admin role gets
@@ -56,7 +57,8 @@ class AuthServiceStub:
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
     BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-    password was not looked at); UNAVAILABLE OVERLOADED.
+    password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
+    deactivated); UNAVAILABLE OVERLOADED.
     """
     Refresh: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
     """Trades a refresh token for a new session. The token is spent by it. For ten
@@ -74,6 +76,30 @@ class AuthServiceStub:
 
     Idempotent: a token unknown or already revoked is no error.
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
+    """
+    LogoutAll: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutAllRequest, _auth_pb2.LogoutAllResponse]
+    """Revokes every login of the caller, this one included. Access tokens already
+    issued are over at once, everywhere.
+
+    Idempotent.
+    """
+    ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
+    """Gives the caller's account another password. Every login is revoked, and its
+    access tokens are over at once, everywhere; the caller gets a new one.
+
+    Not idempotent: repeated, the old password is no longer the old one.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS
+    (the old password is wrong); RESOURCE_EXHAUSTED RATE_LIMITED (too many were
+    wrong before); ABORTED CONFLICT (it was changed meanwhile); NOT_FOUND NOT_FOUND
+    (a service has none); UNAVAILABLE OVERLOADED.
+    """
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]
+    """The caller's logins that go on: the hundred used last, the newest first."""
+    RevokeSession: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeSessionRequest, _auth_pb2.RevokeSessionResponse]
+    """Revokes one of the caller's logins. Its access tokens are over at once,
+    everywhere.
+
+    Errors: NOT_FOUND NOT_FOUND (the caller has none of that id that goes on).
     """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetProfileRequest, _auth_pb2.GetProfileResponse]
     """The caller's own profile."""
@@ -108,7 +134,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
     BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-    password was not looked at); UNAVAILABLE OVERLOADED.
+    password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
+    deactivated); UNAVAILABLE OVERLOADED.
     """
     AdminLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]  # type: ignore[assignment]
     """Logs an administrator in. A user without the admin role gets
@@ -116,7 +143,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
     BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-    password was not looked at); UNAVAILABLE OVERLOADED.
+    password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
+    deactivated); UNAVAILABLE OVERLOADED.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]  # type: ignore[assignment]
     """Trades a refresh token for a new session. The token is spent by it. For ten
@@ -134,6 +162,30 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     Idempotent: a token unknown or already revoked is no error.
     Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
+    """
+    LogoutAll: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutAllRequest, _auth_pb2.LogoutAllResponse]  # type: ignore[assignment]
+    """Revokes every login of the caller, this one included. Access tokens already
+    issued are over at once, everywhere.
+
+    Idempotent.
+    """
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]  # type: ignore[assignment]
+    """Gives the caller's account another password. Every login is revoked, and its
+    access tokens are over at once, everywhere; the caller gets a new one.
+
+    Not idempotent: repeated, the old password is no longer the old one.
+    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS
+    (the old password is wrong); RESOURCE_EXHAUSTED RATE_LIMITED (too many were
+    wrong before); ABORTED CONFLICT (it was changed meanwhile); NOT_FOUND NOT_FOUND
+    (a service has none); UNAVAILABLE OVERLOADED.
+    """
+    ListSessions: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """The caller's logins that go on: the hundred used last, the newest first."""
+    RevokeSession: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeSessionRequest, _auth_pb2.RevokeSessionResponse]  # type: ignore[assignment]
+    """Revokes one of the caller's logins. Its access tokens are over at once,
+    everywhere.
+
+    Errors: NOT_FOUND NOT_FOUND (the caller has none of that id that goes on).
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetProfileRequest, _auth_pb2.GetProfileResponse]  # type: ignore[assignment]
     """The caller's own profile."""
@@ -177,7 +229,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
         BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-        password was not looked at); UNAVAILABLE OVERLOADED.
+        password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
+        deactivated); UNAVAILABLE OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -191,7 +244,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
         BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-        password was not looked at); UNAVAILABLE OVERLOADED.
+        password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
+        deactivated); UNAVAILABLE OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -221,6 +275,54 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Idempotent: a token unknown or already revoked is no error.
         Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
+        """
+
+    @_abc_1.abstractmethod
+    def LogoutAll(
+        self,
+        request: _auth_pb2.LogoutAllRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.LogoutAllResponse, _abc.Awaitable[_auth_pb2.LogoutAllResponse]]:
+        """Revokes every login of the caller, this one included. Access tokens already
+        issued are over at once, everywhere.
+
+        Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _auth_pb2.ChangePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ChangePasswordResponse, _abc.Awaitable[_auth_pb2.ChangePasswordResponse]]:
+        """Gives the caller's account another password. Every login is revoked, and its
+        access tokens are over at once, everywhere; the caller gets a new one.
+
+        Not idempotent: repeated, the old password is no longer the old one.
+        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS
+        (the old password is wrong); RESOURCE_EXHAUSTED RATE_LIMITED (too many were
+        wrong before); ABORTED CONFLICT (it was changed meanwhile); NOT_FOUND NOT_FOUND
+        (a service has none); UNAVAILABLE OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _auth_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListSessionsResponse, _abc.Awaitable[_auth_pb2.ListSessionsResponse]]:
+        """The caller's logins that go on: the hundred used last, the newest first."""
+
+    @_abc_1.abstractmethod
+    def RevokeSession(
+        self,
+        request: _auth_pb2.RevokeSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RevokeSessionResponse, _abc.Awaitable[_auth_pb2.RevokeSessionResponse]]:
+        """Revokes one of the caller's logins. Its access tokens are over at once,
+        everywhere.
+
+        Errors: NOT_FOUND NOT_FOUND (the caller has none of that id that goes on).
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,48 @@
+"""Accounts, as commands change them: who the operator is, and failures in one sentence."""
+
+import asyncio
+import getpass
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from ops.connections import OpsSettings, open_database, postgres_address
+from ops.errors import OperatorError
+from services.auth.for_operators import (
+    Administration,
+    LastAdministratorError,
+    NoSuchAccountError,
+)
+
+T = TypeVar("T")
+
+
+def administer(work: Callable[[Administration], Awaitable[T]]) -> T:
+    """What *work* does with the accounts of the stack; OperatorError where it cannot be done."""
+
+    async def run() -> T:
+        async with _administration(OpsSettings()) as administration:
+            return await work(administration)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _administration(settings: OpsSettings) -> AsyncIterator[Administration]:
+    async with open_database(postgres_address(settings)) as postgres:
+        try:
+            yield Administration(postgres, f"{_user()} (kuji command)")
+        except NoSuchAccountError as error:
+            raise OperatorError(f"There is no user {error}") from error
+        except LastAdministratorError as error:
+            raise OperatorError(
+                f"{error} is the only administrator: make another one first"
+            ) from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name in this container
+        return f"uid {os.getuid()}"
