@@ -7,19 +7,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup run up down status demo test lint proto lock bench chaos
+.PHONY: help moved installed setup run up down status demo test lint proto lock bench chaos
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
+moved:
+	@$(PYTHON) stack/relocate.py
+
+# What runs is looked at and stopped by what is installed, however old: nothing is installed for that.
+installed: moved
+	@test -x $(BIN)/python || { echo "Nothing is installed here: run make setup"; exit 1; }
+
 setup: $(STAMP) ## install everything into .venv
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml | moved
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Kuji needs Python 3.11 or newer; set PYTHON=python3.x")'
 	@echo "Installing into .venv (a minute or two, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: $(STAMP) ## start the whole stack in the foreground
@@ -28,10 +35,10 @@ run: $(STAMP) ## start the whole stack in the foreground
 up: $(STAMP) ## start the whole stack in the background
 	@$(BIN)/python -m stack up
 
-down: $(STAMP) ## stop what `make up` started; data stays
+down: installed ## stop what `make up` started; data stays
 	@$(BIN)/python -m stack down
 
-status: $(STAMP) ## what runs, and how it is
+status: installed ## what runs, and how it is
 	@$(BIN)/python -m stack status
 
 demo: $(STAMP) ## play a small campaign and check the books

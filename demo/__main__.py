@@ -20,6 +20,7 @@ from demo.patience import EdgeError
 from ops.connections import OpsSettings
 from ops.errors import OperatorError
 from ops.terminal import complain
+from services.common.settings import read_settings
 
 LOTTERY, BOXES = "lottery", "boxes"
 ALL_ACTS = f"{LOTTERY},{BOXES}"
@@ -60,7 +61,7 @@ def demo(
         BOXES: partial(play_boxes, BoxesPlan(seed=seed)),
     }
     chosen = [plays[name] for name in _acts(acts)]
-    with running_stack(OpsSettings().home) as endpoints:
+    with running_stack(read_settings(OpsSettings).home) as endpoints:
         verdicts = [asyncio.run(play(endpoints)) for play in chosen]
     raise typer.Exit(0 if all(verdicts) else 1)
 

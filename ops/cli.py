@@ -1,12 +1,14 @@
 """The `kuji` command: a registry of command modules."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from ops.commands import admins, export_ledger, keys, rebuild, reconcile, users, verify
 from ops.errors import OperatorError
-from ops.terminal import complain
+from ops.terminal import complain, out
 
 app = typer.Typer(
     name="kuji",
@@ -23,6 +25,21 @@ app.command("export-ledger")(export_ledger.export_ledger)
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(admins.app, name="admins")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"kuji {version('kuji-platform')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_print_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

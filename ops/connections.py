@@ -1,5 +1,6 @@
 """Where the stores and the edge are: from the environment, else from a running stack."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,16 +11,21 @@ import asyncpg
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ops.errors import OperatorError
 from services.common.outages import is_outage
-from services.common.postgres import open_pool
+from services.common.settings import PostgresDsn, RedisUrl
 from stack.home import Home
 
 _CONNECT_TIMEOUT_S = 5.0
-_REPLY_TIMEOUT_S = 30.0
+_REPLY_TIMEOUT_S = 10.0
 _STATEMENT_TIMEOUT_S = 600.0  # an audit scans whole ledgers
+_BEAT_S = 2.0
+_BEAT_TIMEOUT_S = 2.0
+_BEATS_MISSED = 3
 
 
 class OpsSettings(BaseSettings):
@@ -37,8 +43,8 @@ class OpsSettings(BaseSettings):
     )
 
     home: Path = Path(".run")
-    redis_url: str | None = None
-    postgres_dsn: str | None = None
+    redis_url: RedisUrl | None = None
+    postgres_dsn: PostgresDsn | None = None
 
 
 class Login(BaseModel):
@@ -115,24 +121,59 @@ async def open_database(dsn: str) -> AsyncIterator[asyncpg.Pool]:
     """
     The database, closed on leaving.
 
+    An audit may take long, so its statements may; but a server that is silent meanwhile is given
+    up within seconds.
+
     Raises:
         OperatorError: It does not answer, now or inside.
     """
-    async with await open_pool(dsn, timeout_s=_STATEMENT_TIMEOUT_S) as pool:
-        try:
-            await _check_answers(pool)
-            yield pool
-        except Exception as error:
-            if not isinstance(error, asyncpg.PostgresError) and not _is_lost(error):
-                raise
-            raise OperatorError(f"Postgres refuses: {_reason(error)}") from error
-
-
-async def _check_answers(pool: asyncpg.Pool) -> None:
+    pool = await asyncpg.create_pool(
+        dsn, min_size=0, timeout=_CONNECT_TIMEOUT_S, command_timeout=_STATEMENT_TIMEOUT_S
+    )
+    watch = asyncio.create_task(_terminate_when_silent(dsn, pool))
     try:
         await pool.fetchval("SELECT 1", timeout=_CONNECT_TIMEOUT_S)
-    except OSError as error:
+        yield pool
+    except (TimeoutError, ConnectionRefusedError, ConnectionResetError) as error:
         raise OperatorError(f"Postgres does not answer: {_reason(error)}") from error
+    except Exception as error:
+        if not isinstance(error, asyncpg.PostgresError) and not _is_lost(error):
+            raise
+        if watch.done():
+            raise OperatorError("Postgres does not answer any more") from error
+        raise OperatorError(f"Postgres refuses: {_reason(error)}") from error
+    finally:
+        watch.cancel()
+        await _close(pool)
+
+
+async def _terminate_when_silent(dsn: str, pool: asyncpg.Pool) -> None:
+    """End the connections of *pool*, and so whatever waits for them, once the server is silent."""
+    missed = 0  # one alone may be our own doing, in a long calculation
+    while missed < _BEATS_MISSED:
+        missed = 0 if await _is_heard(dsn) else missed + 1
+        if not missed:
+            await asyncio.sleep(_BEAT_S)
+    pool.terminate()
+
+
+async def _is_heard(dsn: str) -> bool:
+    try:
+        connection = await asyncpg.connect(dsn, timeout=_BEAT_TIMEOUT_S)
+    except asyncpg.PostgresError:
+        return True  # it is full, or on its way down: what waits will hear so itself
+    except (OSError, TimeoutError):
+        return False
+    connection.terminate()
+    return True
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            await pool.close()
+    except (OSError, TimeoutError, asyncpg.InterfaceError):
+        pool.terminate()
 
 
 @asynccontextmanager
@@ -144,7 +185,10 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
         OperatorError: It does not answer, now or inside.
     """
     redis = Redis.from_url(
-        url, socket_connect_timeout=_CONNECT_TIMEOUT_S, socket_timeout=_REPLY_TIMEOUT_S
+        url,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_REPLY_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
     )
     try:
         await redis.ping()
@@ -161,4 +205,6 @@ def _is_lost(error: Exception) -> bool:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     return str(error) or type(error).__name__

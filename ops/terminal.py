@@ -4,6 +4,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 
+from stack.report import spell_out_what_cannot_be_shown
+
+spell_out_what_cannot_be_shown()
 out = Console(highlight=False)
 err = Console(highlight=False, stderr=True)
 

@@ -9,28 +9,29 @@ import subprocess
 import sys
 import time
 
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from services.common.settings import read_settings
 from stack.foreground import run_stack
 from stack.home import Home
 from stack.parts import Addresses
-from stack.probes import serves_http
 from stack.processes import StackError
 from stack.report import Reporter
 from stack.settings import StackSettings
+from stack.status import ask
 
 USAGE = "usage: python -m stack run|up|down|status"
+_START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 45.0
 
-console = Console(highlight=False)
+report = Reporter()
 
 
 def run(settings: StackSettings, ready_fd: int | None = None) -> int:
     """The stack in the foreground; once ready, in the background where *ready_fd* is given."""
-    started, report = time.monotonic(), Reporter()
+    started = time.monotonic()
     report(f"Kuji starts in {settings.home}")
 
     def on_ready(addresses: Addresses, admin_password: str) -> None:
@@ -40,6 +41,7 @@ def run(settings: StackSettings, ready_fd: int | None = None) -> int:
             _go_to_background(Home(settings.home), ready_fd)
         if ready_fd is not None or not sys.stdout.isatty():
             report.become_log()
+            report(f"✓ Kuji runs: {addresses.edge.url}")
 
     asyncio.run(run_stack(settings, report, on_ready))
     return 0
@@ -66,8 +68,11 @@ def _go_to_background(home: Home, ready_fd: int) -> None:
     os.close(ready_fd)
 
 
-def up() -> int:
+def up(settings: StackSettings) -> int:
     """The stack in the background; returns when it is healthy, or has failed."""
+    home = Home(settings.home)
+    if home.is_owned():
+        return _say_where(home)
     ready, tell_ready = os.pipe()
     command = [sys.executable, "-m", "stack", "run", "--ready-fd", str(tell_ready)]
     process = subprocess.Popen(
@@ -81,12 +86,25 @@ def up() -> int:
         return process.wait() or 130
 
 
+def _say_where(home: Home) -> int:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not home.endpoints_file.exists():
+        if not home.is_owned():
+            raise StackError(f"The stack that was starting in {home.folder} has ended")
+        if time.monotonic() > deadline:
+            raise StackError(f"A stack is starting in {home.folder}, and is not ready yet")
+        time.sleep(0.1)
+    url = json.loads(home.endpoints_file.read_text("utf-8"))["edge"]
+    report(f"✓ Kuji runs already in {home.folder}: {url}")
+    return 0
+
+
 def down(settings: StackSettings) -> int:
     """Stop the stack; its data stays."""
     home = Home(settings.home)
     owner = home.owner()
     if owner is None:
-        console.print(f"No stack runs in {home.folder}", soft_wrap=True)
+        report(f"No stack runs in {home.folder}")
         return 0
     os.kill(owner, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_TIMEOUT_S
@@ -94,34 +112,29 @@ def down(settings: StackSettings) -> int:
         if time.monotonic() > deadline:
             os.kill(owner, signal.SIGKILL)  # its children go with it
         time.sleep(0.05)
-    console.print(f"[green]✓[/] stopped; the data stays in {home.folder}", soft_wrap=True)
+    report(f"✓ stopped; the data stays in {home.folder}")
     return 0
 
 
 def status(settings: StackSettings) -> int:
-    """What runs; 0 where all of it is healthy."""
+    """What runs, and how it is; 0 where nothing has to be done."""
     home = Home(settings.home)
-    owner = home.owner()
-    if owner is None or not home.pids_file.exists():
-        console.print(f"No stack runs in {home.folder}", soft_wrap=True)
+    if home.owner() is None:
+        report(f"No stack runs in {home.folder}")
         return 1
+    if not home.endpoints_file.exists():
+        report(f"A stack is starting in {home.folder}, and is not ready yet")
+        return 1
+    found = asyncio.run(ask(home))
     table = Table("part", "process", "state")
-    for name, pid in json.loads(home.pids_file.read_text()).items():
-        table.add_row(name, str(pid), "runs" if _is_alive(pid) else "[red]dead[/]")
-    console.print(table)
-    is_healthy = asyncio.run(serves_http(settings.edge_port, "/healthz"))
-    console.print("[green]✓[/] healthy" if is_healthy else "[red]✗[/] not healthy")
-    return 0 if is_healthy else 1
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    for part in found.parts:
+        state = Text(part.state, style="" if part.is_well else "red")
+        table.add_row(part.name, "given" if part.pid is None else str(part.pid), state)
+    report.show(table)
+    for note in found.notes:
+        report(note)
+    report("✓ healthy" if found.is_well else "✗ not healthy")
+    return 0 if found.is_well else 1
 
 
 def main() -> int:
@@ -136,15 +149,18 @@ def main() -> int:
             case ["run", "--ready-fd", descriptor]:
                 return run(settings, int(descriptor))
             case ["up"]:
-                return up()
+                return up(settings)
             case ["down"]:
                 return down(settings)
             case ["status"]:
                 return status(settings)
     except StackError as error:
-        console.print(f"✗ {error}", style="red", markup=False, soft_wrap=True)
+        report(f"✗ {error}")
         return 1
-    console.print(USAGE)
+    except OSError as error:  # a folder that may not be written, a disk that is full
+        report(f"✗ {error.filename}: {error.strerror}" if error.filename else f"✗ {error}")
+        return 1
+    report(USAGE)
     return 2
 
 

@@ -80,7 +80,7 @@ def _last_file(folder: Path) -> Path | None:
     manifest = folder / "appendonlydir" / "appendonly.aof.manifest"
     if not manifest.exists():
         return None
-    lines = [line.split() for line in manifest.read_text().splitlines()]
+    lines = [line.split() for line in manifest.read_text("utf-8").splitlines()]
     names = [words[1] for words in lines if words[-1:] == ["i"]]
     file = manifest.with_name(names[-1]) if names else manifest
     return file if names and file.exists() else None

@@ -16,6 +16,7 @@ from stack.wheels import envoy_binary
 
 TEMPLATE = ROOT / "envoy" / "envoy.yaml"
 DESCRIPTOR = ROOT / "envoy" / "kuji.binpb"
+_OF_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # any address → one
 CLUSTERS = ("auth", "draw", "admin", "history")
 
 
@@ -25,7 +26,7 @@ class Edge:
     Where Envoy listens and what it leads to.
 
     Args:
-        host: Address of the outer listener.
+        host: Address of the outer listener, as numbers.
         port: Port of the outer listener.
         inner_port: Port of the inner listener, on loopback.
         admin_socket: Socket of Envoy's own administration; its folder is closed to others.
@@ -45,13 +46,13 @@ class Edge:
     @property
     def url(self) -> str:
         """Where a browser goes on this machine."""
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104
-        return f"http://{host}:{self.port}"
+        host = _OF_THIS_MACHINE.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 def render(edge: Edge, descriptor: Path) -> str:
     """Envoy's configuration, as YAML; *descriptor* is what describe() wrote."""
-    return Template(TEMPLATE.read_text()).substitute(
+    return Template(TEMPLATE.read_text("utf-8")).substitute(
         EDGE_HOST=edge.host,
         EDGE_PORT=edge.port,
         INNER_PORT=edge.inner_port,
@@ -101,6 +102,8 @@ def envoy(edge: Edge, folder: Path, log: Path) -> Program:
     descriptor.write_bytes(describe())
     write_privately(config, render(edge, descriptor))
     options = ["--disable-hot-restart", "--log-level", "warn", "--use-dynamic-base-id"]
+    # It asks for the tokens' keys before auth is there, and again.
+    options += ["--component-log-level", "jwt:error"]
     command = [envoy_binary(), "-c", str(config), *options]
     # Run where its socket is: a socket's address is short, a folder's may be long.
     return Program("envoy", command, log, folder=edge.admin_socket.parent)
@@ -117,7 +120,7 @@ async def is_healthy_upstream(edge: Edge, address: str) -> bool:
 
 async def is_serving(edge: Edge) -> bool:
     """Whether every service is healthy behind the edge, and the edge knows the tokens' keys."""
-    if not await serves_http(edge.port, "/healthz"):
+    if not await serves_http(f"{edge.url}/healthz"):
         return False
     try:
         _, body = await http_get_from_socket(edge.admin_socket, "/stats?filter=jwks_fetch_success")

@@ -19,7 +19,7 @@ from stack.parts import (
     service_parts,
     store_parts,
 )
-from stack.ports import is_free
+from stack.ports import edge_address
 from stack.processes import StackError
 from stack.settings import StackSettings
 from stack.supervisor import Report, Supervisor
@@ -39,17 +39,12 @@ async def run_stack(settings: StackSettings, report: Report, on_ready: OnReady) 
     """
     home = Home(settings.home)
     with home.locked():
-        _check_edge_port(settings)
+        edge_address(settings.edge_host, settings.edge_port)  # before anything is made
         supervisor = Supervisor(report, lambda pids: write_json(home.pids_file, pids))
         try:
             await _until_signalled(_start_and_keep(settings, home, supervisor, on_ready), report)
         finally:
             supervisor.stop()
-
-
-def _check_edge_port(settings: StackSettings) -> None:
-    if not is_free(settings.edge_port, settings.edge_host):
-        raise StackError(f"Port {settings.edge_port} is taken; set KUJI_EDGE_PORT to a free one")
 
 
 async def _until_signalled(work: Awaitable[None], report: Report) -> None:

@@ -33,6 +33,7 @@ class Home:
         self.endpoints_file = self.folder / "endpoints.json"
         self.pids_file = self.folder / "pids.json"
         self.secrets_file = self.folder / "secrets.json"
+        self._ports_file = self.folder / "ports.json"
         self._lock_file = self.folder / "stack.lock"
 
     def data(self, part: str) -> Path:
@@ -56,7 +57,7 @@ class Home:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                owner = self._lock_file.read_text().strip()
+                owner = self._lock_file.read_text("utf-8").strip()
                 raise StackError(
                     f"A stack runs in {self.folder} already (process {owner}); "
                     "`make down` stops it, another KUJI_HOME runs a second one"
@@ -83,6 +84,13 @@ class Home:
         self.endpoints_file.unlink(missing_ok=True)
         self.pids_file.unlink(missing_ok=True)
 
+    def is_owned(self) -> bool:
+        """Whether a stack runs here, or starts."""
+        try:
+            return self.owner() is not None
+        except StackError:
+            return True
+
     def owner(self) -> int | None:
         """
         The process id of the stack that runs here; None where none does.
@@ -99,6 +107,17 @@ class Home:
                 return _pid_of(lock.read())
         return None
 
+    def ports(self) -> dict[str, int]:
+        """The ports that the stack had, by name."""
+        if not self._ports_file.exists():
+            return {}
+        kept: dict[str, int] = json.loads(self._ports_file.read_text("utf-8"))
+        return kept
+
+    def keep_ports(self, chosen: Mapping[str, int]) -> None:
+        """Remember *chosen* for the next start, beside those of parts that do not run now."""
+        write_json(self._ports_file, {**self.ports(), **chosen})
+
     def secrets(self) -> dict[str, str]:
         """
         The stack's secrets: made once, then the same for ever; the environment's go first.
@@ -113,7 +132,7 @@ class Home:
                     "restore the file, or remove the folder to start afresh"
                 )
             write_json(self.secrets_file, _fresh_secrets())
-        stored: dict[str, str] = json.loads(self.secrets_file.read_text())
+        stored: dict[str, str] = json.loads(self.secrets_file.read_text("utf-8"))
         # Made by an older Kuji; no data depends on these.
         if made := {name: secrets.token_hex(32) for name in _LATER_SECRETS if name not in stored}:
             stored |= made
@@ -140,7 +159,7 @@ def write_privately(file: Path, text: str) -> None:
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
     fresh.rename(file)
 

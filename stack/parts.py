@@ -1,8 +1,9 @@
 """The parts of a stack: what each runs, when it is ready, and what starts before what."""
 
+import itertools
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
@@ -14,7 +15,7 @@ from stack import edge as edges
 from stack.credentials import OPERATOR, Passwords
 from stack.edge import Edge
 from stack.home import SECRET_NAMES, SECRETS_OF_PART, Home, write_privately
-from stack.ports import free_port
+from stack.ports import Ports, edge_address
 from stack.processes import Probe, Program
 from stack.settings import StackSettings
 
@@ -26,7 +27,6 @@ MODULES = {
     "recorder": "services.recorder",
 }
 USERS_OF_REDIS = ("draw", "history", "recorder")  # as in valkey.acl
-_NEEDS = {"auth": ("postgres",)}
 _STORE_ADDRESSES = {"KUJI_POSTGRES_DSN", "KUJI_REDIS_URL"}
 
 
@@ -38,14 +38,12 @@ class Part:
     Args:
         program: What runs.
         is_ready: Whether it does its work.
-        needs: Parts without which it cannot start; it is started again once they are ready.
         mend: Called before each start; it repairs what the last end has left, says what it did, and
             raises StackError where it cannot. Told whether the last start has failed.
     """
 
     program: Program
     is_ready: Probe
-    needs: Sequence[str] = ()
     mend: Callable[[bool], str | None] | None = None
 
 
@@ -59,12 +57,14 @@ class Addresses:
         redis: Who → URL of the stock and the ledger, as whoever needs it comes in.
         postgres: Who → DSN of the database, likewise.
         metrics: Process → host:port of its metrics.
+        recorder: host:port of the recorder, which serves health alone.
     """
 
     edge: Edge
     redis: Mapping[str, str]
     postgres: Mapping[str, str]
     metrics: Mapping[str, str]
+    recorder: str
 
     def endpoints(self, admin_password: str) -> dict[str, object]:
         """The content of endpoints.json."""
@@ -79,42 +79,58 @@ class Addresses:
 
 
 def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) -> Addresses:
-    """Free ports for all that is to be started."""
+    """
+    Where all that is to be started will be: where it was, or where the operator wants it.
+
+    Raises:
+        StackError: A port that he wants is not to be had.
+    """
+    ports = Ports(settings.ports, home.ports())
     processes = dict.fromkeys(edges.CLUSTERS, 1) | {"draw": settings.draw_processes}
-    upstreams = {name: [_loopback() for _ in range(n)] for name, n in processes.items()}
+    names = {
+        service: [_process(service, n) for n in range(1, count + 1)]
+        for service, count in processes.items()
+    }
+    upstreams = {service: list(map(ports.address_of, each)) for service, each in names.items()}
     socket = home.folder / "envoy" / "admin.sock"
     edge = Edge(
-        settings.edge_host,
+        edge_address(settings.edge_host, settings.edge_port),
         settings.edge_port,
-        free_port(),
+        ports.of("edge-inner"),
         socket,
         upstreams,
         token_hex(32),
         settings.edge_trusted_hops,
     )
-    names = [_process(name, n) for name in upstreams for n in range(1, processes[name] + 1)]
-    return Addresses(
+    addresses = Addresses(
         edge,
-        _redis_urls(settings, passwords),
-        _postgres_dsns(settings, passwords),
-        {name: _loopback() for name in [*names, "recorder"]},
+        _redis_urls(settings, passwords, ports),
+        _postgres_dsns(settings, passwords, ports),
+        {
+            name: ports.address_of(f"{name}-metrics")
+            for name in [*itertools.chain(*names.values()), "recorder"]
+        },
+        ports.address_of("recorder"),
     )
+    ports.check_all_known()
+    home.keep_ports(ports.chosen)
+    return addresses
 
 
-def _redis_urls(settings: StackSettings, passwords: Passwords) -> dict[str, str]:
+def _redis_urls(settings: StackSettings, passwords: Passwords, ports: Ports) -> dict[str, str]:
     if settings.redis_url is not None:
         return dict.fromkeys((OPERATOR, *USERS_OF_REDIS), settings.redis_url)
-    place = _loopback()
+    place = ports.address_of("valkey")
     return {
         user: f"redis://{user}:{passwords.of('valkey', user)}@{place}/0"
         for user in (OPERATOR, *USERS_OF_REDIS)
     }
 
 
-def _postgres_dsns(settings: StackSettings, passwords: Passwords) -> dict[str, str]:
+def _postgres_dsns(settings: StackSettings, passwords: Passwords, ports: Ports) -> dict[str, str]:
     if settings.postgres_dsn is not None:
         return dict.fromkeys((OPERATOR, *SERVICES), settings.postgres_dsn)
-    place = _loopback()
+    place = ports.address_of("postgres")
     roles = {OPERATOR: databases.OWNER} | {service: role_of(service) for service in SERVICES}
     return {
         who: f"postgresql://{role}:{passwords.of('postgres', role)}@{place}/{databases.DATABASE}"
@@ -124,10 +140,6 @@ def _postgres_dsns(settings: StackSettings, passwords: Passwords) -> dict[str, s
 
 def _process(service: str, number: int) -> str:
     return service if number == 1 else f"{service}-{number}"
-
-
-def _loopback() -> str:
-    return f"127.0.0.1:{free_port()}"
 
 
 def store_parts(
@@ -162,14 +174,13 @@ def service_parts(home: Home, addresses: Addresses, secrets: Mapping[str, str]) 
         Part(
             maker.program(service, number, address),
             partial(edges.is_healthy_upstream, addresses.edge, address),
-            _NEEDS.get(service, ()),
         )
         for service, upstreams in addresses.edge.upstreams.items()
         for number, address in enumerate(upstreams, start=1)
     ]
-    recorder = maker.program("recorder", 1, _loopback())
-    metrics_port = int(addresses.metrics["recorder"].rpartition(":")[2])
-    return [*services, Part(recorder, partial(probes.serves_http, metrics_port, "/metrics"))]
+    recorder = maker.program("recorder", 1, addresses.recorder)
+    metrics = f"http://{addresses.metrics['recorder']}/metrics"
+    return [*services, Part(recorder, partial(probes.serves_http, metrics))]
 
 
 def edge_part(home: Home, addresses: Addresses) -> Part:

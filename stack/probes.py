@@ -5,22 +5,24 @@ import http.client
 import os
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 UNREACHABLE = (OSError, http.client.HTTPException)
 
 _TIMEOUT_S = 1.0
 
 
-async def http_get(port: int, path: str) -> tuple[int, str]:
+async def http_get(url: str) -> tuple[int, str]:
     """
-    Status and body of a GET on loopback.
+    Status and body of a GET of *url*, an http one.
 
     Raises:
         OSError: No answer within a second.
         http.client.HTTPException: The answer is no HTTP.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
-    return await asyncio.to_thread(_get, connection, path)
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+    return await asyncio.to_thread(_get, connection, parts.path)
 
 
 async def http_get_from_socket(file: Path, path: str) -> tuple[int, str]:
@@ -53,10 +55,10 @@ def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, str]:
         connection.close()
 
 
-async def serves_http(port: int, path: str) -> bool:
-    """Whether a GET on loopback is answered with 200."""
+async def serves_http(url: str) -> bool:
+    """Whether a GET of *url* is answered with 200."""
     try:
-        status, _ = await http_get(port, path)
+        status, _ = await http_get(url)
     except UNREACHABLE:
         return False
     return status == 200

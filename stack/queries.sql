@@ -64,3 +64,9 @@ BEGIN
         EXECUTE statement;
     END LOOP;
 END $$;
+
+-- name: describe()^
+-- The server's release, what the database takes, and whether somebody has to look at a pool.
+SELECT current_setting('server_version') AS release,
+       pg_size_pretty(pg_database_size(current_database())) AS size,
+       (SELECT count(*) FROM pools WHERE halted_reason <> '') AS halted_pools;

@@ -1,5 +1,6 @@
 """What the stack tells its operator: on a terminal, or as lines of a log."""
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -11,6 +12,13 @@ from rich.text import Text
 _STYLES = {"✓": "green", "!": "yellow", "✗": "red"}
 
 
+def spell_out_what_cannot_be_shown() -> None:
+    """A terminal that knows few signs gets others in their place, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 class Reporter:
     """
     Says things; never fails for want of a place to say them.
@@ -19,6 +27,7 @@ class Reporter:
     """
 
     def __init__(self) -> None:
+        spell_out_what_cannot_be_shown()
         self._console = Console(highlight=False)
         self._is_log = False
 

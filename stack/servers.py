@@ -11,6 +11,8 @@ from pathlib import Path
 import asyncpg
 import redis.asyncio
 import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from stack import unprivileged
 from stack.processes import Child, Program, StackError
@@ -53,13 +55,13 @@ def valkey(folder: Path, port: int, log: Path, users: Path | None = None) -> Pro
 
 async def valkey_answers(url: str) -> bool:
     """Whether the server at *url* is up and has loaded its data."""
-    client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
     try:
-        return bool(await client.ping())
-    except redis.exceptions.RedisError:
+        async with redis.asyncio.Redis.from_url(
+            url, socket_connect_timeout=1, socket_timeout=1, retry=Retry(NoBackoff(), 0)
+        ) as client:
+            return bool(await client.ping())
+    except (redis.exceptions.RedisError, OSError, ValueError):
         return False
-    finally:
-        await client.aclose()
 
 
 def postgres(
@@ -121,7 +123,7 @@ def _let_in(folder: Path) -> None:
         fresh = folder / f"{name}.new"
         fresh.unlink(missing_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(content)
             os.fchown(stream.fileno(), folder.stat().st_uid, folder.stat().st_gid)
         fresh.rename(folder / name)
@@ -146,9 +148,9 @@ async def postgres_answers(dsn: str) -> bool:
     """Whether the server of *dsn* takes statements."""
     try:
         connection = await asyncpg.connect(dsn, timeout=2)
-    except (OSError, asyncpg.PostgresError, TimeoutError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, TimeoutError):
         return False
     try:
-        return bool(await connection.fetchval("SELECT true"))
+        return bool(await connection.fetchval("SELECT true", timeout=2))
     finally:
         await connection.close(timeout=2)

@@ -1,9 +1,22 @@
 """What the stack is told."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from services.common.settings import PostgresDsn, RedisUrl
+
+
+def _ports_of(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    pairs = [pair.partition("=") for pair in text.replace(",", " ").split()]
+    if not all(port.isdigit() and 0 < int(port) < 65536 for _, _, port in pairs):
+        raise ValueError('ports are named like "draw=9002,draw-metrics=9102"')
+    return {name: int(port) for name, _, port in pairs}
 
 
 class StackSettings(BaseSettings):
@@ -12,13 +25,14 @@ class StackSettings(BaseSettings):
 
     Args:
         home: Folder of data, logs, secrets and endpoints.json.
-        edge_host: Address that the edge listens on.
+        edge_host: Address or name that the edge listens on.
         edge_port: Port that the edge listens on.
         edge_trusted_hops: Proxies in front of the edge. A client's address is taken from the
             X-Forwarded-For that this many of them wrote; 0: from the connection alone.
         redis_url: A Redis to use instead of starting one.
         postgres_dsn: A Postgres database to use instead of starting one.
         draw_processes: Draw processes, one port each.
+        ports: Ports on loopback, by part; the others are chosen once, and kept.
     """
 
     model_config = SettingsConfigDict(
@@ -29,6 +43,7 @@ class StackSettings(BaseSettings):
     edge_host: str = "127.0.0.1"
     edge_port: int = Field(default=8080, ge=1, le=65535)
     edge_trusted_hops: int = Field(default=0, ge=0, le=16)
-    redis_url: str | None = None
-    postgres_dsn: str | None = None
+    redis_url: RedisUrl | None = None
+    postgres_dsn: PostgresDsn | None = None
     draw_processes: int = Field(default=1, ge=1, le=64)
+    ports: Annotated[Mapping[str, int], NoDecode, BeforeValidator(_ports_of)] = {}

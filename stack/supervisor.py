@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,9 +101,8 @@ class Supervisor:
 
     async def keep(self) -> None:
         """Restart whatever dies, for ever and for as long as it takes."""
-        parts = {kept.name: kept.part for group in self._groups for kept in group}
         keepers = [
-            _Keeper(kept, parts, self._pauses, self._report, self._mend, self._tell).keep()
+            _Keeper(kept, self._pauses, self._report, self._mend, self._tell).keep()
             for group in self._groups
             for kept in group
         ]
@@ -144,14 +143,12 @@ class _Keeper:
     def __init__(
         self,
         kept: _Kept,
-        parts: Mapping[str, Part],
         pauses: Pauses,
         report: Report,
         mend: Callable[[Part, bool], Coroutine[Any, Any, bool]],
         tell: Callable[[], None],
     ) -> None:
         self._kept = kept
-        self._parts = parts
         self._pauses = pauses
         self._report = report
         self._mend = mend
@@ -179,7 +176,6 @@ class _Keeper:
         self._deaths += 1
         self._say(why)
         await asyncio.sleep(self._pauses.before(self._deaths))
-        await self._wait_for_others()
         try:
             await self._mend(self._kept.part, self._deaths > 1)
             self._kept.child.restart()
@@ -204,15 +200,6 @@ class _Keeper:
             f"! {self._kept.name} {why}{times}; starting it in "
             f"{self._pauses.before(self._deaths):.1f} s; see {self._kept.part.program.log}"
         )
-
-    async def _wait_for_others(self) -> None:
-        for name in self._kept.part.needs:
-            other = self._parts.get(name)  # none: it is not ours to start
-            if other is None or await _is_ready(other):
-                continue
-            self._report(f"! {self._kept.name} waits for {name}")
-            while not await _is_ready(other):  # noqa: ASYNC110  # nothing tells us
-                await asyncio.sleep(_PROBE_EVERY_S)
 
 
 async def _is_ready(part: Part) -> bool:

@@ -20,6 +20,7 @@ from ops.ledger.file import LedgerFileError, header_line, open_text, record_line
 from ops.ledger.reader import read_header, read_ledger
 from ops.terminal import out, progress
 from services.common.postgres import Connection
+from services.common.settings import read_settings
 from services.pool.rule.replay import EntryRecord
 
 
@@ -45,7 +46,7 @@ def export_ledger(
     choice.check()
     if choice.named != 1:
         raise OperatorError(f"Name a file, and one of these: {WAYS}")
-    draws = asyncio.run(_export(OpsSettings(), choice, file))
+    draws = asyncio.run(_export(read_settings(OpsSettings), choice, file))
     out.print(f"[green]✓[/] {draws} draws in {file}")
 
 

@@ -17,6 +17,7 @@ from services.auth.for_operators import (
     KeyUnreadableError,
     rotate_signing_key,
 )
+from services.common.settings import read_settings
 from stack.home import Home
 
 _SECRET = "KUJI_TOKEN_KEY_SECRET"  # noqa: S105  # its name
@@ -35,7 +36,7 @@ def rotate() -> None:
     Publish a new signing key. It signs after a grace period; the keys before it stay valid until
     the last token that they signed has expired. Nothing needs a restart.
     """
-    kid, grace_s = asyncio.run(_rotate(OpsSettings()))
+    kid, grace_s = asyncio.run(_rotate(read_settings(OpsSettings)))
     out.print(f"[green]✓[/] published {kid}; it signs from {grace_s:g} s from now on")
 
 

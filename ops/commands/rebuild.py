@@ -11,6 +11,7 @@ from ops.connections import OpsSettings, open_stores
 from ops.errors import OperatorError
 from ops.rebuild.rebuilder import Outcome, Rebuilder, RebuildError
 from ops.terminal import out, progress
+from services.common.settings import read_settings
 
 
 def rebuild(
@@ -24,7 +25,7 @@ def rebuild(
     Exit code 0: all pools are there; 2: not.
     """
     try:
-        outcomes = asyncio.run(_rebuild(OpsSettings(), pool))
+        outcomes = asyncio.run(_rebuild(read_settings(OpsSettings), pool))
     except RebuildError as error:
         raise OperatorError(str(error)) from error
     out.print(

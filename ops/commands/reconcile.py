@@ -13,6 +13,7 @@ from rich.table import Table
 from ops.connections import OpsSettings, open_stores
 from ops.errors import OperatorError
 from ops.terminal import counted, out, progress
+from services.common.settings import read_settings
 from services.pool.books.collector import Auditor
 from services.pool.books.findings import Finding
 
@@ -34,7 +35,7 @@ def reconcile(
 
     Exit code 0: balanced; 1: not; 2: the audit could not be made.
     """
-    audit = asyncio.run(_audit(OpsSettings(), pool))
+    audit = asyncio.run(_audit(read_settings(OpsSettings), pool))
     _print_json(audit) if as_json else _print(audit)
     raise typer.Exit(1 if audit.findings else 0)
 

@@ -27,6 +27,7 @@ from ops.ledger.file import read_header as read_header_line
 from ops.ledger.reader import read_header, read_ledger
 from ops.terminal import out, progress
 from services.common.postgres import Connection
+from services.common.settings import read_settings
 from services.pool.rule.replay import DiscrepancyError
 
 
@@ -54,7 +55,7 @@ def verify(
         if file is not None:
             draws = _verify_file(file, seed)
         else:
-            draws = asyncio.run(_verify_chosen(OpsSettings(), choice, seed))
+            draws = asyncio.run(_verify_chosen(read_settings(OpsSettings), choice, seed))
     except DiscrepancyError as error:
         out.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error

@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from services.common.settings import ServiceSettings
+from services.common.settings import PostgresDsn, ServiceSettings
 
 
 class AdminSettings(ServiceSettings):
@@ -20,7 +20,7 @@ class AdminSettings(ServiceSettings):
         finish_every_s: Pause between two looks for what is over, or behind.
     """
 
-    postgres_dsn: str
+    postgres_dsn: PostgresDsn
     auth_address: str
     draw_address: str
     service_secret: SecretStr

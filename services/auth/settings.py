@@ -10,7 +10,7 @@ from services.auth.credentials import (
     MIN_PASSWORD_LENGTH,
     USERNAME_PATTERN,
 )
-from services.common.settings import ServiceSettings
+from services.common.settings import PostgresDsn, ServiceSettings
 
 
 def _key_of_hex(text: object) -> bytes:
@@ -59,7 +59,7 @@ class AuthSettings(ServiceSettings):
         known_network_ttl_s: How long a network is known as an account's after a login.
     """
 
-    postgres_dsn: str
+    postgres_dsn: PostgresDsn
     token_key_secret: Annotated[SecretBytes, BeforeValidator(_key_of_hex)]
     service_secret: Annotated[SecretStr, Field(min_length=16, max_length=MAX_SERVICE_SECRET_LENGTH)]
     admin_username: Annotated[str, Field(pattern=f"^{USERNAME_PATTERN}$")] = "admin"

@@ -105,7 +105,9 @@ class KeySet:
             return {}
         try:
             age_s = time.time() - self._copy.stat().st_mtime
-            return _by_kid(json.loads(self._copy.read_text())) if age_s < _COPY_LIVES_S else {}
+            return (
+                _by_kid(json.loads(self._copy.read_text("utf-8"))) if age_s < _COPY_LIVES_S else {}
+            )
         except FileNotFoundError:
             return {}
         except Exception as error:  # noqa: BLE001  # it is told; the copy is a help, no need

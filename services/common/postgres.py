@@ -22,4 +22,5 @@ async def open_pool(dsn: str, max_size: int = 8, timeout_s: float = 5.0) -> asyn
 
 def load_queries(store_module: str) -> Any:  # noqa: ANN401  # aiosql makes the methods at run time
     """The named queries of queries.sql beside *store_module* (its __file__)."""
-    return aiosql.from_path(Path(store_module).with_name("queries.sql"), "asyncpg")
+    file = Path(store_module).with_name("queries.sql")
+    return aiosql.from_path(file, "asyncpg", encoding="utf-8")

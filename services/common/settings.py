@@ -2,10 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import SecretStr, ValidationError
+from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _begins_with(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if url.partition("://")[0] not in schemes:  # not quoted: there may be a password in it
+            raise ValueError(f"an address that begins with {schemes[0]}:// is needed")
+        return url
+
+    return AfterValidator(check)
+
+
+RedisUrl = Annotated[str, _begins_with("redis", "rediss", "unix")]
+PostgresDsn = Annotated[str, _begins_with("postgresql", "postgres")]
 
 
 class ServiceSettings(BaseSettings):

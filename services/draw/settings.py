@@ -4,7 +4,7 @@ import re
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.common.settings import ServiceSettings
+from services.common.settings import PostgresDsn, RedisUrl, ServiceSettings
 
 
 class DrawSettings(ServiceSettings):
@@ -31,8 +31,8 @@ class DrawSettings(ServiceSettings):
         sweep_after_s: How long an order is reserved before it counts as left.
     """
 
-    postgres_dsn: str
-    redis_url: str
+    postgres_dsn: PostgresDsn
+    redis_url: RedisUrl
     auth_address: str
     seed_key: SecretStr
     code_key: SecretStr

@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
-from services.common.settings import ServiceSettings
+from services.common.settings import PostgresDsn, RedisUrl, ServiceSettings
 
 
 def _is_a_time_zone(name: str) -> str:
@@ -34,8 +34,8 @@ class HistorySettings(ServiceSettings):
         tail_draws: Past so many unrecorded draws, lists show only what is recorded.
     """
 
-    postgres_dsn: str
-    redis_url: str
+    postgres_dsn: PostgresDsn
+    redis_url: RedisUrl
     auth_address: str
     postgres_connections: int = 8
     postgres_timeout_s: float = 5.0

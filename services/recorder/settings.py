@@ -1,6 +1,6 @@
 """What the recorder is told."""
 
-from services.common.settings import ServiceSettings
+from services.common.settings import PostgresDsn, RedisUrl, ServiceSettings
 
 
 class RecorderSettings(ServiceSettings):
@@ -22,8 +22,8 @@ class RecorderSettings(ServiceSettings):
         ledger_keep_draws: Recorded draws that stay in the stream.
     """
 
-    postgres_dsn: str
-    redis_url: str
+    postgres_dsn: PostgresDsn
+    redis_url: RedisUrl
     postgres_timeout_s: float = 10.0
     redis_timeout_s: float = 5.0
     refresh_s: float = 0.15

@@ -194,7 +194,7 @@ async def start_upstream(script: Script, service: str, listen: str = "127.0.0.1:
 
 async def _is_up(edge: Edge) -> bool:
     try:
-        return bool(await http_get(edge.port, "/healthz"))
+        return bool(await http_get(f"{edge.url}/healthz"))
     except UNREACHABLE:
         return False
 

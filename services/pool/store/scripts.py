@@ -36,7 +36,7 @@ class Script:
 
 def load_script(name: str) -> Script:
     """lua/<name>.lua."""
-    return assemble((_FOLDER / f"{name}.lua").read_text())
+    return assemble((_FOLDER / f"{name}.lua").read_text("utf-8"))
 
 
 def assemble(text: str) -> Script:
@@ -48,7 +48,7 @@ def assemble(text: str) -> Script:
 
 
 def _included(match: re.Match[str]) -> str:
-    return (_FOLDER / "include" / f"{match[1]}.lua").read_text()
+    return (_FOLDER / "include" / f"{match[1]}.lua").read_text("utf-8")
 
 
 def _declarations(source: str, keys: Sequence[str]) -> str:

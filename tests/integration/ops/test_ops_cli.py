@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -17,6 +18,7 @@ from services.auth.store import KeyStore
 from services.pool.store.keys import key
 from stack.processes import ROOT
 from tests.support.books import Pool, open_pool
+from tests.support.proxy import proxying
 
 SECRET = "5e" * 32
 _TIMEOUT_S = 60
@@ -145,6 +147,37 @@ async def test_reconcile_exits_2_in_one_sentence_when_a_store_does_not_answer(
     name = "Postgres" if broken == "KUJI_POSTGRES_DSN" else "Redis"
     assert (2, 1) == (ran.code, len(ran.err.splitlines()))
     assert ran.err.startswith(f"kuji: {name} does not answer: ")
+
+
+@pytest.mark.parametrize("is_at_work", [False, True])
+async def test_reconcile_exits_2_when_postgres_is_frozen(
+    kuji: Kuji, postgres: asyncpg.Pool, postgres_dsn: str, is_at_work: bool
+) -> None:
+    """Whenever it falls silent, the command ends within seconds and says so."""
+    server = urlsplit(postgres_dsn)
+    async with (
+        proxying(str(server.hostname), int(server.port or 0)) as proxy,
+        postgres.acquire() as connection,
+        connection.transaction(),
+    ):
+        kuji.environment["KUJI_POSTGRES_DSN"] = proxy.instead_of(postgres_dsn)
+        await connection.execute("LOCK TABLE pools")  # the audit waits here, as on a long statement
+        if not is_at_work:
+            proxy.hang()
+        running = asyncio.create_task(kuji("reconcile"))
+        if is_at_work:
+            await _until_waiting(postgres)
+            proxy.hang()
+        ran = await running
+    assert (2, 1) == (ran.code, len(ran.err.splitlines()))
+    assert ran.err.startswith("kuji: Postgres does not answer")
+
+
+async def _until_waiting(postgres: asyncpg.Pool) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    async with asyncio.timeout(60):
+        while not await postgres.fetchval(waiting):  # noqa: ASYNC110  # nothing tells us
+            await asyncio.sleep(0.01)
 
 
 async def test_reconcile_reads_the_stack_that_runs_in_its_home(

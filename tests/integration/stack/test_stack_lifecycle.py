@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from stack.home import Home
+from stack.ports import free_port
 from tests.support.stacks import StackUnderTest, is_alive, stack_home
 
 PARTS = {"valkey", "postgres", "auth", "draw", "admin", "history", "recorder", "envoy"}
@@ -87,12 +88,41 @@ def test_status_shows_every_part(stack: StackUnderTest) -> None:
     assert (0, PARTS) == (status.returncode, shown)
 
 
-def test_second_start_is_refused_and_harms_nothing(stack: StackUnderTest) -> None:
-    """`up` on a running stack says who runs."""
-    second = stack.command("up")
+def test_status_asks_the_stack_of_its_folder(stack: StackUnderTest) -> None:
+    """Whatever KUJI_EDGE_PORT says now: the stack is where it was started."""
+    elsewhere = StackUnderTest(stack.home)
+    status = elsewhere.command("status")
+    assert (0, True) == (status.returncode, stack.edge in status.stdout)
+
+
+@pytest.mark.parametrize("part", ["postgres", "valkey", "history"])
+def test_status_sees_a_frozen_part(stack: StackUnderTest, part: str) -> None:
+    """A process that is there and does nothing is not healthy; nobody waits for it."""
+    _wait_until(stack.is_healthy)
+    frozen = stack.pids()[part]
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        status = stack.command("status")
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    row = next(line for line in status.stdout.splitlines() if f" {part} " in line)
+    assert (1, True) == (status.returncode, "frozen" in row)
+
+
+def test_second_start_says_that_it_runs_and_where(stack: StackUnderTest) -> None:
+    """`up` on a running stack is content, and changes nothing."""
     owner = Home(stack.home).owner()
-    assert (1, True) == (second.returncode, f"already (process {owner})" in second.stdout)
-    assert stack.is_healthy()
+    second = stack.command("up")
+    sentence = f"✓ Kuji runs already in {stack.home}: {stack.edge}\n"
+    assert (0, sentence, owner) == (second.returncode, second.stdout, Home(stack.home).owner())
+
+
+def test_log_of_the_stack_has_plain_lines_with_times(stack: StackUnderTest) -> None:
+    """It can be read by people and programs, though the stack was started on a terminal."""
+    lines = (stack.home / "logs" / "stack.log").read_text().splitlines()
+    assert "✓ Kuji runs: " in lines[0]
+    stamp = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [^\x1b]+")
+    assert [] == [line for line in lines if not stamp.fullmatch(line)]
 
 
 def test_secrets_reach_only_the_parts_that_need_them(stack: StackUnderTest) -> None:
@@ -118,8 +148,11 @@ def test_nothing_is_left_when_the_supervisor_is_killed(stack: StackUnderTest) ->
 
 
 def test_data_and_secrets_stay_when_stopped_and_started(stack: StackUnderTest) -> None:
-    """`down` leaves no process; `up` continues where it was, after a power loss too."""
-    pids, admin = stack.pids(), stack.admin
+    """
+    `down` leaves no process; `up` continues where it was, after a power loss too, under the same
+    addresses.
+    """
+    pids, endpoints = stack.pids(), stack.endpoints
     down = stack.command("down")
     assert (0, []) == (down.returncode, [name for name, pid in pids.items() if is_alive(pid)])
     assert not (stack.home / "endpoints.json").exists()
@@ -128,15 +161,19 @@ def test_data_and_secrets_stay_when_stopped_and_started(stack: StackUnderTest) -
             end.write(bytes(12))
     up = stack.command("up")
     assert "12 bytes of commands that were never answered" in up.stdout
-    assert (admin, True) == (stack.admin, _can_log_in(stack))
+    assert (endpoints, True) == (stack.endpoints, _can_log_in(stack))
 
 
 def test_interrupt_stops_everything() -> None:
     """Ctrl-C of a stack in the foreground is a clean stop, with several draw processes too."""
     with stack_home() as home:
-        stack = StackUnderTest(home, {"KUJI_DRAW_PROCESSES": "2"})
+        stack = StackUnderTest(home, {"KUJI_DRAW_PROCESSES": "2", "KUJI_EDGE_HOST": "::1"})
         with stack.running() as child:
             pids = stack.pids()
+            assert f"http://[::1]:{stack.edge_port}" == stack.edge
+            assert 200 == httpx.get(f"{stack.edge}/healthz").status_code
+            logs = [path.read_text() for path in home.glob("logs/*.log")]
+            assert not re.search("(?i)jwks|no keys", "".join(logs))
             os.kill(child.pid, signal.SIGINT)
             code = asyncio.Runner(loop_factory=asyncio.new_event_loop).run(child.wait())
     assert (0, PARTS | {"draw-2"}) == (code, set(pids))
@@ -145,10 +182,21 @@ def test_interrupt_stops_everything() -> None:
 
 def test_given_stores_are_used_and_none_are_started(redis_url: str, postgres_dsn: str) -> None:
     """Where KUJI_REDIS_URL and KUJI_POSTGRES_DSN are set, the stack starts no store."""
-    given = {"KUJI_REDIS_URL": redis_url, "KUJI_POSTGRES_DSN": postgres_dsn}
+    ports = {"draw": free_port(), "draw-metrics": free_port()}
+    given = {
+        "KUJI_REDIS_URL": redis_url,
+        "KUJI_POSTGRES_DSN": postgres_dsn,
+        "KUJI_EDGE_HOST": "localhost",
+        "KUJI_PORTS": ",".join(f"{name}={port}" for name, port in ports.items()),
+    }
     with stack_home() as home:
         stack = StackUnderTest(home, given)
         with stack.running():
             parts, addresses = set(stack.pids()), (stack.redis, stack.postgres)
             _post(stack, "/api/auth/register", ALICE)
+            status = stack.command("status")
+            endpoints = stack.endpoints
+    assert (0, 2) == (status.returncode, status.stdout.count(" given "))
+    assert f"127.0.0.1:{ports['draw']}" == endpoints["grpc"]["draw"]
+    assert f"http://127.0.0.1:{ports['draw-metrics']}/metrics" == endpoints["metrics"]["draw"]
     assert (PARTS - {"valkey", "postgres"}, (redis_url, postgres_dsn)) == (parts, addresses)

@@ -35,6 +35,43 @@ def test_start_is_refused_when_the_port_is_taken(stack: StackUnderTest, command:
     assert not (stack.home / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"KUJI_EDGE_HOST": "192.0.2.7"},
+            "192.0.2.7 is no address of this machine; set KUJI_EDGE_",
+        ),
+        (
+            {"KUJI_EDGE_HOST": "no such.host"},
+            "KUJI_EDGE_HOST is no address and no known name: no s",
+        ),
+        (
+            {"KUJI_PORTS": "draws=31000"},
+            "KUJI_PORTS names draws, which is no part; there are admin",
+        ),
+        ({"KUJI_HOME": "/proc/nowhere"}, "/proc/nowhere: "),
+        ({"KUJI_HOME": "/dev/null"}, "/dev/null: "),
+    ],
+)
+def test_start_is_refused_in_one_sentence(
+    stack: StackUnderTest, variables: dict[str, str], sentence: str
+) -> None:
+    """What the operator told cannot be; it says what, and there is no traceback."""
+    stack.environment.update(variables)
+    refusal = _refusal(stack)
+    assert (True, 1) == (refusal.startswith(sentence), len(refusal.splitlines())), refusal
+
+
+def test_start_is_refused_when_a_wanted_port_is_taken(stack: StackUnderTest) -> None:
+    """One that the operator chose is not replaced by another."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stack.environment["KUJI_PORTS"] = f"auth={port}"
+        sentence = _refusal(stack)
+    assert f"Port {port}, which KUJI_PORTS names for auth, is taken\n" == sentence
+
+
 def test_start_is_refused_when_the_folder_is_owned(stack: StackUnderTest) -> None:
     """One KUJI_HOME, one stack."""
     with Home(stack.home).locked():
@@ -94,11 +131,32 @@ def test_start_fails_when_a_given_store_does_not_answer(
     assert f"The {store} that {name} names does not answer\n" == _refusal(stack)
 
 
-def test_setting_is_refused_by_name_when_unfit(stack: StackUnderTest) -> None:
-    """A port that is none is told by its variable."""
-    stack.environment["KUJI_EDGE_PORT"] = "http"
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KUJI_EDGE_PORT", "http"),
+        ("KUJI_PORTS", "draw"),
+        ("KUJI_PORTS", "draw=70000"),
+        ("KUJI_REDIS_URL", "127.0.0.1:6379/hidden"),
+        ("KUJI_POSTGRES_DSN", "kuji:hidden@127.0.0.1/kuji"),
+    ],
+)
+def test_setting_is_refused_by_name_when_unfit(
+    stack: StackUnderTest, name: str, value: str
+) -> None:
+    """What is no port, or no address, is told by its variable; passwords are kept to ourselves."""
+    stack.environment[name] = value
     done = stack.command("run")
-    assert (2, True) == (done.returncode, "KUJI_EDGE_PORT is unfit" in done.stdout)
+    assert (2, True) == (done.returncode, f"{name} is unfit" in done.stdout)
+    assert (1, False) == (len(done.stdout.splitlines()), "hidden" in done.stdout)
+
+
+def test_commands_work_on_a_terminal_that_knows_ascii_alone(stack: StackUnderTest) -> None:
+    """Other signs are shown in their place."""
+    stack.environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    stack.environment["KUJI_EDGE_HOST"] = "no such host"
+    done = stack.command("run")
+    assert (1, True) == (done.returncode, "\n? KUJI_EDGE_HOST is no address" in done.stdout)
 
 
 def test_down_and_status_say_so_when_nothing_runs(stack: StackUnderTest) -> None:

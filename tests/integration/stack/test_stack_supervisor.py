@@ -112,28 +112,6 @@ def test_pauses_grow_to_a_bound() -> None:
     assert [0.1, 0.3, 0.9, 2.7, 5.0, 5.0, 5.0] == given
 
 
-async def test_part_waits_for_the_one_that_it_needs(watched: Watched, tmp_path: Path) -> None:
-    """It is not started in vain meanwhile, and comes back with it, by itself."""
-    gate = tmp_path / "gate"
-    gate.touch()
-
-    async def is_open() -> bool:
-        return gate.exists()
-
-    store = Part(_shell(tmp_path, "store", "exec sleep 600"), is_open)
-    program = _shell(tmp_path, "service", f"echo ready; test -e {gate} || exit 1; exec sleep 600")
-    is_ready = partial(_says_ready, program.log)
-    service = Part(program, is_ready, needs=["store", "elsewhere"])
-    async with watched.keeping(store, service):
-        gate.unlink()
-        os.kill(watched.pids["service"], signal.SIGKILL)
-        await _until(lambda: watched.lines[-1] == "! service waits for store")
-        assert "ready\n" == program.log.read_text()
-        gate.touch()
-        await _until(lambda: "service is back after" in watched.lines[-1])
-        await _until(lambda: program.log.read_text() == "ready\nready\n")
-
-
 async def test_nothing_ends_when_the_disk_is_full(watched: Watched, tmp_path: Path) -> None:
     """Neither the list of processes nor a log that cannot be written ends the supervisor."""
     part = Part(_shell(tmp_path / "logs", "sleeper", "exec sleep 600"), _at_once)
@@ -162,7 +140,7 @@ async def test_part_is_mended_before_it_starts(watched: Watched, tmp_path: Path)
 
     script = f"test -e {healed} || exit 1; echo ready; exec sleep 600"
     program = _shell(tmp_path, "store", script)
-    await watched.supervisor.start([Part(program, partial(_says_ready, program.log), (), mend)])
+    await watched.supervisor.start([Part(program, partial(_says_ready, program.log), mend)])
     assert ([False, True], "! it was torn") == (asked, watched.lines[0])
 
 
