@@ -7,10 +7,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help moved installed setup run up down status demo test lint proto lock bench chaos
+.PHONY: help moved installed setup run up down status demo test lint proto openapi-tools lock bench chaos
 
 help: ## list these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 moved:
 	@$(PYTHON) stack/relocate.py
@@ -60,8 +60,13 @@ chaos: $(STAMP) ## the oversell storm at full size
 bench: $(STAMP) ## measure: ratios in one run, durability on
 	@$(BIN)/python -m tests.bench
 
-proto: $(STAMP) ## build the stubs and Envoy's descriptor from protos/
+proto: $(STAMP) ## build what is generated from protos/: stubs, descriptor, OpenAPI, tables
 	@$(BIN)/python -m protos build
+
+openapi-tools: ## for its test: a TypeScript compiler, into .cache; needs Node
+	@mkdir -p .cache/typescript
+	@cp tests/contract/typescript/{package.json,package-lock.json} .cache/typescript
+	@cd .cache/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 lock: $(STAMP) ## refresh requirements.lock
 	@$(BIN)/uv pip compile --upgrade --universal --generate-hashes --no-emit-index-url \

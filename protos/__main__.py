@@ -1,4 +1,4 @@
-"""Builds the committed stubs and Envoy's descriptor, and checks that they are fresh."""
+"""Builds what is generated from the protos and committed, and checks that it is fresh."""
 
 import filecmp
 import subprocess
@@ -7,10 +7,14 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "protos"
 STUBS = ROOT / "gen"
 DESCRIPTOR = ROOT / "envoy" / "kuji.binpb"
+OPENAPI = ROOT / "envoy" / "openapi.json"
+ERRORS_PAGE = ROOT / "docs" / "errors.md"
 BASELINE = SOURCES / "baseline.binpb"
 # Envoy can only show an error's details when it knows their types.
 EXTRA_TYPES = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
@@ -61,6 +65,27 @@ def build(stubs: Path, descriptor: Path) -> None:
     )
 
 
+def documents() -> dict[Path, str]:
+    """What is generated from the stubs and the comments of the protos, by where it is kept."""
+    # Not before: the stubs may have been built just now.
+    from protos.comments import comments_of
+    from protos.errors_page import with_tables
+    from protos.openapi.document import text_of
+
+    with tempfile.TemporaryDirectory() as folder:
+        image = _image(Path(folder))
+        files = FileDescriptorSet.FromString(image.read_bytes())
+    return {OPENAPI: text_of(comments_of(files)), ERRORS_PAGE: with_tables(ERRORS_PAGE.read_text())}
+
+
+def _image(folder: Path) -> Path:
+    """The protos with their comments."""
+    image = folder / "image.binpb"
+    output = f"--descriptor_set_out={image}"
+    _protoc("--include_imports", "--include_source_info", output, *_own_files())
+    return image
+
+
 def _stale(fresh: Path, committed: Path) -> list[str]:
     fresh_files = {p.relative_to(fresh) for p in fresh.rglob("*") if p.is_file()}
     committed_files = {
@@ -90,13 +115,12 @@ def check() -> int:
         if stale or not filecmp.cmp(descriptor, DESCRIPTOR, shallow=False):
             print("stale: run `make proto` and commit:", *stale or [DESCRIPTOR.name])
             return 1
-        image = Path(folder) / "image.binpb"
-        _protoc(
-            "--include_imports",
-            "--include_source_info",
-            f"--descriptor_set_out={image}",
-            *_own_files(),
-        )
+        if outdated := [
+            str(path) for path, text in documents().items() if path.read_text() != text
+        ]:
+            print("stale: run `make proto` and commit:", *outdated)
+            return 1
+        image = _image(Path(folder))
         ours = [
             f"--path=kuji/{path}"
             for path in ("common", "auth", "draw", "admin", "history", "blindbox")
@@ -107,10 +131,12 @@ def check() -> int:
 
 
 def main() -> int:
-    """`build` writes stubs and descriptor; `baseline` accepts the protos as published."""
+    """`build` writes what is generated; `baseline` accepts the protos as published."""
     match sys.argv[1:]:
         case ["build"]:
             build(STUBS, DESCRIPTOR)
+            for path, text in documents().items():
+                path.write_text(text)
         case ["baseline"]:
             _protoc("--include_imports", f"--descriptor_set_out={BASELINE}", *_own_files())
         case ["check"]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # The stubs of protobuf name both.
 FieldDescriptor: TypeAlias = "descriptor.FieldDescriptor | _message.FieldDescriptor"
+Descriptor: TypeAlias = "descriptor.Descriptor | _message.Descriptor"
+FileDescriptor: TypeAlias = "descriptor.FileDescriptor | _message.FileDescriptor"
 
 _A = access_pb2.Access
 _E = ErrorReason
@@ -37,10 +39,15 @@ def access_of(method: descriptor.MethodDescriptor) -> int:
     return access
 
 
+def stated_reasons_of(method: descriptor.MethodDescriptor) -> list[ErrorReason.ValueType]:
+    """Why *method* can fail, beside the reasons of any RPC of its access."""
+    return list(method.GetOptions().Extensions[contract_pb2.reasons])
+
+
 def reasons_of(method: descriptor.MethodDescriptor) -> frozenset[ErrorReason.ValueType]:
     """Why *method* can fail: the reasons that it states, and those of any RPC of its access."""
-    stated = method.GetOptions().Extensions[contract_pb2.reasons]
-    return frozenset(stated) | _OF_ALL | _OF_ACCESS.get(access_of(method), _OF_ROLES)
+    of_access = _OF_ACCESS.get(access_of(method), _OF_ROLES)
+    return frozenset(stated_reasons_of(method)) | _OF_ALL | of_access
 
 
 def bounds_of(field: FieldDescriptor) -> Bounds | None:
@@ -60,7 +67,16 @@ def is_nullable(field: FieldDescriptor) -> bool:
 
 def is_for_old_clients(method: descriptor.MethodDescriptor) -> bool:
     """Whether *method* is for the clients of the old system; see contract.proto."""
-    file = method.containing_service.file
+    return _is_of_old_clients(method.containing_service.file)
+
+
+def is_number_in_json(field: FieldDescriptor) -> bool:
+    """Whether *field*, an integer of 64 bits, is a number in JSON instead of a text."""
+    assert field.containing_type is not None
+    return _is_of_old_clients(field.containing_type.file)
+
+
+def _is_of_old_clients(file: FileDescriptor) -> bool:
     return bool(file.GetOptions().Extensions[contract_pb2.old_clients])
 
 

@@ -133,8 +133,6 @@ class AdminServiceServicer:
     def CreateActivity(self, request, context):
         """Creates an activity and its pool. The pool's seed commitment is public
         from here on.
-
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,8 +150,7 @@ class AdminServiceServicer:
         has passed can be extended for a minute (a setting); after that it has
         ended for good, because its seed is revealed.
 
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-        UNAVAILABLE UNAVAILABLE (it may have been applied: read it again).
+        UNAVAILABLE: it may have been applied; read it again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,8 +159,8 @@ class AdminServiceServicer:
     def CreatePrize(self, request, context):
         """Adds a prize. It can be won at once.
 
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT
-        (also where the enabled probabilities would sum to more than 1).
+        INVALID_ARGUMENT also where the enabled probabilities would sum to more
+        than 1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,9 +175,6 @@ class AdminServiceServicer:
 
     def UpdatePrize(self, request, context):
         """Changes the fields given, leaves the others.
-
-        Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-        FAILED_PRECONDITION UNITS_BELOW_WON; UNAVAILABLE UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,7 +184,7 @@ class AdminServiceServicer:
         """Takes a prize out of its activity. What was won of it stays won; the units
         left are withdrawn.
 
-        Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE.
+        Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,9 +209,9 @@ class AdminServiceServicer:
         user has one block at most: where one holds already, this one takes its
         place.
 
-        Idempotent. Errors: NOT_FOUND NOT_FOUND (no such user); INVALID_ARGUMENT
-        INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some pools:
-        repeat it).
+        Idempotent.
+
+        NOT_FOUND: no such user. UNAVAILABLE: it may hold in some pools; repeat it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -234,8 +228,9 @@ class AdminServiceServicer:
         """Lifts a block, for the very next draw. A later block of the same user
         stays.
 
-        Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE (it may be
-        lifted in some activities: repeat it).
+        Idempotent.
+
+        UNAVAILABLE: it may be lifted in some activities; repeat it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,8 +239,6 @@ class AdminServiceServicer:
     def ListUsers(self, request, context):
         """Accounts whose username or e-mail address begins with q, whatever its case,
         by username.
-
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -267,7 +260,6 @@ class AdminServiceServicer:
         Each message holds whole lines. Where the export fails midway, the last
         line has one cell, which begins with INCOMPLETE; over gRPC the error
         follows.
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; UNAVAILABLE UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,8 +47,6 @@ class AdminServiceStub:
     CreateActivity: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateActivityRequest, _admin_pb2.CreateActivityResponse]
     """Creates an activity and its pool. The pool's seed commitment is public
     from here on.
-
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
     """
     ListActivities: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListActivitiesRequest, _admin_pb2.ListActivitiesResponse]
     """All activities, newest first."""
@@ -57,28 +55,23 @@ class AdminServiceStub:
     has passed can be extended for a minute (a setting); after that it has
     ended for good, because its seed is revealed.
 
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-    UNAVAILABLE UNAVAILABLE (it may have been applied: read it again).
+    UNAVAILABLE: it may have been applied; read it again.
     """
     CreatePrize: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreatePrizeRequest, _admin_pb2.CreatePrizeResponse]
     """Adds a prize. It can be won at once.
 
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT
-    (also where the enabled probabilities would sum to more than 1).
+    INVALID_ARGUMENT also where the enabled probabilities would sum to more
+    than 1.
     """
     ListPrizes: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListPrizesRequest, _admin_pb2.ListPrizesResponse]
     """The prizes of one activity, or of all."""
     UpdatePrize: _grpc.UnaryUnaryMultiCallable[_admin_pb2.UpdatePrizeRequest, _admin_pb2.UpdatePrizeResponse]
-    """Changes the fields given, leaves the others.
-
-    Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-    FAILED_PRECONDITION UNITS_BELOW_WON; UNAVAILABLE UNAVAILABLE.
-    """
+    """Changes the fields given, leaves the others."""
     DeletePrize: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeletePrizeRequest, _admin_pb2.DeletePrizeResponse]
     """Takes a prize out of its activity. What was won of it stays won; the units
     left are withdrawn.
 
-    Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE.
+    Idempotent.
     """
     GetStatistics: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetStatisticsRequest, _admin_pb2.GetStatisticsResponse]
     """How the activities are going."""
@@ -89,9 +82,9 @@ class AdminServiceStub:
     user has one block at most: where one holds already, this one takes its
     place.
 
-    Idempotent. Errors: NOT_FOUND NOT_FOUND (no such user); INVALID_ARGUMENT
-    INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some pools:
-    repeat it).
+    Idempotent.
+
+    NOT_FOUND: no such user. UNAVAILABLE: it may hold in some pools; repeat it.
     """
     ListBlocks: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListBlocksRequest, _admin_pb2.ListBlocksResponse]
     """The blocks that hold, newest first."""
@@ -99,14 +92,13 @@ class AdminServiceStub:
     """Lifts a block, for the very next draw. A later block of the same user
     stays.
 
-    Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE (it may be
-    lifted in some activities: repeat it).
+    Idempotent.
+
+    UNAVAILABLE: it may be lifted in some activities; repeat it.
     """
     ListUsers: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListUsersRequest, _admin_pb2.ListUsersResponse]
     """Accounts whose username or e-mail address begins with q, whatever its case,
     by username.
-
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     StreamRecords: _grpc.UnaryStreamMultiCallable[_admin_pb2.StreamRecordsRequest, _httpbody_pb2.HttpBody]
     """The draws of an activity that are recorded when the call begins, oldest
@@ -124,7 +116,6 @@ class AdminServiceStub:
     Each message holds whole lines. Where the export fails midway, the last
     line has one cell, which begins with INCOMPLETE; over gRPC the error
     follows.
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; UNAVAILABLE UNAVAILABLE.
     """
 
 @_typing.type_check_only
@@ -145,8 +136,6 @@ class AdminServiceAsyncStub(AdminServiceStub):
     CreateActivity: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateActivityRequest, _admin_pb2.CreateActivityResponse]  # type: ignore[assignment]
     """Creates an activity and its pool. The pool's seed commitment is public
     from here on.
-
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
     """
     ListActivities: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListActivitiesRequest, _admin_pb2.ListActivitiesResponse]  # type: ignore[assignment]
     """All activities, newest first."""
@@ -155,28 +144,23 @@ class AdminServiceAsyncStub(AdminServiceStub):
     has passed can be extended for a minute (a setting); after that it has
     ended for good, because its seed is revealed.
 
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-    UNAVAILABLE UNAVAILABLE (it may have been applied: read it again).
+    UNAVAILABLE: it may have been applied; read it again.
     """
     CreatePrize: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreatePrizeRequest, _admin_pb2.CreatePrizeResponse]  # type: ignore[assignment]
     """Adds a prize. It can be won at once.
 
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT
-    (also where the enabled probabilities would sum to more than 1).
+    INVALID_ARGUMENT also where the enabled probabilities would sum to more
+    than 1.
     """
     ListPrizes: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListPrizesRequest, _admin_pb2.ListPrizesResponse]  # type: ignore[assignment]
     """The prizes of one activity, or of all."""
     UpdatePrize: _aio.UnaryUnaryMultiCallable[_admin_pb2.UpdatePrizeRequest, _admin_pb2.UpdatePrizeResponse]  # type: ignore[assignment]
-    """Changes the fields given, leaves the others.
-
-    Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-    FAILED_PRECONDITION UNITS_BELOW_WON; UNAVAILABLE UNAVAILABLE.
-    """
+    """Changes the fields given, leaves the others."""
     DeletePrize: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeletePrizeRequest, _admin_pb2.DeletePrizeResponse]  # type: ignore[assignment]
     """Takes a prize out of its activity. What was won of it stays won; the units
     left are withdrawn.
 
-    Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE.
+    Idempotent.
     """
     GetStatistics: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetStatisticsRequest, _admin_pb2.GetStatisticsResponse]  # type: ignore[assignment]
     """How the activities are going."""
@@ -187,9 +171,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     user has one block at most: where one holds already, this one takes its
     place.
 
-    Idempotent. Errors: NOT_FOUND NOT_FOUND (no such user); INVALID_ARGUMENT
-    INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some pools:
-    repeat it).
+    Idempotent.
+
+    NOT_FOUND: no such user. UNAVAILABLE: it may hold in some pools; repeat it.
     """
     ListBlocks: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListBlocksRequest, _admin_pb2.ListBlocksResponse]  # type: ignore[assignment]
     """The blocks that hold, newest first."""
@@ -197,14 +181,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Lifts a block, for the very next draw. A later block of the same user
     stays.
 
-    Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE (it may be
-    lifted in some activities: repeat it).
+    Idempotent.
+
+    UNAVAILABLE: it may be lifted in some activities; repeat it.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListUsersRequest, _admin_pb2.ListUsersResponse]  # type: ignore[assignment]
     """Accounts whose username or e-mail address begins with q, whatever its case,
     by username.
-
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     StreamRecords: _aio.UnaryStreamMultiCallable[_admin_pb2.StreamRecordsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """The draws of an activity that are recorded when the call begins, oldest
@@ -222,7 +205,6 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Each message holds whole lines. Where the export fails midway, the last
     line has one cell, which begins with INCOMPLETE; over gRPC the error
     follows.
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; UNAVAILABLE UNAVAILABLE.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -246,8 +228,6 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.CreateActivityResponse, _abc.Awaitable[_admin_pb2.CreateActivityResponse]]:
         """Creates an activity and its pool. The pool's seed commitment is public
         from here on.
-
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -268,8 +248,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         has passed can be extended for a minute (a setting); after that it has
         ended for good, because its seed is revealed.
 
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-        UNAVAILABLE UNAVAILABLE (it may have been applied: read it again).
+        UNAVAILABLE: it may have been applied; read it again.
         """
 
     @_abc_1.abstractmethod
@@ -280,8 +259,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.CreatePrizeResponse, _abc.Awaitable[_admin_pb2.CreatePrizeResponse]]:
         """Adds a prize. It can be won at once.
 
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT
-        (also where the enabled probabilities would sum to more than 1).
+        INVALID_ARGUMENT also where the enabled probabilities would sum to more
+        than 1.
         """
 
     @_abc_1.abstractmethod
@@ -298,11 +277,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.UpdatePrizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.UpdatePrizeResponse, _abc.Awaitable[_admin_pb2.UpdatePrizeResponse]]:
-        """Changes the fields given, leaves the others.
-
-        Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-        FAILED_PRECONDITION UNITS_BELOW_WON; UNAVAILABLE UNAVAILABLE.
-        """
+        """Changes the fields given, leaves the others."""
 
     @_abc_1.abstractmethod
     def DeletePrize(
@@ -313,7 +288,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a prize out of its activity. What was won of it stays won; the units
         left are withdrawn.
 
-        Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE.
+        Idempotent.
         """
 
     @_abc_1.abstractmethod
@@ -342,9 +317,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         user has one block at most: where one holds already, this one takes its
         place.
 
-        Idempotent. Errors: NOT_FOUND NOT_FOUND (no such user); INVALID_ARGUMENT
-        INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE (it may hold in some pools:
-        repeat it).
+        Idempotent.
+
+        NOT_FOUND: no such user. UNAVAILABLE: it may hold in some pools; repeat it.
         """
 
     @_abc_1.abstractmethod
@@ -364,8 +339,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lifts a block, for the very next draw. A later block of the same user
         stays.
 
-        Idempotent. Errors: NOT_FOUND NOT_FOUND; UNAVAILABLE UNAVAILABLE (it may be
-        lifted in some activities: repeat it).
+        Idempotent.
+
+        UNAVAILABLE: it may be lifted in some activities; repeat it.
         """
 
     @_abc_1.abstractmethod
@@ -376,8 +352,6 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.ListUsersResponse, _abc.Awaitable[_admin_pb2.ListUsersResponse]]:
         """Accounts whose username or e-mail address begins with q, whatever its case,
         by username.
-
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -401,7 +375,6 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         Each message holds whole lines. Where the export fails midway, the last
         line has one cell, which begins with INCOMPLETE; over gRPC the error
         follows.
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; UNAVAILABLE UNAVAILABLE.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

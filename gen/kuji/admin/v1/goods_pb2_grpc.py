@@ -116,8 +116,6 @@ class GoodsServiceServicer:
 
     def CreateGoods(self, request, context):
         """Creates goods. Nothing can be drawn before a box is opened.
-
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,9 +133,8 @@ class GoodsServiceServicer:
         its boxes draws. Ending is final: no box of it draws again, and their
         seeds are revealed.
 
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-        UNAVAILABLE UNAVAILABLE (it may hold in some boxes already, and will hold
-        in all of them in a moment: read it again).
+        UNAVAILABLE: it may hold in some boxes already, and will hold in all of
+        them in a moment; read it again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,8 +142,6 @@ class GoodsServiceServicer:
 
     def CreateShang(self, request, context):
         """Adds a level. Goods have at most 256.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,8 +149,6 @@ class GoodsServiceServicer:
 
     def ListShangs(self, request, context):
         """The levels of goods, by sort.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,9 +156,6 @@ class GoodsServiceServicer:
 
     def CreateGoodsItem(self, request, context):
         """Adds an item. Goods have at most 256; they are fixed from the first box on.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-        FAILED_PRECONDITION ITEMS_FIXED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,8 +163,6 @@ class GoodsServiceServicer:
 
     def ListGoodsItems(self, request, context):
         """The items of goods, in the order of creation.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -184,8 +172,7 @@ class GoodsServiceServicer:
         """Changes the fields given, leaves the others. Null counts as not given: a
         stock or a weight, once set, can be changed and not be taken away.
 
-        Errors: NOT_FOUND GOODS_NOT_FOUND, NOT_FOUND (no such item); INVALID_ARGUMENT
-        INVALID_ARGUMENT; FAILED_PRECONDITION ITEMS_FIXED.
+        NOT_FOUND: no such item.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,10 +183,10 @@ class GoodsServiceServicer:
         commitment is public from here on. An infinite goods has one box.
 
         Not idempotent: each call opens further boxes.
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT (no
-        items, none with tickets, too many boxes, goods that have ended);
-        UNAVAILABLE UNAVAILABLE (they may have been opened: list the goods before
-        repeating).
+
+        INVALID_ARGUMENT also for goods without items, with none that has tickets,
+        with too many boxes, or ended. UNAVAILABLE: they may have been opened; list
+        the goods before repeating.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,8 +196,8 @@ class GoodsServiceServicer:
         """Gives item cards to a user.
 
         Not idempotent: each call gives further cards.
-        Errors: NOT_FOUND NOT_FOUND (no such user), GOODS_NOT_FOUND;
-        INVALID_ARGUMENT INVALID_ARGUMENT.
+
+        NOT_FOUND: no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,10 +44,7 @@ class GoodsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> GoodsServiceAsyncStub: ...
     CreateGoods: _grpc.UnaryUnaryMultiCallable[_goods_pb2.CreateGoodsRequest, _goods_pb2.CreateGoodsResponse]
-    """Creates goods. Nothing can be drawn before a box is opened.
-
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
-    """
+    """Creates goods. Nothing can be drawn before a box is opened."""
     ListGoods: _grpc.UnaryUnaryMultiCallable[_goods_pb2.ListGoodsRequest, _goods_pb2.ListGoodsResponse]
     """All goods, newest first."""
     UpdateGoods: _grpc.UnaryUnaryMultiCallable[_goods_pb2.UpdateGoodsRequest, _goods_pb2.UpdateGoodsResponse]
@@ -55,54 +52,39 @@ class GoodsServiceStub:
     its boxes draws. Ending is final: no box of it draws again, and their
     seeds are revealed.
 
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-    UNAVAILABLE UNAVAILABLE (it may hold in some boxes already, and will hold
-    in all of them in a moment: read it again).
+    UNAVAILABLE: it may hold in some boxes already, and will hold in all of
+    them in a moment; read it again.
     """
     CreateShang: _grpc.UnaryUnaryMultiCallable[_goods_pb2.CreateShangRequest, _goods_pb2.CreateShangResponse]
-    """Adds a level. Goods have at most 256.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
-    """
+    """Adds a level. Goods have at most 256."""
     ListShangs: _grpc.UnaryUnaryMultiCallable[_goods_pb2.ListShangsRequest, _goods_pb2.ListShangsResponse]
-    """The levels of goods, by sort.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND.
-    """
+    """The levels of goods, by sort."""
     CreateGoodsItem: _grpc.UnaryUnaryMultiCallable[_goods_pb2.CreateGoodsItemRequest, _goods_pb2.CreateGoodsItemResponse]
-    """Adds an item. Goods have at most 256; they are fixed from the first box on.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-    FAILED_PRECONDITION ITEMS_FIXED.
-    """
+    """Adds an item. Goods have at most 256; they are fixed from the first box on."""
     ListGoodsItems: _grpc.UnaryUnaryMultiCallable[_goods_pb2.ListGoodsItemsRequest, _goods_pb2.ListGoodsItemsResponse]
-    """The items of goods, in the order of creation.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND.
-    """
+    """The items of goods, in the order of creation."""
     UpdateGoodsItem: _grpc.UnaryUnaryMultiCallable[_goods_pb2.UpdateGoodsItemRequest, _goods_pb2.UpdateGoodsItemResponse]
     """Changes the fields given, leaves the others. Null counts as not given: a
     stock or a weight, once set, can be changed and not be taken away.
 
-    Errors: NOT_FOUND GOODS_NOT_FOUND, NOT_FOUND (no such item); INVALID_ARGUMENT
-    INVALID_ARGUMENT; FAILED_PRECONDITION ITEMS_FIXED.
+    NOT_FOUND: no such item.
     """
     OpenBoxes: _grpc.UnaryUnaryMultiCallable[_goods_pb2.OpenBoxesRequest, _goods_pb2.OpenBoxesResponse]
     """Opens boxes, all or none of them: each a pool with a seed of its own, whose
     commitment is public from here on. An infinite goods has one box.
 
     Not idempotent: each call opens further boxes.
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT (no
-    items, none with tickets, too many boxes, goods that have ended);
-    UNAVAILABLE UNAVAILABLE (they may have been opened: list the goods before
-    repeating).
+
+    INVALID_ARGUMENT also for goods without items, with none that has tickets,
+    with too many boxes, or ended. UNAVAILABLE: they may have been opened; list
+    the goods before repeating.
     """
     IssueItemCards: _grpc.UnaryUnaryMultiCallable[_goods_pb2.IssueItemCardsRequest, _goods_pb2.IssueItemCardsResponse]
     """Gives item cards to a user.
 
     Not idempotent: each call gives further cards.
-    Errors: NOT_FOUND NOT_FOUND (no such user), GOODS_NOT_FOUND;
-    INVALID_ARGUMENT INVALID_ARGUMENT.
+
+    NOT_FOUND: no such user.
     """
     ListItemCards: _grpc.UnaryUnaryMultiCallable[_goods_pb2.ListItemCardsRequest, _goods_pb2.ListItemCardsResponse]
     """Item cards, newest first."""
@@ -123,10 +105,7 @@ class GoodsServiceAsyncStub(GoodsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateGoods: _aio.UnaryUnaryMultiCallable[_goods_pb2.CreateGoodsRequest, _goods_pb2.CreateGoodsResponse]  # type: ignore[assignment]
-    """Creates goods. Nothing can be drawn before a box is opened.
-
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
-    """
+    """Creates goods. Nothing can be drawn before a box is opened."""
     ListGoods: _aio.UnaryUnaryMultiCallable[_goods_pb2.ListGoodsRequest, _goods_pb2.ListGoodsResponse]  # type: ignore[assignment]
     """All goods, newest first."""
     UpdateGoods: _aio.UnaryUnaryMultiCallable[_goods_pb2.UpdateGoodsRequest, _goods_pb2.UpdateGoodsResponse]  # type: ignore[assignment]
@@ -134,54 +113,39 @@ class GoodsServiceAsyncStub(GoodsServiceStub):
     its boxes draws. Ending is final: no box of it draws again, and their
     seeds are revealed.
 
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-    UNAVAILABLE UNAVAILABLE (it may hold in some boxes already, and will hold
-    in all of them in a moment: read it again).
+    UNAVAILABLE: it may hold in some boxes already, and will hold in all of
+    them in a moment; read it again.
     """
     CreateShang: _aio.UnaryUnaryMultiCallable[_goods_pb2.CreateShangRequest, _goods_pb2.CreateShangResponse]  # type: ignore[assignment]
-    """Adds a level. Goods have at most 256.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
-    """
+    """Adds a level. Goods have at most 256."""
     ListShangs: _aio.UnaryUnaryMultiCallable[_goods_pb2.ListShangsRequest, _goods_pb2.ListShangsResponse]  # type: ignore[assignment]
-    """The levels of goods, by sort.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND.
-    """
+    """The levels of goods, by sort."""
     CreateGoodsItem: _aio.UnaryUnaryMultiCallable[_goods_pb2.CreateGoodsItemRequest, _goods_pb2.CreateGoodsItemResponse]  # type: ignore[assignment]
-    """Adds an item. Goods have at most 256; they are fixed from the first box on.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-    FAILED_PRECONDITION ITEMS_FIXED.
-    """
+    """Adds an item. Goods have at most 256; they are fixed from the first box on."""
     ListGoodsItems: _aio.UnaryUnaryMultiCallable[_goods_pb2.ListGoodsItemsRequest, _goods_pb2.ListGoodsItemsResponse]  # type: ignore[assignment]
-    """The items of goods, in the order of creation.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND.
-    """
+    """The items of goods, in the order of creation."""
     UpdateGoodsItem: _aio.UnaryUnaryMultiCallable[_goods_pb2.UpdateGoodsItemRequest, _goods_pb2.UpdateGoodsItemResponse]  # type: ignore[assignment]
     """Changes the fields given, leaves the others. Null counts as not given: a
     stock or a weight, once set, can be changed and not be taken away.
 
-    Errors: NOT_FOUND GOODS_NOT_FOUND, NOT_FOUND (no such item); INVALID_ARGUMENT
-    INVALID_ARGUMENT; FAILED_PRECONDITION ITEMS_FIXED.
+    NOT_FOUND: no such item.
     """
     OpenBoxes: _aio.UnaryUnaryMultiCallable[_goods_pb2.OpenBoxesRequest, _goods_pb2.OpenBoxesResponse]  # type: ignore[assignment]
     """Opens boxes, all or none of them: each a pool with a seed of its own, whose
     commitment is public from here on. An infinite goods has one box.
 
     Not idempotent: each call opens further boxes.
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT (no
-    items, none with tickets, too many boxes, goods that have ended);
-    UNAVAILABLE UNAVAILABLE (they may have been opened: list the goods before
-    repeating).
+
+    INVALID_ARGUMENT also for goods without items, with none that has tickets,
+    with too many boxes, or ended. UNAVAILABLE: they may have been opened; list
+    the goods before repeating.
     """
     IssueItemCards: _aio.UnaryUnaryMultiCallable[_goods_pb2.IssueItemCardsRequest, _goods_pb2.IssueItemCardsResponse]  # type: ignore[assignment]
     """Gives item cards to a user.
 
     Not idempotent: each call gives further cards.
-    Errors: NOT_FOUND NOT_FOUND (no such user), GOODS_NOT_FOUND;
-    INVALID_ARGUMENT INVALID_ARGUMENT.
+
+    NOT_FOUND: no such user.
     """
     ListItemCards: _aio.UnaryUnaryMultiCallable[_goods_pb2.ListItemCardsRequest, _goods_pb2.ListItemCardsResponse]  # type: ignore[assignment]
     """Item cards, newest first."""
@@ -205,10 +169,7 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.CreateGoodsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.CreateGoodsResponse, _abc.Awaitable[_goods_pb2.CreateGoodsResponse]]:
-        """Creates goods. Nothing can be drawn before a box is opened.
-
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE.
-        """
+        """Creates goods. Nothing can be drawn before a box is opened."""
 
     @_abc_1.abstractmethod
     def ListGoods(
@@ -228,9 +189,8 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         its boxes draws. Ending is final: no box of it draws again, and their
         seeds are revealed.
 
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-        UNAVAILABLE UNAVAILABLE (it may hold in some boxes already, and will hold
-        in all of them in a moment: read it again).
+        UNAVAILABLE: it may hold in some boxes already, and will hold in all of
+        them in a moment; read it again.
         """
 
     @_abc_1.abstractmethod
@@ -239,10 +199,7 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.CreateShangRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.CreateShangResponse, _abc.Awaitable[_goods_pb2.CreateShangResponse]]:
-        """Adds a level. Goods have at most 256.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
-        """
+        """Adds a level. Goods have at most 256."""
 
     @_abc_1.abstractmethod
     def ListShangs(
@@ -250,10 +207,7 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.ListShangsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.ListShangsResponse, _abc.Awaitable[_goods_pb2.ListShangsResponse]]:
-        """The levels of goods, by sort.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND.
-        """
+        """The levels of goods, by sort."""
 
     @_abc_1.abstractmethod
     def CreateGoodsItem(
@@ -261,11 +215,7 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.CreateGoodsItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.CreateGoodsItemResponse, _abc.Awaitable[_goods_pb2.CreateGoodsItemResponse]]:
-        """Adds an item. Goods have at most 256; they are fixed from the first box on.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT;
-        FAILED_PRECONDITION ITEMS_FIXED.
-        """
+        """Adds an item. Goods have at most 256; they are fixed from the first box on."""
 
     @_abc_1.abstractmethod
     def ListGoodsItems(
@@ -273,10 +223,7 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.ListGoodsItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.ListGoodsItemsResponse, _abc.Awaitable[_goods_pb2.ListGoodsItemsResponse]]:
-        """The items of goods, in the order of creation.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND.
-        """
+        """The items of goods, in the order of creation."""
 
     @_abc_1.abstractmethod
     def UpdateGoodsItem(
@@ -287,8 +234,7 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes the fields given, leaves the others. Null counts as not given: a
         stock or a weight, once set, can be changed and not be taken away.
 
-        Errors: NOT_FOUND GOODS_NOT_FOUND, NOT_FOUND (no such item); INVALID_ARGUMENT
-        INVALID_ARGUMENT; FAILED_PRECONDITION ITEMS_FIXED.
+        NOT_FOUND: no such item.
         """
 
     @_abc_1.abstractmethod
@@ -301,10 +247,10 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         commitment is public from here on. An infinite goods has one box.
 
         Not idempotent: each call opens further boxes.
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT (no
-        items, none with tickets, too many boxes, goods that have ended);
-        UNAVAILABLE UNAVAILABLE (they may have been opened: list the goods before
-        repeating).
+
+        INVALID_ARGUMENT also for goods without items, with none that has tickets,
+        with too many boxes, or ended. UNAVAILABLE: they may have been opened; list
+        the goods before repeating.
         """
 
     @_abc_1.abstractmethod
@@ -316,8 +262,8 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives item cards to a user.
 
         Not idempotent: each call gives further cards.
-        Errors: NOT_FOUND NOT_FOUND (no such user), GOODS_NOT_FOUND;
-        INVALID_ARGUMENT INVALID_ARGUMENT.
+
+        NOT_FOUND: no such user.
         """
 
     @_abc_1.abstractmethod

@@ -66,8 +66,8 @@ class PrizeCodeServiceServicer:
     def GetPrizeCode(self, request, context):
         """The win behind a code, of an activity or a blind box.
 
-        Errors: NOT_FOUND NOT_FOUND (no such code, or the win is not recorded yet:
-        that takes well under a second).
+        NOT_FOUND: no such code, or the win is not recorded yet, which takes well
+        under a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,9 +76,8 @@ class PrizeCodeServiceServicer:
     def RedeemPrizeCode(self, request, context):
         """Marks a prize as handed out. Of several at once, one succeeds.
 
-        Errors: NOT_FOUND NOT_FOUND; ABORTED CONFLICT (redeemed or disqualified
-        before: metadata has status, and redeemed_at and redeemed_by or
-        disqualified_at and disqualified_by).
+        CONFLICT: redeemed or disqualified before; metadata has status, and
+        redeemed_at and redeemed_by, or disqualified_at and disqualified_by.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,8 +85,6 @@ class PrizeCodeServiceServicer:
 
     def UndoRedemption(self, request, context):
         """Takes a redemption back: the code is open again. Idempotent.
-
-        Errors: NOT_FOUND NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,11 +96,10 @@ class PrizeCodeServiceServicer:
         configuration with the draw as its cause; only of an activity that has not
         ended, and of a prize that is not deleted.
 
-        Errors: NOT_FOUND NOT_FOUND (no such draw, or it is not recorded yet);
-        INVALID_ARGUMENT INVALID_ARGUMENT (it won nothing, or the unit cannot be
-        given back); ABORTED CONFLICT (redeemed or disqualified before, as above;
-        or somebody changed the activity meanwhile); UNAVAILABLE (it may have been
-        done: repeat it).
+        NOT_FOUND: no such draw, or it is not recorded yet. INVALID_ARGUMENT also
+        where it won nothing, or the unit cannot be given back. CONFLICT: redeemed
+        or disqualified before, as above; or somebody changed the activity
+        meanwhile. UNAVAILABLE: it may have been done; repeat it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

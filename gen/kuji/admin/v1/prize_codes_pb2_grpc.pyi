@@ -38,32 +38,27 @@ class PrizeCodeServiceStub:
     GetPrizeCode: _grpc.UnaryUnaryMultiCallable[_prize_codes_pb2.GetPrizeCodeRequest, _prize_codes_pb2.GetPrizeCodeResponse]
     """The win behind a code, of an activity or a blind box.
 
-    Errors: NOT_FOUND NOT_FOUND (no such code, or the win is not recorded yet:
-    that takes well under a second).
+    NOT_FOUND: no such code, or the win is not recorded yet, which takes well
+    under a second.
     """
     RedeemPrizeCode: _grpc.UnaryUnaryMultiCallable[_prize_codes_pb2.RedeemPrizeCodeRequest, _prize_codes_pb2.RedeemPrizeCodeResponse]
     """Marks a prize as handed out. Of several at once, one succeeds.
 
-    Errors: NOT_FOUND NOT_FOUND; ABORTED CONFLICT (redeemed or disqualified
-    before: metadata has status, and redeemed_at and redeemed_by or
-    disqualified_at and disqualified_by).
+    CONFLICT: redeemed or disqualified before; metadata has status, and
+    redeemed_at and redeemed_by, or disqualified_at and disqualified_by.
     """
     UndoRedemption: _grpc.UnaryUnaryMultiCallable[_prize_codes_pb2.UndoRedemptionRequest, _prize_codes_pb2.UndoRedemptionResponse]
-    """Takes a redemption back: the code is open again. Idempotent.
-
-    Errors: NOT_FOUND NOT_FOUND.
-    """
+    """Takes a redemption back: the code is open again. Idempotent."""
     DisqualifyDraw: _grpc.UnaryUnaryMultiCallable[_prize_codes_pb2.DisqualifyDrawRequest, _prize_codes_pb2.DisqualifyDrawResponse]
     """Takes a win away. The draw stays in the ledger and in the books as it was.
     With return_unit, its prize gets one more unit, which the ledger has as a
     configuration with the draw as its cause; only of an activity that has not
     ended, and of a prize that is not deleted.
 
-    Errors: NOT_FOUND NOT_FOUND (no such draw, or it is not recorded yet);
-    INVALID_ARGUMENT INVALID_ARGUMENT (it won nothing, or the unit cannot be
-    given back); ABORTED CONFLICT (redeemed or disqualified before, as above;
-    or somebody changed the activity meanwhile); UNAVAILABLE (it may have been
-    done: repeat it).
+    NOT_FOUND: no such draw, or it is not recorded yet. INVALID_ARGUMENT also
+    where it won nothing, or the unit cannot be given back. CONFLICT: redeemed
+    or disqualified before, as above; or somebody changed the activity
+    meanwhile. UNAVAILABLE: it may have been done; repeat it.
     """
 
 @_typing.type_check_only
@@ -76,32 +71,27 @@ class PrizeCodeServiceAsyncStub(PrizeCodeServiceStub):
     GetPrizeCode: _aio.UnaryUnaryMultiCallable[_prize_codes_pb2.GetPrizeCodeRequest, _prize_codes_pb2.GetPrizeCodeResponse]  # type: ignore[assignment]
     """The win behind a code, of an activity or a blind box.
 
-    Errors: NOT_FOUND NOT_FOUND (no such code, or the win is not recorded yet:
-    that takes well under a second).
+    NOT_FOUND: no such code, or the win is not recorded yet, which takes well
+    under a second.
     """
     RedeemPrizeCode: _aio.UnaryUnaryMultiCallable[_prize_codes_pb2.RedeemPrizeCodeRequest, _prize_codes_pb2.RedeemPrizeCodeResponse]  # type: ignore[assignment]
     """Marks a prize as handed out. Of several at once, one succeeds.
 
-    Errors: NOT_FOUND NOT_FOUND; ABORTED CONFLICT (redeemed or disqualified
-    before: metadata has status, and redeemed_at and redeemed_by or
-    disqualified_at and disqualified_by).
+    CONFLICT: redeemed or disqualified before; metadata has status, and
+    redeemed_at and redeemed_by, or disqualified_at and disqualified_by.
     """
     UndoRedemption: _aio.UnaryUnaryMultiCallable[_prize_codes_pb2.UndoRedemptionRequest, _prize_codes_pb2.UndoRedemptionResponse]  # type: ignore[assignment]
-    """Takes a redemption back: the code is open again. Idempotent.
-
-    Errors: NOT_FOUND NOT_FOUND.
-    """
+    """Takes a redemption back: the code is open again. Idempotent."""
     DisqualifyDraw: _aio.UnaryUnaryMultiCallable[_prize_codes_pb2.DisqualifyDrawRequest, _prize_codes_pb2.DisqualifyDrawResponse]  # type: ignore[assignment]
     """Takes a win away. The draw stays in the ledger and in the books as it was.
     With return_unit, its prize gets one more unit, which the ledger has as a
     configuration with the draw as its cause; only of an activity that has not
     ended, and of a prize that is not deleted.
 
-    Errors: NOT_FOUND NOT_FOUND (no such draw, or it is not recorded yet);
-    INVALID_ARGUMENT INVALID_ARGUMENT (it won nothing, or the unit cannot be
-    given back); ABORTED CONFLICT (redeemed or disqualified before, as above;
-    or somebody changed the activity meanwhile); UNAVAILABLE (it may have been
-    done: repeat it).
+    NOT_FOUND: no such draw, or it is not recorded yet. INVALID_ARGUMENT also
+    where it won nothing, or the unit cannot be given back. CONFLICT: redeemed
+    or disqualified before, as above; or somebody changed the activity
+    meanwhile. UNAVAILABLE: it may have been done; repeat it.
     """
 
 class PrizeCodeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -117,8 +107,8 @@ class PrizeCodeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_prize_codes_pb2.GetPrizeCodeResponse, _abc.Awaitable[_prize_codes_pb2.GetPrizeCodeResponse]]:
         """The win behind a code, of an activity or a blind box.
 
-        Errors: NOT_FOUND NOT_FOUND (no such code, or the win is not recorded yet:
-        that takes well under a second).
+        NOT_FOUND: no such code, or the win is not recorded yet, which takes well
+        under a second.
         """
 
     @_abc_1.abstractmethod
@@ -129,9 +119,8 @@ class PrizeCodeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_prize_codes_pb2.RedeemPrizeCodeResponse, _abc.Awaitable[_prize_codes_pb2.RedeemPrizeCodeResponse]]:
         """Marks a prize as handed out. Of several at once, one succeeds.
 
-        Errors: NOT_FOUND NOT_FOUND; ABORTED CONFLICT (redeemed or disqualified
-        before: metadata has status, and redeemed_at and redeemed_by or
-        disqualified_at and disqualified_by).
+        CONFLICT: redeemed or disqualified before; metadata has status, and
+        redeemed_at and redeemed_by, or disqualified_at and disqualified_by.
         """
 
     @_abc_1.abstractmethod
@@ -140,10 +129,7 @@ class PrizeCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _prize_codes_pb2.UndoRedemptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_prize_codes_pb2.UndoRedemptionResponse, _abc.Awaitable[_prize_codes_pb2.UndoRedemptionResponse]]:
-        """Takes a redemption back: the code is open again. Idempotent.
-
-        Errors: NOT_FOUND NOT_FOUND.
-        """
+        """Takes a redemption back: the code is open again. Idempotent."""
 
     @_abc_1.abstractmethod
     def DisqualifyDraw(
@@ -156,11 +142,10 @@ class PrizeCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         configuration with the draw as its cause; only of an activity that has not
         ended, and of a prize that is not deleted.
 
-        Errors: NOT_FOUND NOT_FOUND (no such draw, or it is not recorded yet);
-        INVALID_ARGUMENT INVALID_ARGUMENT (it won nothing, or the unit cannot be
-        given back); ABORTED CONFLICT (redeemed or disqualified before, as above;
-        or somebody changed the activity meanwhile); UNAVAILABLE (it may have been
-        done: repeat it).
+        NOT_FOUND: no such draw, or it is not recorded yet. INVALID_ARGUMENT also
+        where it won nothing, or the unit cannot be given back. CONFLICT: redeemed
+        or disqualified before, as above; or somebody changed the activity
+        meanwhile. UNAVAILABLE: it may have been done; repeat it.
         """
 
 def add_PrizeCodeServiceServicer_to_server(servicer: PrizeCodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

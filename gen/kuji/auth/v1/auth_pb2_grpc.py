@@ -108,8 +108,6 @@ class AuthServiceServicer:
         """Creates a user and logs it in.
 
         Not idempotent: repeating it answers USERNAME_TAKEN.
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; ALREADY_EXISTS USERNAME_TAKEN;
-        UNAVAILABLE OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,10 +116,8 @@ class AuthServiceServicer:
     def Login(self, request, context):
         """Logs a user in.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-        password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
-        deactivated); UNAVAILABLE OVERLOADED.
+        RATE_LIMITED: too many failed before; the password was not looked at.
+        USER_BLOCKED: the account is deactivated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,10 +127,8 @@ class AuthServiceServicer:
         """Logs an administrator in. A user without the admin role gets
         BAD_CREDENTIALS, like a wrong password.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-        password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
-        deactivated); UNAVAILABLE OVERLOADED.
+        RATE_LIMITED: too many failed before; the password was not looked at.
+        USER_BLOCKED: the account is deactivated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,9 +140,6 @@ class AuthServiceServicer:
         as that one is not spent itself: two tabs at once, or an answer that was
         lost. Using it a second time otherwise revokes every token of that login,
         since one of the two users of it must be a thief.
-
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        UNAUTHENTICATED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,7 +150,6 @@ class AuthServiceServicer:
         tokens already issued live on until they expire (minutes).
 
         Idempotent: a token unknown or already revoked is no error.
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,10 +170,10 @@ class AuthServiceServicer:
         access tokens are over at once, everywhere; the caller gets a new one.
 
         Not idempotent: repeated, the old password is no longer the old one.
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS
-        (the old password is wrong); RESOURCE_EXHAUSTED RATE_LIMITED (too many were
-        wrong before); ABORTED CONFLICT (it was changed meanwhile); NOT_FOUND NOT_FOUND
-        (a service has none); UNAVAILABLE OVERLOADED.
+
+        BAD_CREDENTIALS: the old password is wrong. RATE_LIMITED: too many were
+        wrong before. CONFLICT: it was changed meanwhile. NOT_FOUND: a service has
+        none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,7 +190,7 @@ class AuthServiceServicer:
         """Revokes one of the caller's logins. Its access tokens are over at once,
         everywhere.
 
-        Errors: NOT_FOUND NOT_FOUND (the caller has none of that id that goes on).
+        NOT_FOUND: the caller has none of that id that goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,8 +215,7 @@ class AuthServiceServicer:
         """Issues a token with the service role to a holder of the service secret.
         Not routed by the edge.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS;
-        RESOURCE_EXHAUSTED RATE_LIMITED (too many secrets were wrong before).
+        RATE_LIMITED: too many secrets were wrong before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

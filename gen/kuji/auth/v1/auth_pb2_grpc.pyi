@@ -40,25 +40,19 @@ class AuthServiceStub:
     """Creates a user and logs it in.
 
     Not idempotent: repeating it answers USERNAME_TAKEN.
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; ALREADY_EXISTS USERNAME_TAKEN;
-    UNAVAILABLE OVERLOADED.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
     """Logs a user in.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-    password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
-    deactivated); UNAVAILABLE OVERLOADED.
+    RATE_LIMITED: too many failed before; the password was not looked at.
+    USER_BLOCKED: the account is deactivated.
     """
     AdminLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]
     """Logs an administrator in. A user without the admin role gets
     BAD_CREDENTIALS, like a wrong password.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-    password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
-    deactivated); UNAVAILABLE OVERLOADED.
+    RATE_LIMITED: too many failed before; the password was not looked at.
+    USER_BLOCKED: the account is deactivated.
     """
     Refresh: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
     """Trades a refresh token for a new session. The token is spent by it. For ten
@@ -66,16 +60,12 @@ class AuthServiceStub:
     as that one is not spent itself: two tabs at once, or an answer that was
     lost. Using it a second time otherwise revokes every token of that login,
     since one of the two users of it must be a thief.
-
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    UNAUTHENTICATED.
     """
     Logout: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]
     """Revokes every refresh token of the login that this one belongs to. Access
     tokens already issued live on until they expire (minutes).
 
     Idempotent: a token unknown or already revoked is no error.
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
     """
     LogoutAll: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutAllRequest, _auth_pb2.LogoutAllResponse]
     """Revokes every login of the caller, this one included. Access tokens already
@@ -88,10 +78,10 @@ class AuthServiceStub:
     access tokens are over at once, everywhere; the caller gets a new one.
 
     Not idempotent: repeated, the old password is no longer the old one.
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS
-    (the old password is wrong); RESOURCE_EXHAUSTED RATE_LIMITED (too many were
-    wrong before); ABORTED CONFLICT (it was changed meanwhile); NOT_FOUND NOT_FOUND
-    (a service has none); UNAVAILABLE OVERLOADED.
+
+    BAD_CREDENTIALS: the old password is wrong. RATE_LIMITED: too many were
+    wrong before. CONFLICT: it was changed meanwhile. NOT_FOUND: a service has
+    none.
     """
     ListSessions: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]
     """The caller's logins that go on: the hundred used last, the newest first."""
@@ -99,7 +89,7 @@ class AuthServiceStub:
     """Revokes one of the caller's logins. Its access tokens are over at once,
     everywhere.
 
-    Errors: NOT_FOUND NOT_FOUND (the caller has none of that id that goes on).
+    NOT_FOUND: the caller has none of that id that goes on.
     """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetProfileRequest, _auth_pb2.GetProfileResponse]
     """The caller's own profile."""
@@ -111,8 +101,7 @@ class AuthServiceStub:
     """Issues a token with the service role to a holder of the service secret.
     Not routed by the edge.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS;
-    RESOURCE_EXHAUSTED RATE_LIMITED (too many secrets were wrong before).
+    RATE_LIMITED: too many secrets were wrong before.
     """
 
 @_typing.type_check_only
@@ -126,25 +115,19 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Creates a user and logs it in.
 
     Not idempotent: repeating it answers USERNAME_TAKEN.
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; ALREADY_EXISTS USERNAME_TAKEN;
-    UNAVAILABLE OVERLOADED.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
     """Logs a user in.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-    password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
-    deactivated); UNAVAILABLE OVERLOADED.
+    RATE_LIMITED: too many failed before; the password was not looked at.
+    USER_BLOCKED: the account is deactivated.
     """
     AdminLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]  # type: ignore[assignment]
     """Logs an administrator in. A user without the admin role gets
     BAD_CREDENTIALS, like a wrong password.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-    password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
-    deactivated); UNAVAILABLE OVERLOADED.
+    RATE_LIMITED: too many failed before; the password was not looked at.
+    USER_BLOCKED: the account is deactivated.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]  # type: ignore[assignment]
     """Trades a refresh token for a new session. The token is spent by it. For ten
@@ -152,16 +135,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     as that one is not spent itself: two tabs at once, or an answer that was
     lost. Using it a second time otherwise revokes every token of that login,
     since one of the two users of it must be a thief.
-
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-    UNAUTHENTICATED.
     """
     Logout: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]  # type: ignore[assignment]
     """Revokes every refresh token of the login that this one belongs to. Access
     tokens already issued live on until they expire (minutes).
 
     Idempotent: a token unknown or already revoked is no error.
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
     """
     LogoutAll: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutAllRequest, _auth_pb2.LogoutAllResponse]  # type: ignore[assignment]
     """Revokes every login of the caller, this one included. Access tokens already
@@ -174,10 +153,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     access tokens are over at once, everywhere; the caller gets a new one.
 
     Not idempotent: repeated, the old password is no longer the old one.
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS
-    (the old password is wrong); RESOURCE_EXHAUSTED RATE_LIMITED (too many were
-    wrong before); ABORTED CONFLICT (it was changed meanwhile); NOT_FOUND NOT_FOUND
-    (a service has none); UNAVAILABLE OVERLOADED.
+
+    BAD_CREDENTIALS: the old password is wrong. RATE_LIMITED: too many were
+    wrong before. CONFLICT: it was changed meanwhile. NOT_FOUND: a service has
+    none.
     """
     ListSessions: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """The caller's logins that go on: the hundred used last, the newest first."""
@@ -185,7 +164,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Revokes one of the caller's logins. Its access tokens are over at once,
     everywhere.
 
-    Errors: NOT_FOUND NOT_FOUND (the caller has none of that id that goes on).
+    NOT_FOUND: the caller has none of that id that goes on.
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetProfileRequest, _auth_pb2.GetProfileResponse]  # type: ignore[assignment]
     """The caller's own profile."""
@@ -197,8 +176,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Issues a token with the service role to a holder of the service secret.
     Not routed by the edge.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS;
-    RESOURCE_EXHAUSTED RATE_LIMITED (too many secrets were wrong before).
+    RATE_LIMITED: too many secrets were wrong before.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -215,8 +193,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a user and logs it in.
 
         Not idempotent: repeating it answers USERNAME_TAKEN.
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; ALREADY_EXISTS USERNAME_TAKEN;
-        UNAVAILABLE OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -227,10 +203,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
         """Logs a user in.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-        password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
-        deactivated); UNAVAILABLE OVERLOADED.
+        RATE_LIMITED: too many failed before; the password was not looked at.
+        USER_BLOCKED: the account is deactivated.
         """
 
     @_abc_1.abstractmethod
@@ -242,10 +216,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Logs an administrator in. A user without the admin role gets
         BAD_CREDENTIALS, like a wrong password.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        BAD_CREDENTIALS; RESOURCE_EXHAUSTED RATE_LIMITED (too many failed before; the
-        password was not looked at); PERMISSION_DENIED USER_BLOCKED (the account is
-        deactivated); UNAVAILABLE OVERLOADED.
+        RATE_LIMITED: too many failed before; the password was not looked at.
+        USER_BLOCKED: the account is deactivated.
         """
 
     @_abc_1.abstractmethod
@@ -259,9 +231,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         as that one is not spent itself: two tabs at once, or an answer that was
         lost. Using it a second time otherwise revokes every token of that login,
         since one of the two users of it must be a thief.
-
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any); UNAUTHENTICATED
-        UNAUTHENTICATED.
         """
 
     @_abc_1.abstractmethod
@@ -274,7 +243,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         tokens already issued live on until they expire (minutes).
 
         Idempotent: a token unknown or already revoked is no error.
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (longer than any).
         """
 
     @_abc_1.abstractmethod
@@ -299,10 +267,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         access tokens are over at once, everywhere; the caller gets a new one.
 
         Not idempotent: repeated, the old password is no longer the old one.
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS
-        (the old password is wrong); RESOURCE_EXHAUSTED RATE_LIMITED (too many were
-        wrong before); ABORTED CONFLICT (it was changed meanwhile); NOT_FOUND NOT_FOUND
-        (a service has none); UNAVAILABLE OVERLOADED.
+
+        BAD_CREDENTIALS: the old password is wrong. RATE_LIMITED: too many were
+        wrong before. CONFLICT: it was changed meanwhile. NOT_FOUND: a service has
+        none.
         """
 
     @_abc_1.abstractmethod
@@ -322,7 +290,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Revokes one of the caller's logins. Its access tokens are over at once,
         everywhere.
 
-        Errors: NOT_FOUND NOT_FOUND (the caller has none of that id that goes on).
+        NOT_FOUND: the caller has none of that id that goes on.
         """
 
     @_abc_1.abstractmethod
@@ -352,8 +320,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Issues a token with the service role to a holder of the service secret.
         Not routed by the edge.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; UNAUTHENTICATED BAD_CREDENTIALS;
-        RESOURCE_EXHAUSTED RATE_LIMITED (too many secrets were wrong before).
+        RATE_LIMITED: too many secrets were wrong before.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -79,10 +79,7 @@ class BlindBoxServiceServicer:
         gives the same items. An order that was refused drew nothing, and may be
         sent again: then it is tried again.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; NOT_FOUND GOODS_NOT_FOUND;
-        FAILED_PRECONDITION GOODS_OFF_SHELF, SOLD_OUT, BOX_PROTECTED; ABORTED
-        ORDER_CONFLICT; PERMISSION_DENIED USER_BLOCKED; UNAVAILABLE UNAVAILABLE
-        (outcome unknown: send the same order again), OVERLOADED, POOL_NOT_LOADED.
+        UNAVAILABLE: the outcome is unknown; send the same order again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,9 +92,7 @@ class BlindBoxServiceServicer:
         one, or none, a used card is ITEM_CARD_USED. A card whose draw was refused
         is free again.
 
-        Errors: as PlaceOrder, and FAILED_PRECONDITION ITEM_CARD_INVALID (unknown,
-        foreign, or for other goods), ITEM_CARD_USED; INVALID_ARGUMENT
-        REQUEST_ID_REUSED.
+        ITEM_CARD_INVALID: unknown, foreign, or for other goods.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,8 +101,6 @@ class BlindBoxServiceServicer:
     def CalculateProbabilities(self, request, context):
         """The probabilities of a box at this moment, over the stock as it is. A last
         prize has no ticket and is not among them.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,8 +109,6 @@ class BlindBoxServiceServicer:
     def CheckInventory(self, request, context):
         """Whether a box could serve an order of `count` at this moment, and what of
         it can be drawn. Advice, not a promise: only the draw itself decides.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,8 +118,6 @@ class BlindBoxServiceServicer:
         """Recomputes one draw from its ledger entry and says whether its result
         follows. Before the reveal the answer has to be trusted; with the revealed
         seed anyone can repeat it (`kuji verify` does so for a whole box).
-
-        Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

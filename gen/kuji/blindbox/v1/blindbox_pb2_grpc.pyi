@@ -44,10 +44,7 @@ class BlindBoxServiceStub:
     gives the same items. An order that was refused drew nothing, and may be
     sent again: then it is tried again.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; NOT_FOUND GOODS_NOT_FOUND;
-    FAILED_PRECONDITION GOODS_OFF_SHELF, SOLD_OUT, BOX_PROTECTED; ABORTED
-    ORDER_CONFLICT; PERMISSION_DENIED USER_BLOCKED; UNAVAILABLE UNAVAILABLE
-    (outcome unknown: send the same order again), OVERLOADED, POOL_NOT_LOADED.
+    UNAVAILABLE: the outcome is unknown; send the same order again.
     """
     DrawWithItemCard: _grpc.UnaryUnaryMultiCallable[_blindbox_pb2.DrawWithItemCardRequest, _blindbox_pb2.DrawWithItemCardResponse]
     """Draws one ticket for an item card of the caller, and uses the card up.
@@ -56,28 +53,20 @@ class BlindBoxServiceStub:
     one, or none, a used card is ITEM_CARD_USED. A card whose draw was refused
     is free again.
 
-    Errors: as PlaceOrder, and FAILED_PRECONDITION ITEM_CARD_INVALID (unknown,
-    foreign, or for other goods), ITEM_CARD_USED; INVALID_ARGUMENT
-    REQUEST_ID_REUSED.
+    ITEM_CARD_INVALID: unknown, foreign, or for other goods.
     """
     CalculateProbabilities: _grpc.UnaryUnaryMultiCallable[_blindbox_pb2.CalculateProbabilitiesRequest, _blindbox_pb2.CalculateProbabilitiesResponse]
     """The probabilities of a box at this moment, over the stock as it is. A last
     prize has no ticket and is not among them.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
     """
     CheckInventory: _grpc.UnaryUnaryMultiCallable[_blindbox_pb2.CheckInventoryRequest, _blindbox_pb2.CheckInventoryResponse]
     """Whether a box could serve an order of `count` at this moment, and what of
     it can be drawn. Advice, not a promise: only the draw itself decides.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
     """
     ValidateDraw: _grpc.UnaryUnaryMultiCallable[_blindbox_pb2.ValidateDrawRequest, _blindbox_pb2.ValidateDrawResponse]
     """Recomputes one draw from its ledger entry and says whether its result
     follows. Before the reveal the answer has to be trusted; with the revealed
     seed anyone can repeat it (`kuji verify` does so for a whole box).
-
-    Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
 
 @_typing.type_check_only
@@ -96,10 +85,7 @@ class BlindBoxServiceAsyncStub(BlindBoxServiceStub):
     gives the same items. An order that was refused drew nothing, and may be
     sent again: then it is tried again.
 
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT; NOT_FOUND GOODS_NOT_FOUND;
-    FAILED_PRECONDITION GOODS_OFF_SHELF, SOLD_OUT, BOX_PROTECTED; ABORTED
-    ORDER_CONFLICT; PERMISSION_DENIED USER_BLOCKED; UNAVAILABLE UNAVAILABLE
-    (outcome unknown: send the same order again), OVERLOADED, POOL_NOT_LOADED.
+    UNAVAILABLE: the outcome is unknown; send the same order again.
     """
     DrawWithItemCard: _aio.UnaryUnaryMultiCallable[_blindbox_pb2.DrawWithItemCardRequest, _blindbox_pb2.DrawWithItemCardResponse]  # type: ignore[assignment]
     """Draws one ticket for an item card of the caller, and uses the card up.
@@ -108,28 +94,20 @@ class BlindBoxServiceAsyncStub(BlindBoxServiceStub):
     one, or none, a used card is ITEM_CARD_USED. A card whose draw was refused
     is free again.
 
-    Errors: as PlaceOrder, and FAILED_PRECONDITION ITEM_CARD_INVALID (unknown,
-    foreign, or for other goods), ITEM_CARD_USED; INVALID_ARGUMENT
-    REQUEST_ID_REUSED.
+    ITEM_CARD_INVALID: unknown, foreign, or for other goods.
     """
     CalculateProbabilities: _aio.UnaryUnaryMultiCallable[_blindbox_pb2.CalculateProbabilitiesRequest, _blindbox_pb2.CalculateProbabilitiesResponse]  # type: ignore[assignment]
     """The probabilities of a box at this moment, over the stock as it is. A last
     prize has no ticket and is not among them.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
     """
     CheckInventory: _aio.UnaryUnaryMultiCallable[_blindbox_pb2.CheckInventoryRequest, _blindbox_pb2.CheckInventoryResponse]  # type: ignore[assignment]
     """Whether a box could serve an order of `count` at this moment, and what of
     it can be drawn. Advice, not a promise: only the draw itself decides.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
     """
     ValidateDraw: _aio.UnaryUnaryMultiCallable[_blindbox_pb2.ValidateDrawRequest, _blindbox_pb2.ValidateDrawResponse]  # type: ignore[assignment]
     """Recomputes one draw from its ledger entry and says whether its result
     follows. Before the reveal the answer has to be trusted; with the revealed
     seed anyone can repeat it (`kuji verify` does so for a whole box).
-
-    Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
 
 class BlindBoxServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -151,10 +129,7 @@ class BlindBoxServiceServicer(metaclass=_abc_1.ABCMeta):
         gives the same items. An order that was refused drew nothing, and may be
         sent again: then it is tried again.
 
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT; NOT_FOUND GOODS_NOT_FOUND;
-        FAILED_PRECONDITION GOODS_OFF_SHELF, SOLD_OUT, BOX_PROTECTED; ABORTED
-        ORDER_CONFLICT; PERMISSION_DENIED USER_BLOCKED; UNAVAILABLE UNAVAILABLE
-        (outcome unknown: send the same order again), OVERLOADED, POOL_NOT_LOADED.
+        UNAVAILABLE: the outcome is unknown; send the same order again.
         """
 
     @_abc_1.abstractmethod
@@ -169,9 +144,7 @@ class BlindBoxServiceServicer(metaclass=_abc_1.ABCMeta):
         one, or none, a used card is ITEM_CARD_USED. A card whose draw was refused
         is free again.
 
-        Errors: as PlaceOrder, and FAILED_PRECONDITION ITEM_CARD_INVALID (unknown,
-        foreign, or for other goods), ITEM_CARD_USED; INVALID_ARGUMENT
-        REQUEST_ID_REUSED.
+        ITEM_CARD_INVALID: unknown, foreign, or for other goods.
         """
 
     @_abc_1.abstractmethod
@@ -182,8 +155,6 @@ class BlindBoxServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_blindbox_pb2.CalculateProbabilitiesResponse, _abc.Awaitable[_blindbox_pb2.CalculateProbabilitiesResponse]]:
         """The probabilities of a box at this moment, over the stock as it is. A last
         prize has no ticket and is not among them.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
         """
 
     @_abc_1.abstractmethod
@@ -194,8 +165,6 @@ class BlindBoxServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_blindbox_pb2.CheckInventoryResponse, _abc.Awaitable[_blindbox_pb2.CheckInventoryResponse]]:
         """Whether a box could serve an order of `count` at this moment, and what of
         it can be drawn. Advice, not a promise: only the draw itself decides.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
         """
 
     @_abc_1.abstractmethod
@@ -207,8 +176,6 @@ class BlindBoxServiceServicer(metaclass=_abc_1.ABCMeta):
         """Recomputes one draw from its ledger entry and says whether its result
         follows. Before the reveal the answer has to be trusted; with the revealed
         seed anyone can repeat it (`kuji verify` does so for a whole box).
-
-        Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
 def add_BlindBoxServiceServicer_to_server(servicer: BlindBoxServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

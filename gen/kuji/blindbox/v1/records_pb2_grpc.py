@@ -104,8 +104,6 @@ class BlindBoxRecordServiceServicer:
     def ListInfiniteRecords(self, request, context):
         """Winning records of infinite goods, newest first, paged. Any page costs the
         same: the records are numbered without gaps, by level and over all.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,8 +112,6 @@ class BlindBoxRecordServiceServicer:
     def ListDailyRecords(self, request, context):
         """Today's winning records of goods, newest first; the day is that of the
         configured time zone. At most the newest 2000.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

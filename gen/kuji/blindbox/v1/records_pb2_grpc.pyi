@@ -52,14 +52,10 @@ class BlindBoxRecordServiceStub:
     ListInfiniteRecords: _grpc.UnaryUnaryMultiCallable[_records_pb2.ListInfiniteRecordsRequest, _records_pb2.ListInfiniteRecordsResponse]
     """Winning records of infinite goods, newest first, paged. Any page costs the
     same: the records are numbered without gaps, by level and over all.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     ListDailyRecords: _grpc.UnaryUnaryMultiCallable[_records_pb2.ListDailyRecordsRequest, _records_pb2.ListDailyRecordsResponse]
     """Today's winning records of goods, newest first; the day is that of the
     configured time zone. At most the newest 2000.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     ListItemCards: _grpc.UnaryUnaryMultiCallable[_records_pb2.ListItemCardsRequest, _records_pb2.ListItemCardsResponse]
     """The caller's item cards, newest first, at most 1000."""
@@ -88,14 +84,10 @@ class BlindBoxRecordServiceAsyncStub(BlindBoxRecordServiceStub):
     ListInfiniteRecords: _aio.UnaryUnaryMultiCallable[_records_pb2.ListInfiniteRecordsRequest, _records_pb2.ListInfiniteRecordsResponse]  # type: ignore[assignment]
     """Winning records of infinite goods, newest first, paged. Any page costs the
     same: the records are numbered without gaps, by level and over all.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     ListDailyRecords: _aio.UnaryUnaryMultiCallable[_records_pb2.ListDailyRecordsRequest, _records_pb2.ListDailyRecordsResponse]  # type: ignore[assignment]
     """Today's winning records of goods, newest first; the day is that of the
     configured time zone. At most the newest 2000.
-
-    Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     ListItemCards: _aio.UnaryUnaryMultiCallable[_records_pb2.ListItemCardsRequest, _records_pb2.ListItemCardsResponse]  # type: ignore[assignment]
     """The caller's item cards, newest first, at most 1000."""
@@ -145,8 +137,6 @@ class BlindBoxRecordServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_records_pb2.ListInfiniteRecordsResponse, _abc.Awaitable[_records_pb2.ListInfiniteRecordsResponse]]:
         """Winning records of infinite goods, newest first, paged. Any page costs the
         same: the records are numbered without gaps, by level and over all.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -157,8 +147,6 @@ class BlindBoxRecordServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_records_pb2.ListDailyRecordsResponse, _abc.Awaitable[_records_pb2.ListDailyRecordsResponse]]:
         """Today's winning records of goods, newest first; the day is that of the
         configured time zone. At most the newest 2000.
-
-        Errors: NOT_FOUND GOODS_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod

@@ -25,117 +25,107 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 1
-    """UNAUTHENTICATED, 401. No token, or one that is malformed, expired or
-    signed by nobody we know. Log in or refresh, then repeat.
+    """No token, or one that is malformed, expired or signed by nobody we know.
+    Log in or refresh, then repeat.
     """
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 2
-    """PERMISSION_DENIED, 403. The token is good; its role may not do this."""
+    """The token is good; its role may not do this."""
     ERROR_REASON_INVALID_ARGUMENT: _ErrorReason.ValueType  # 3
-    """INVALID_ARGUMENT, 400. A field is missing, out of bounds or malformed.
-    Mend the field named.
+    """A field is missing, out of bounds or malformed. Mend the field named.
       {"reason": "INVALID_ARGUMENT", "metadata": {"field": "page_size"}}
     """
     ERROR_REASON_NOT_FOUND: _ErrorReason.ValueType  # 4
-    """NOT_FOUND, 404. No such route, draw, prize or row."""
+    """No such route, draw, prize or row."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 5
-    """INTERNAL, 500. A defect; it is in the log with the trace id.
+    """A defect; it is in the log with the trace id.
       {"reason": "INTERNAL", "metadata": {"trace_id": "1f0c…"}}
     """
     ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 6
-    """UNAVAILABLE, 503. The outcome may be unknown: it may have happened.
-    Repeat with the same request_id to learn it.
+    """The outcome may be unknown: it may have happened. Repeat with the same
+    request_id to learn it.
       {"reason": "UNAVAILABLE", "metadata": {"retry_after_ms": "500"}}
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 7
-    """UNAVAILABLE, 503. Shed before anything was done, to protect what is
-    already accepted. Repeat after the hint.
+    """Shed before anything was done, to protect what is already accepted. Repeat
+    after the hint.
       {"reason": "OVERLOADED", "metadata": {"retry_after_ms": "1000"}}
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 8
-    """RESOURCE_EXHAUSTED, 429. Too many calls from this address or user.
+    """Too many calls from this address or user.
       {"reason": "RATE_LIMITED", "metadata": {"retry_after_ms": "1000"}}
     """
     ERROR_REASON_PAYLOAD_TOO_LARGE: _ErrorReason.ValueType  # 9
-    """INVALID_ARGUMENT, 413. The body is larger than 64 KiB. Send less."""
+    """The body is larger than 64 KiB. Send less."""
     ERROR_REASON_USERNAME_TAKEN: _ErrorReason.ValueType  # 20
-    """ALREADY_EXISTS, 409. Pick another username.
+    """Pick another username.
       {"reason": "USERNAME_TAKEN", "metadata": {"field": "username"}}
     """
     ERROR_REASON_BAD_CREDENTIALS: _ErrorReason.ValueType  # 21
-    """UNAUTHENTICATED, 401. Username or password is wrong; which, is not told."""
+    """Username or password is wrong; which, is not told."""
     ERROR_REASON_ACTIVITY_NOT_FOUND: _ErrorReason.ValueType  # 40
-    """NOT_FOUND, 404. No such activity. With activity_id left out: there is
-    not exactly one ongoing activity; name one.
+    """No such activity. With activity_id left out: there is not exactly one
+    ongoing activity; name one.
     """
     ERROR_REASON_ACTIVITY_NOT_ONGOING: _ErrorReason.ValueType  # 41
-    """FAILED_PRECONDITION, 400. The activity does not draw at this moment.
+    """The activity does not draw at this moment.
       {"reason": "ACTIVITY_NOT_ONGOING", "metadata": {"status": "paused"}}
     """
     ERROR_REASON_COOLDOWN: _ErrorReason.ValueType  # 42
-    """RESOURCE_EXHAUSTED, 429. Drawn again too soon. Wait for retry_after_ms.
+    """Drawn again too soon. Wait for retry_after_ms.
       {"reason": "COOLDOWN", "metadata": {"retry_after_ms": "41000"}}
     """
     ERROR_REASON_QUOTA_SPENT: _ErrorReason.ValueType  # 43
-    """RESOURCE_EXHAUSTED, 429. A quota is spent; metadata.quota names which:
-    draws_per_user, draws_per_day, wins_per_user.
+    """A quota is spent; metadata.quota names which: draws_per_user,
+    draws_per_day, wins_per_user.
       {"reason": "QUOTA_SPENT", "metadata": {"quota": "draws_per_day"}}
     """
     ERROR_REASON_USER_BLOCKED: _ErrorReason.ValueType  # 44
-    """PERMISSION_DENIED, 403. The user or address is blocked by an operator."""
+    """The user or address is blocked by an operator."""
     ERROR_REASON_SOLD_OUT: _ErrorReason.ValueType  # 45
-    """FAILED_PRECONDITION, 400. Not enough stock for this draw (blind boxes;
-    a lottery answers won = false instead).
+    """Not enough stock for this draw (blind boxes; a lottery answers won = false
+    instead).
       {"reason": "SOLD_OUT", "metadata": {"remaining": "3"}}
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 46
-    """INVALID_ARGUMENT, 400. This request_id named another draw before, of
-    another size. Nothing was drawn. Use a fresh one.
+    """This request_id named another draw before, of another size. Nothing was
+    drawn. Use a fresh one.
       {"reason": "REQUEST_ID_REUSED", "metadata": {"field": "request_id"}}
     """
     ERROR_REASON_UNITS_BELOW_WON: _ErrorReason.ValueType  # 47
-    """FAILED_PRECONDITION, 400. The change would leave a prize with fewer
-    units than it has winners. Nothing was changed.
+    """The change would leave a prize with fewer units than it has winners.
+    Nothing was changed.
       {"reason": "UNITS_BELOW_WON", "metadata": {"prize_id": "7", "won": "12"}}
     """
     ERROR_REASON_CONFLICT: _ErrorReason.ValueType  # 48
-    """ABORTED, 409. Somebody else changed the same thing meanwhile. Read it
-    again, then repeat.
-    """
+    """Somebody else changed the same thing meanwhile. Read it again, then repeat."""
     ERROR_REASON_POOL_NOT_LOADED: _ErrorReason.ValueType  # 49
-    """UNAVAILABLE, 503. The pool's stock is not loaded (its store came back
-    empty, or is being rebuilt). An operator runs `kuji rebuild`.
+    """The pool's stock is not loaded (its store came back empty, or is being
+    rebuilt). An operator runs `kuji rebuild`.
       {"reason": "POOL_NOT_LOADED", "metadata": {"retry_after_ms": "5000"}}
     """
     ERROR_REASON_GOODS_NOT_FOUND: _ErrorReason.ValueType  # 60
-    """NOT_FOUND, 404. No such blind-box goods, or no such box of it;
-    metadata.field names which.
+    """No such blind-box goods, or no such box of it; metadata.field names which.
       {"reason": "GOODS_NOT_FOUND", "metadata": {"field": "num"}}
     """
     ERROR_REASON_GOODS_OFF_SHELF: _ErrorReason.ValueType  # 61
-    """FAILED_PRECONDITION, 400. The goods are off the shelf, or have ended.
-    Nothing was drawn.
-    """
+    """The goods are off the shelf, or have ended. Nothing was drawn."""
     ERROR_REASON_BOX_PROTECTED: _ErrorReason.ValueType  # 62
-    """FAILED_PRECONDITION, 400. The box is reserved for its current buyer.
-    Nothing was drawn. Wait for retry_after_ms, or take another box.
+    """The box is reserved for its current buyer. Nothing was drawn. Wait for
+    retry_after_ms, or take another box.
       {"reason": "BOX_PROTECTED", "metadata": {"retry_after_ms": "28000"}}
     """
     ERROR_REASON_ORDER_CONFLICT: _ErrorReason.ValueType  # 63
-    """ABORTED, 409. This order_num names another order: another buyer, goods,
-    box or count. Nothing was drawn.
+    """This order_num names another order: another buyer, goods, box or count.
+    Nothing was drawn.
       {"reason": "ORDER_CONFLICT", "metadata": {"field": "order_num"}}
     """
     ERROR_REASON_ITEM_CARD_INVALID: _ErrorReason.ValueType  # 64
-    """FAILED_PRECONDITION, 400. No such item card of the caller, or not for
-    these goods. Nothing was drawn.
-    """
+    """No such item card of the caller, or not for these goods. Nothing was drawn."""
     ERROR_REASON_ITEM_CARD_USED: _ErrorReason.ValueType  # 65
-    """FAILED_PRECONDITION, 400. The item card is used, or a draw with it is
-    under way. Nothing was drawn.
-    """
+    """The item card is used, or a draw with it is under way. Nothing was drawn."""
     ERROR_REASON_ITEMS_FIXED: _ErrorReason.ValueType  # 66
-    """FAILED_PRECONDITION, 400. The first box has been opened: from then on the
-    items of the goods are fixed. Nothing was changed.
+    """The first box has been opened: from then on the items of the goods are
+    fixed. Nothing was changed.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -143,122 +133,113 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     google.rpc.ErrorInfo.reason (without the ERROR_REASON_ prefix), domain
     "kuji". The JSON face shows it as "reason" and its metadata as "metadata".
 
-    Each entry shows its status, its payload and what the caller does.
+    Each entry has its status, its HTTP code, what its metadata names, and what
+    the caller does about it; see reason_facts.proto.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 1
-"""UNAUTHENTICATED, 401. No token, or one that is malformed, expired or
-signed by nobody we know. Log in or refresh, then repeat.
+"""No token, or one that is malformed, expired or signed by nobody we know.
+Log in or refresh, then repeat.
 """
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 2
-"""PERMISSION_DENIED, 403. The token is good; its role may not do this."""
+"""The token is good; its role may not do this."""
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 3
-"""INVALID_ARGUMENT, 400. A field is missing, out of bounds or malformed.
-Mend the field named.
+"""A field is missing, out of bounds or malformed. Mend the field named.
   {"reason": "INVALID_ARGUMENT", "metadata": {"field": "page_size"}}
 """
 ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 4
-"""NOT_FOUND, 404. No such route, draw, prize or row."""
+"""No such route, draw, prize or row."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 5
-"""INTERNAL, 500. A defect; it is in the log with the trace id.
+"""A defect; it is in the log with the trace id.
   {"reason": "INTERNAL", "metadata": {"trace_id": "1f0c…"}}
 """
 ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 6
-"""UNAVAILABLE, 503. The outcome may be unknown: it may have happened.
-Repeat with the same request_id to learn it.
+"""The outcome may be unknown: it may have happened. Repeat with the same
+request_id to learn it.
   {"reason": "UNAVAILABLE", "metadata": {"retry_after_ms": "500"}}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 7
-"""UNAVAILABLE, 503. Shed before anything was done, to protect what is
-already accepted. Repeat after the hint.
+"""Shed before anything was done, to protect what is already accepted. Repeat
+after the hint.
   {"reason": "OVERLOADED", "metadata": {"retry_after_ms": "1000"}}
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 8
-"""RESOURCE_EXHAUSTED, 429. Too many calls from this address or user.
+"""Too many calls from this address or user.
   {"reason": "RATE_LIMITED", "metadata": {"retry_after_ms": "1000"}}
 """
 ERROR_REASON_PAYLOAD_TOO_LARGE: ErrorReason.ValueType  # 9
-"""INVALID_ARGUMENT, 413. The body is larger than 64 KiB. Send less."""
+"""The body is larger than 64 KiB. Send less."""
 ERROR_REASON_USERNAME_TAKEN: ErrorReason.ValueType  # 20
-"""ALREADY_EXISTS, 409. Pick another username.
+"""Pick another username.
   {"reason": "USERNAME_TAKEN", "metadata": {"field": "username"}}
 """
 ERROR_REASON_BAD_CREDENTIALS: ErrorReason.ValueType  # 21
-"""UNAUTHENTICATED, 401. Username or password is wrong; which, is not told."""
+"""Username or password is wrong; which, is not told."""
 ERROR_REASON_ACTIVITY_NOT_FOUND: ErrorReason.ValueType  # 40
-"""NOT_FOUND, 404. No such activity. With activity_id left out: there is
-not exactly one ongoing activity; name one.
+"""No such activity. With activity_id left out: there is not exactly one
+ongoing activity; name one.
 """
 ERROR_REASON_ACTIVITY_NOT_ONGOING: ErrorReason.ValueType  # 41
-"""FAILED_PRECONDITION, 400. The activity does not draw at this moment.
+"""The activity does not draw at this moment.
   {"reason": "ACTIVITY_NOT_ONGOING", "metadata": {"status": "paused"}}
 """
 ERROR_REASON_COOLDOWN: ErrorReason.ValueType  # 42
-"""RESOURCE_EXHAUSTED, 429. Drawn again too soon. Wait for retry_after_ms.
+"""Drawn again too soon. Wait for retry_after_ms.
   {"reason": "COOLDOWN", "metadata": {"retry_after_ms": "41000"}}
 """
 ERROR_REASON_QUOTA_SPENT: ErrorReason.ValueType  # 43
-"""RESOURCE_EXHAUSTED, 429. A quota is spent; metadata.quota names which:
-draws_per_user, draws_per_day, wins_per_user.
+"""A quota is spent; metadata.quota names which: draws_per_user,
+draws_per_day, wins_per_user.
   {"reason": "QUOTA_SPENT", "metadata": {"quota": "draws_per_day"}}
 """
 ERROR_REASON_USER_BLOCKED: ErrorReason.ValueType  # 44
-"""PERMISSION_DENIED, 403. The user or address is blocked by an operator."""
+"""The user or address is blocked by an operator."""
 ERROR_REASON_SOLD_OUT: ErrorReason.ValueType  # 45
-"""FAILED_PRECONDITION, 400. Not enough stock for this draw (blind boxes;
-a lottery answers won = false instead).
+"""Not enough stock for this draw (blind boxes; a lottery answers won = false
+instead).
   {"reason": "SOLD_OUT", "metadata": {"remaining": "3"}}
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 46
-"""INVALID_ARGUMENT, 400. This request_id named another draw before, of
-another size. Nothing was drawn. Use a fresh one.
+"""This request_id named another draw before, of another size. Nothing was
+drawn. Use a fresh one.
   {"reason": "REQUEST_ID_REUSED", "metadata": {"field": "request_id"}}
 """
 ERROR_REASON_UNITS_BELOW_WON: ErrorReason.ValueType  # 47
-"""FAILED_PRECONDITION, 400. The change would leave a prize with fewer
-units than it has winners. Nothing was changed.
+"""The change would leave a prize with fewer units than it has winners.
+Nothing was changed.
   {"reason": "UNITS_BELOW_WON", "metadata": {"prize_id": "7", "won": "12"}}
 """
 ERROR_REASON_CONFLICT: ErrorReason.ValueType  # 48
-"""ABORTED, 409. Somebody else changed the same thing meanwhile. Read it
-again, then repeat.
-"""
+"""Somebody else changed the same thing meanwhile. Read it again, then repeat."""
 ERROR_REASON_POOL_NOT_LOADED: ErrorReason.ValueType  # 49
-"""UNAVAILABLE, 503. The pool's stock is not loaded (its store came back
-empty, or is being rebuilt). An operator runs `kuji rebuild`.
+"""The pool's stock is not loaded (its store came back empty, or is being
+rebuilt). An operator runs `kuji rebuild`.
   {"reason": "POOL_NOT_LOADED", "metadata": {"retry_after_ms": "5000"}}
 """
 ERROR_REASON_GOODS_NOT_FOUND: ErrorReason.ValueType  # 60
-"""NOT_FOUND, 404. No such blind-box goods, or no such box of it;
-metadata.field names which.
+"""No such blind-box goods, or no such box of it; metadata.field names which.
   {"reason": "GOODS_NOT_FOUND", "metadata": {"field": "num"}}
 """
 ERROR_REASON_GOODS_OFF_SHELF: ErrorReason.ValueType  # 61
-"""FAILED_PRECONDITION, 400. The goods are off the shelf, or have ended.
-Nothing was drawn.
-"""
+"""The goods are off the shelf, or have ended. Nothing was drawn."""
 ERROR_REASON_BOX_PROTECTED: ErrorReason.ValueType  # 62
-"""FAILED_PRECONDITION, 400. The box is reserved for its current buyer.
-Nothing was drawn. Wait for retry_after_ms, or take another box.
+"""The box is reserved for its current buyer. Nothing was drawn. Wait for
+retry_after_ms, or take another box.
   {"reason": "BOX_PROTECTED", "metadata": {"retry_after_ms": "28000"}}
 """
 ERROR_REASON_ORDER_CONFLICT: ErrorReason.ValueType  # 63
-"""ABORTED, 409. This order_num names another order: another buyer, goods,
-box or count. Nothing was drawn.
+"""This order_num names another order: another buyer, goods, box or count.
+Nothing was drawn.
   {"reason": "ORDER_CONFLICT", "metadata": {"field": "order_num"}}
 """
 ERROR_REASON_ITEM_CARD_INVALID: ErrorReason.ValueType  # 64
-"""FAILED_PRECONDITION, 400. No such item card of the caller, or not for
-these goods. Nothing was drawn.
-"""
+"""No such item card of the caller, or not for these goods. Nothing was drawn."""
 ERROR_REASON_ITEM_CARD_USED: ErrorReason.ValueType  # 65
-"""FAILED_PRECONDITION, 400. The item card is used, or a draw with it is
-under way. Nothing was drawn.
-"""
+"""The item card is used, or a draw with it is under way. Nothing was drawn."""
 ERROR_REASON_ITEMS_FIXED: ErrorReason.ValueType  # 66
-"""FAILED_PRECONDITION, 400. The first box has been opened: from then on the
-items of the goods are fixed. Nothing was changed.
+"""The first box has been opened: from then on the items of the goods are
+fixed. Nothing was changed.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -70,10 +70,7 @@ class DrawServiceServicer:
         """Draws once for the caller. Repeating `request_id` within 24 h returns the
         first result, with `replayed` set.
 
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; FAILED_PRECONDITION
-        ACTIVITY_NOT_ONGOING; RESOURCE_EXHAUSTED COOLDOWN, QUOTA_SPENT;
-        PERMISSION_DENIED USER_BLOCKED; UNAVAILABLE UNAVAILABLE (outcome unknown:
-        repeat with the same request_id), OVERLOADED, POOL_NOT_LOADED.
+        UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,8 +79,6 @@ class DrawServiceServicer:
     def GetOdds(self, request, context):
         """The odds of one draw at this moment, over the stock as it is: what is sold
         out has none. A user's own limits are not part of them.
-
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,8 +88,6 @@ class DrawServiceServicer:
         """Recomputes one draw from the pool's seed and says whether its result
         follows. Before the reveal the answer has to be trusted; with the revealed
         seed anyone can repeat it (`kuji verify` does so for a whole ledger).
-
-        Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +98,6 @@ class DrawServiceServicer:
         or error, in the order of the request. One bad element spoils nothing.
 
         Idempotent per element, by its request_id.
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (no element, or too many).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,30 +37,22 @@ class DrawServiceStub:
     """Draws once for the caller. Repeating `request_id` within 24 h returns the
     first result, with `replayed` set.
 
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; FAILED_PRECONDITION
-    ACTIVITY_NOT_ONGOING; RESOURCE_EXHAUSTED COOLDOWN, QUOTA_SPENT;
-    PERMISSION_DENIED USER_BLOCKED; UNAVAILABLE UNAVAILABLE (outcome unknown:
-    repeat with the same request_id), OVERLOADED, POOL_NOT_LOADED.
+    UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
     """
     GetOdds: _grpc.UnaryUnaryMultiCallable[_draw_pb2.GetOddsRequest, _draw_pb2.GetOddsResponse]
     """The odds of one draw at this moment, over the stock as it is: what is sold
     out has none. A user's own limits are not part of them.
-
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
     """
     VerifyDraw: _grpc.UnaryUnaryMultiCallable[_draw_pb2.VerifyDrawRequest, _draw_pb2.VerifyDrawResponse]
     """Recomputes one draw from the pool's seed and says whether its result
     follows. Before the reveal the answer has to be trusted; with the revealed
     seed anyone can repeat it (`kuji verify` does so for a whole ledger).
-
-    Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     DrawBatch: _grpc.UnaryUnaryMultiCallable[_draw_pb2.DrawBatchRequest, _draw_pb2.DrawBatchResponse]
     """Draws for many users at once: up to 1000 draws, each with its own result
     or error, in the order of the request. One bad element spoils nothing.
 
     Idempotent per element, by its request_id.
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (no element, or too many).
     """
     DrawStream: _grpc.StreamStreamMultiCallable[_draw_pb2.DrawStreamRequest, _draw_pb2.DrawStreamResponse]
     """The same as DrawBatch, as a stream: one answer for each element, in the
@@ -76,30 +68,22 @@ class DrawServiceAsyncStub(DrawServiceStub):
     """Draws once for the caller. Repeating `request_id` within 24 h returns the
     first result, with `replayed` set.
 
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; FAILED_PRECONDITION
-    ACTIVITY_NOT_ONGOING; RESOURCE_EXHAUSTED COOLDOWN, QUOTA_SPENT;
-    PERMISSION_DENIED USER_BLOCKED; UNAVAILABLE UNAVAILABLE (outcome unknown:
-    repeat with the same request_id), OVERLOADED, POOL_NOT_LOADED.
+    UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
     """
     GetOdds: _aio.UnaryUnaryMultiCallable[_draw_pb2.GetOddsRequest, _draw_pb2.GetOddsResponse]  # type: ignore[assignment]
     """The odds of one draw at this moment, over the stock as it is: what is sold
     out has none. A user's own limits are not part of them.
-
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
     """
     VerifyDraw: _aio.UnaryUnaryMultiCallable[_draw_pb2.VerifyDrawRequest, _draw_pb2.VerifyDrawResponse]  # type: ignore[assignment]
     """Recomputes one draw from the pool's seed and says whether its result
     follows. Before the reveal the answer has to be trusted; with the revealed
     seed anyone can repeat it (`kuji verify` does so for a whole ledger).
-
-    Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     DrawBatch: _aio.UnaryUnaryMultiCallable[_draw_pb2.DrawBatchRequest, _draw_pb2.DrawBatchResponse]  # type: ignore[assignment]
     """Draws for many users at once: up to 1000 draws, each with its own result
     or error, in the order of the request. One bad element spoils nothing.
 
     Idempotent per element, by its request_id.
-    Errors: INVALID_ARGUMENT INVALID_ARGUMENT (no element, or too many).
     """
     DrawStream: _aio.StreamStreamMultiCallable[_draw_pb2.DrawStreamRequest, _draw_pb2.DrawStreamResponse]  # type: ignore[assignment]
     """The same as DrawBatch, as a stream: one answer for each element, in the
@@ -118,10 +102,7 @@ class DrawServiceServicer(metaclass=_abc_1.ABCMeta):
         """Draws once for the caller. Repeating `request_id` within 24 h returns the
         first result, with `replayed` set.
 
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; FAILED_PRECONDITION
-        ACTIVITY_NOT_ONGOING; RESOURCE_EXHAUSTED COOLDOWN, QUOTA_SPENT;
-        PERMISSION_DENIED USER_BLOCKED; UNAVAILABLE UNAVAILABLE (outcome unknown:
-        repeat with the same request_id), OVERLOADED, POOL_NOT_LOADED.
+        UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
         """
 
     @_abc_1.abstractmethod
@@ -132,8 +113,6 @@ class DrawServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_draw_pb2.GetOddsResponse, _abc.Awaitable[_draw_pb2.GetOddsResponse]]:
         """The odds of one draw at this moment, over the stock as it is: what is sold
         out has none. A user's own limits are not part of them.
-
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; UNAVAILABLE POOL_NOT_LOADED.
         """
 
     @_abc_1.abstractmethod
@@ -145,8 +124,6 @@ class DrawServiceServicer(metaclass=_abc_1.ABCMeta):
         """Recomputes one draw from the pool's seed and says whether its result
         follows. Before the reveal the answer has to be trusted; with the revealed
         seed anyone can repeat it (`kuji verify` does so for a whole ledger).
-
-        Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -159,7 +136,6 @@ class DrawServiceServicer(metaclass=_abc_1.ABCMeta):
         or error, in the order of the request. One bad element spoils nothing.
 
         Idempotent per element, by its request_id.
-        Errors: INVALID_ARGUMENT INVALID_ARGUMENT (no element, or too many).
         """
 
     @_abc_1.abstractmethod

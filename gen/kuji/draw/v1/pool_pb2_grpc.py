@@ -82,9 +82,9 @@ class PoolServiceServicer:
         new one is not above it, CONFLICT is answered and nothing changes. So a
         publication that arrives late does no harm. One that is sent twice changes
         nothing the second time, and is answered as the first.
-        Errors: ABORTED CONFLICT; FAILED_PRECONDITION UNITS_BELOW_WON;
-        INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE, POOL_NOT_LOADED
-        (the store lost the pool, or what was expected: it has to be rebuilt).
+
+        POOL_NOT_LOADED: the store lost the pool, or what was expected; it has to
+        be rebuilt.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

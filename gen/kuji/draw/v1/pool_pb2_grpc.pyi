@@ -50,9 +50,9 @@ class PoolServiceStub:
     new one is not above it, CONFLICT is answered and nothing changes. So a
     publication that arrives late does no harm. One that is sent twice changes
     nothing the second time, and is answered as the first.
-    Errors: ABORTED CONFLICT; FAILED_PRECONDITION UNITS_BELOW_WON;
-    INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE, POOL_NOT_LOADED
-    (the store lost the pool, or what was expected: it has to be rebuilt).
+
+    POOL_NOT_LOADED: the store lost the pool, or what was expected; it has to
+    be rebuilt.
     """
     SetUserBlock: _grpc.UnaryUnaryMultiCallable[_pool_pb2.SetUserBlockRequest, _pool_pb2.SetUserBlockResponse]
     """Blocks a user in every pool, or lifts the block, for the very next draw on
@@ -85,9 +85,9 @@ class PoolServiceAsyncStub(PoolServiceStub):
     new one is not above it, CONFLICT is answered and nothing changes. So a
     publication that arrives late does no harm. One that is sent twice changes
     nothing the second time, and is answered as the first.
-    Errors: ABORTED CONFLICT; FAILED_PRECONDITION UNITS_BELOW_WON;
-    INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE, POOL_NOT_LOADED
-    (the store lost the pool, or what was expected: it has to be rebuilt).
+
+    POOL_NOT_LOADED: the store lost the pool, or what was expected; it has to
+    be rebuilt.
     """
     SetUserBlock: _aio.UnaryUnaryMultiCallable[_pool_pb2.SetUserBlockRequest, _pool_pb2.SetUserBlockResponse]  # type: ignore[assignment]
     """Blocks a user in every pool, or lifts the block, for the very next draw on
@@ -129,9 +129,9 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         new one is not above it, CONFLICT is answered and nothing changes. So a
         publication that arrives late does no harm. One that is sent twice changes
         nothing the second time, and is answered as the first.
-        Errors: ABORTED CONFLICT; FAILED_PRECONDITION UNITS_BELOW_WON;
-        INVALID_ARGUMENT INVALID_ARGUMENT; UNAVAILABLE UNAVAILABLE, POOL_NOT_LOADED
-        (the store lost the pool, or what was expected: it has to be rebuilt).
+
+        POOL_NOT_LOADED: the store lost the pool, or what was expected; it has to
+        be rebuilt.
         """
 
     @_abc_1.abstractmethod

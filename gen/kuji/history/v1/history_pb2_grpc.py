@@ -85,8 +85,6 @@ class HistoryServiceServicer:
 
     def ListPrizes(self, request, context):
         """An activity's prizes with their disclosed odds and what is left.
-
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,8 +94,6 @@ class HistoryServiceServicer:
         """An activity's rules: every version of its odds and units with the moment
         and the draw from which it held, oldest first, as the ledger has them; and
         what one user may do.
-
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,8 +102,6 @@ class HistoryServiceServicer:
     def GetResult(self, request, context):
         """A draw's result, readable from the moment the draw was answered: from
         Postgres, else from the ledger.
-
-        Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

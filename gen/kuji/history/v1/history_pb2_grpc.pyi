@@ -36,22 +36,15 @@ class HistoryServiceStub:
     ListActivities: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListActivitiesRequest, _history_pb2.ListActivitiesResponse]
     """Activities open to the public, newest first."""
     ListPrizes: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListPrizesRequest, _history_pb2.ListPrizesResponse]
-    """An activity's prizes with their disclosed odds and what is left.
-
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND.
-    """
+    """An activity's prizes with their disclosed odds and what is left."""
     GetRules: _grpc.UnaryUnaryMultiCallable[_history_pb2.GetRulesRequest, _history_pb2.GetRulesResponse]
     """An activity's rules: every version of its odds and units with the moment
     and the draw from which it held, oldest first, as the ledger has them; and
     what one user may do.
-
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     GetResult: _grpc.UnaryUnaryMultiCallable[_history_pb2.GetResultRequest, _history_pb2.GetResultResponse]
     """A draw's result, readable from the moment the draw was answered: from
     Postgres, else from the ledger.
-
-    Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     ListWinners: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListWinnersRequest, _history_pb2.ListWinnersResponse]
     """The winners, newest first. At most one second old. Any page costs the
@@ -72,22 +65,15 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     ListActivities: _aio.UnaryUnaryMultiCallable[_history_pb2.ListActivitiesRequest, _history_pb2.ListActivitiesResponse]  # type: ignore[assignment]
     """Activities open to the public, newest first."""
     ListPrizes: _aio.UnaryUnaryMultiCallable[_history_pb2.ListPrizesRequest, _history_pb2.ListPrizesResponse]  # type: ignore[assignment]
-    """An activity's prizes with their disclosed odds and what is left.
-
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND.
-    """
+    """An activity's prizes with their disclosed odds and what is left."""
     GetRules: _aio.UnaryUnaryMultiCallable[_history_pb2.GetRulesRequest, _history_pb2.GetRulesResponse]  # type: ignore[assignment]
     """An activity's rules: every version of its odds and units with the moment
     and the draw from which it held, oldest first, as the ledger has them; and
     what one user may do.
-
-    Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     GetResult: _aio.UnaryUnaryMultiCallable[_history_pb2.GetResultRequest, _history_pb2.GetResultResponse]  # type: ignore[assignment]
     """A draw's result, readable from the moment the draw was answered: from
     Postgres, else from the ledger.
-
-    Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
     """
     ListWinners: _aio.UnaryUnaryMultiCallable[_history_pb2.ListWinnersRequest, _history_pb2.ListWinnersResponse]  # type: ignore[assignment]
     """The winners, newest first. At most one second old. Any page costs the
@@ -117,10 +103,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.ListPrizesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.ListPrizesResponse, _abc.Awaitable[_history_pb2.ListPrizesResponse]]:
-        """An activity's prizes with their disclosed odds and what is left.
-
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND.
-        """
+        """An activity's prizes with their disclosed odds and what is left."""
 
     @_abc_1.abstractmethod
     def GetRules(
@@ -131,8 +114,6 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """An activity's rules: every version of its odds and units with the moment
         and the draw from which it held, oldest first, as the ledger has them; and
         what one user may do.
-
-        Errors: NOT_FOUND ACTIVITY_NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -143,8 +124,6 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_history_pb2.GetResultResponse, _abc.Awaitable[_history_pb2.GetResultResponse]]:
         """A draw's result, readable from the moment the draw was answered: from
         Postgres, else from the ledger.
-
-        Errors: NOT_FOUND NOT_FOUND; INVALID_ARGUMENT INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""The JSON face as an OpenAPI 3.1 document."""
