@@ -8,9 +8,10 @@ from redis.asyncio import Redis
 
 from ops.rebuild.facts import Standing
 from services.pool.configuration import config_of, document_of
+from services.pool.rule.clock import ANY_TIME
 from services.pool.rule.terms import DAY_MS, ConfigureCode, Status
-from services.pool.store.keys import CONFIG, RECORDED, STATE, STOCK, key
-from services.pool.store.layout import StateField, pack_config
+from services.pool.store.keys import CONFIG, RECORDED, REQUESTS, STATE, STOCK, key
+from services.pool.store.layout import Known, StateField, pack_config
 from services.pool.store.redis_store import configured_of
 from services.pool.store.scripts import load_script
 
@@ -48,7 +49,8 @@ async def publish(
         pipe.set(key(pool_id, RECORDED), seq)
         if standing.config is not None:
             pipe.set(key(pool_id, CONFIG), _closed(standing, standing.config))
-        arguments: list[Any] = [standing.version, version, packed, document]
+        anything = Known(0, 0, *ANY_TIME).pack()
+        arguments: list[Any] = [standing.version, version, packed, document, anything]
         pipe.eval(script.source, len(keys), *keys, *arguments)
         *_, reply = await pipe.execute()
     return configured_of(reply).code
@@ -61,10 +63,12 @@ async def now_ms(redis: Redis) -> int:
 
 
 async def _state(redis: Redis, seq: int, standing: Standing) -> dict[Any, Any]:
+    today = await now_ms(redis) // DAY_MS
     return {
         StateField.SEQ: seq,
         StateField.VERSION: standing.version,
-        StateField.REQ_DAY: await now_ms(redis) // DAY_MS,
+        StateField.REQ_DAY: today,
+        StateField.REQ_HALF: today % len(REQUESTS),
         StateField.LAST_MS: standing.last_ms,
         StateField.LAST_USER: standing.last_user,
         StateField.CHAIN: standing.link,

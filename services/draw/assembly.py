@@ -28,6 +28,7 @@ from services.draw.blindbox.servicer import BlindBoxServicer
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.sweeper import Sweeper
 from services.draw.blocks import open_blocks
+from services.draw.clock import StoreClock, look_first, look_while_running
 from services.draw.code_key import CodeKey
 from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
@@ -91,7 +92,11 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             postgres, redis, settings.confirm_patience_s, settings.max_unconfirmed_wins
         )
         blocks = open_blocks(postgres, redis)
-        store = RedisStore(redis, settings.max_backlog_draws, confirmer.is_behind, blocks)
+        clock = StoreClock(settings.clock_hold_s)
+        await look_first(clock, redis)
+        store = RedisStore(
+            redis, settings.max_backlog_draws, confirmer.is_behind, blocks, clock.believed
+        )
         batcher = Batcher(store, settings.max_batch_draws, settings.max_pending_draws)
         code_key = CodeKey(settings.code_key.get_secret_value())
         pools = Pools(postgres, redis, _cipher(settings), code_key, store)
@@ -103,6 +108,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
         boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
         watches = [
+            watching.create_task(look_while_running(clock, redis, settings.watch_every_s)),
             watching.create_task(guard.look_while_running(settings.watch_every_s)),
             watching.create_task(prover.reveal_while_running(settings.watch_every_s)),
             watching.create_task(books.look_while_running(settings.audit_every_s)),

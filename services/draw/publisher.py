@@ -8,6 +8,7 @@ from services.common.errors import (
     UnitsBelowWonError,
 )
 from services.pool.rule.terms import ConfigureCode, Configured, PoolConfig, PoolStore
+from services.pool.store.redis_store import ClockOffError
 
 
 async def configure(
@@ -30,7 +31,8 @@ async def configure(
         UnitsBelowWonError: A prize would have fewer units than winners.
         InvalidArgumentError: A prize went missing, or turned from finite to unlimited or back; or
             the pool has ended.
-        UnavailableError: It took effect, and what held then is not known any more.
+        UnavailableError: It took effect, and what held then is not known any more; or the store's
+            clock is off, and it did not.
     """
     configured = await store.configure(pool_id, expected_version, version, config, document)
     match configured.code:
@@ -39,6 +41,10 @@ async def configure(
         # Whoever expects a version has seen it live, and versions only rise: the store lost it.
         case ConfigureCode.CONFLICT if configured.detail < expected_version:
             raise PoolNotLoadedError
+        case ConfigureCode.NOT_LOADED:
+            raise PoolNotLoadedError
+        case ConfigureCode.CLOCK_OFF:
+            raise ClockOffError
         case ConfigureCode.CONFLICT:
             raise ConflictError(live_version=configured.detail)
         case ConfigureCode.UNITS_BELOW_WON:

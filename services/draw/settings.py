@@ -26,7 +26,8 @@ class DrawSettings(ServiceSettings):
         max_unconfirmed_wins: Wins that may wait so in this process.
         max_store_bytes: Store memory that draws may fill; 0: nine tenths of its maxmemory.
         audit_every_s: How often the stock of the pools is audited, for the metrics.
-        watch_every_s: How often store memory and ended pools are looked at.
+        watch_every_s: How often store memory, store clock and ended pools are looked at.
+        clock_hold_s: For how long a store's clock that jumped must stay so, to be believed.
         sweep_every_s: How often orders are looked for that were left reserved.
         sweep_after_s: How long an order is reserved before it counts as left.
     """
@@ -44,6 +45,7 @@ class DrawSettings(ServiceSettings):
     max_unconfirmed_wins: int = Field(default=20_000, ge=1000)
     max_store_bytes: int = Field(default=0, ge=0)
     watch_every_s: float = Field(default=1.0, gt=0)
+    clock_hold_s: float = Field(default=300.0, gt=0)
     audit_every_s: float = Field(default=15.0, gt=0)
     sweep_every_s: float = Field(default=5.0, gt=0)
     sweep_after_s: float = Field(default=10.0, ge=0)

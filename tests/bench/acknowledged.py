@@ -61,7 +61,7 @@ def _read_batch(job: Job, answers: Answers) -> _Read:
 
 def _read_bare(job: Job, answers: Answers) -> _Read:
     for number, packed in answers:
-        _, _, replies, _ = msgpack.unpackb(packed, raw=True)
+        _, _, replies, *_ = msgpack.unpackb(packed, raw=True)
         for k, (code, *rest) in enumerate(replies, number * job.batch):
             if code == DrawCode.DRAWN:
                 yield k, rest[0], rest[3][0][0], ""

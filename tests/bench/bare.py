@@ -13,8 +13,10 @@ import msgpack
 from redis import Redis
 
 from services.pool.prize_code import CODE_BYTES
+from services.pool.rule.clock import ANY_TIME
 from services.pool.rule.terms import Intent
 from services.pool.store.keys import key
+from services.pool.store.layout import Known
 from services.pool.store.scripts import load_script
 from tests.bench.jobs import Job, Tally
 
@@ -29,11 +31,12 @@ def run(job: Job, user_of: Callable[[int, int], int]) -> tuple[Tally, list[tuple
     redis = Redis.from_url(job.target, socket_timeout=_TIMEOUT_S, max_connections=job.in_flight)
     script = load_script("draw")
     sha = redis.script_load(script.source)
+    known = Known(0, 0, *ANY_TIME).pack()
     keys = [key(job.pool_id, name) for name in script.keys]
 
     def send(packed: bytes) -> bytes:
         reply: bytes = redis.execute_command(  # type: ignore[no-untyped-call]
-            *("EVALSHA", sha, len(keys), *keys, packed, _NO_BACKLOG_BOUND, 0, 0, _NO_BLOCKS)
+            *("EVALSHA", sha, len(keys), *keys, packed, _NO_BACKLOG_BOUND, 0, _NO_BLOCKS, known)
         )
         return reply
 

@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from services.draw.code_key import CodeKey
 from services.pool.rule import engine, fairness
+from services.pool.rule.clock import ANY_TIME, pool_clock_us
 from services.pool.rule.selection import PPB, Mode
 from services.pool.rule.terms import (
+    ConfigureCode,
     Configured,
+    DrawCode,
     Drawing,
     Intent,
     LiveState,
@@ -16,6 +20,7 @@ from services.pool.rule.terms import (
     Stock,
     Voided,
 )
+from services.pool.store.redis_store import ClockOffError
 
 SEED = bytes(range(32))
 CODE_KEY = "c0" * 32
@@ -48,32 +53,59 @@ def tickets(*units: int, last_prize: bool = False) -> PoolConfig:
 
 
 class MemoryStore:
-    """A PoolStore in this process: the pure engine and the real clock."""
+    """A PoolStore in this process: the pure engine and the real clock, unless it is set."""
 
     def __init__(self) -> None:
         self.pools: dict[int, engine.PoolState] = {}
         self.max_backlog = NO_BACKLOG_BOUND
-
-    def clock_ms(self) -> int:
-        return int(time.time() * 1000)
+        self.believed = ANY_TIME
+        self.server_us: int | None = None
 
     def pool(self, pool_id: int) -> engine.PoolState:
         return self.pools.setdefault(pool_id, engine.PoolState())
 
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """See PoolStore."""
-        return engine.draw(self.pool(pool_id), intents, self.clock_ms(), 0, self.max_backlog)
+        state = self.pool(pool_id)
+        now_us = self._now_us(state)
+        now_ms = (state.clock_us if now_us is None else now_us) // 1000
+        drawing = engine.draw(
+            state, intents, now_ms, 0, self.max_backlog, clock_is_off=now_us is None
+        )
+        if now_us is not None and any(answer.code == DrawCode.DRAWN for answer in drawing.answers):
+            state.clock_us = now_us
+        return drawing._replace(clock_us=state.clock_us)
+
+    def _now_us(self, state: engine.PoolState) -> int | None:
+        server_us = self.server_us or int(time.time() * 1_000_000)
+        return pool_clock_us(server_us, state.clock_us, self.believed)
 
     async def configure(
         self, pool_id: int, expected_version: int, version: int, config: PoolConfig, document: str
     ) -> Configured:
         """See PoolStore."""
         del document
-        return engine.configure(self.pool(pool_id), expected_version, version, config)
+        state = self.pool(pool_id)
+        now_us = self._now_us(state)
+        if now_us is None:
+            return Configured(ConfigureCode.CLOCK_OFF)
+        configured = engine.configure(state, expected_version, version, config)
+        if configured.code is not ConfigureCode.CONFIGURED:
+            return configured
+        state.clock_us = now_us
+        return replace(configured, clock_us=now_us)
 
     async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
         """See PoolStore."""
-        return engine.void(self.pool(pool_id), digest, draws, self.clock_ms())
+        state = self.pool(pool_id)
+        now_us = self._now_us(state)
+        if now_us is None:
+            raise ClockOffError
+        is_known = state.requests.at(now_us // 1000).get(digest) is not None
+        voided = engine.void(state, digest, draws, now_us // 1000)
+        if voided is not None and not is_known:
+            state.clock_us = now_us
+        return voided
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """See PoolStore."""

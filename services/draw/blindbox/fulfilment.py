@@ -28,6 +28,7 @@ from services.draw.past import PastDraw
 from services.draw.pools import Pools
 from services.pool.rule.terms import Answer, Confirm, DrawCode, Intent, PoolStore, Voided
 from services.pool.rule.terms import Status as PoolStatus
+from services.pool.store.redis_store import ClockOffError
 
 # A pool knows a request id for 24 h; past this age, asking by it could draw a second time.
 DRAWABLE_S = 20 * 3600
@@ -106,6 +107,8 @@ class Fulfilment:
                 return await self._drawn(order, drew)
             case DrawCode.NOT_LOADED:
                 raise PoolNotLoadedError
+            case DrawCode.CLOCK_OFF:
+                raise ClockOffError
             case DrawCode.VOID:
                 return await self._released(order, ConflictError())
         return await self._give_up(order, intent, await self._refusal(order, answer))

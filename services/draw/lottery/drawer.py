@@ -31,6 +31,7 @@ from services.draw.pools import Pool, Pools, PrizeFace
 from services.pool.prize_code import prize_code
 from services.pool.rule import fairness
 from services.pool.rule.terms import Answer, Confirm, DrawCode, Drawing, Intent, Quota, Status
+from services.pool.store.redis_store import ClockOffError
 
 MAX_REQUEST_ID = 64
 MAX_ID = (1 << 63) - 1
@@ -345,4 +346,5 @@ _PLAIN_REFUSALS: dict[DrawCode, type[KujiError]] = {
     DrawCode.REQUEST_ID_REUSED: RequestIdReusedError,
     DrawCode.BACKLOG: OverloadedError,
     DrawCode.VOID: ConflictError,
+    DrawCode.CLOCK_OFF: ClockOffError,
 }

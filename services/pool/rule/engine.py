@@ -36,13 +36,34 @@ _WITHOUT_END = 1 << 60
 @dataclass(slots=True)
 class Request:
     """
-    What a request id has drawn: *places* in the ledger from *first_seq*, for *draws* asked; places
-    0: it is void, and never draws.
+    What a request id has drawn: *places* in the ledger from *first_seq*, for *draws* asked, at
+    *drawn_ms*; places 0: it is void, and never draws.
     """
 
     first_seq: int
     places: int
     draws: int
+    drawn_ms: int
+
+
+@dataclass(slots=True)
+class Requests:
+    """Which request digests have drawn: *today* (UTC), and on the last day *before* that drew."""
+
+    today: dict[bytes, Request] = field(default_factory=dict)
+    before: dict[bytes, Request] = field(default_factory=dict)
+    day: int = 0
+
+    def get(self, digest: bytes) -> Request | None:
+        """What *digest* drew; None: nothing that is known."""
+        return self.today.get(digest) or self.before.get(digest)
+
+    def at(self, now_ms: int) -> "Requests":
+        """What is known at *now_ms*; a new day forgets those of before. These stay as they are."""
+        day = now_ms // DAY_MS
+        if day <= self.day:
+            return self
+        return Requests({}, self.today if self.day else {}, day)
 
 
 @dataclass(slots=True)
@@ -55,9 +76,10 @@ class PoolState:
         left: Units left by prize id; None: unlimited.
         units: Units in all by prize id; −1: unlimited.
         weights: Weight of each live prize at this moment.
-        requests: What each request digest drew, of today and of the day before.
+        requests: What each request digest drew.
         blocked: User id → Unix ms until which it is blocked, 0: for good.
         last_user, last_ms: Who made the newest draw, and when; 0: none yet.
+        clock_us: The pool's time at its newest change, see clock.py; whoever has a clock keeps it.
     """
 
     version: int = 0
@@ -71,12 +93,11 @@ class PoolState:
     prize_limits: bool = False
     last_prize: PrizeConfig | None = None
     users: dict[int, UserState] = field(default_factory=dict)
-    requests: dict[bytes, Request] = field(default_factory=dict)
-    requests_before: dict[bytes, Request] = field(default_factory=dict)
-    request_day: int = 0
+    requests: Requests = field(default_factory=Requests)
     blocked: dict[int, int] = field(default_factory=dict)
     last_user: int = 0
     last_ms: int = 0
+    clock_us: int = 0
 
     def take(self, index: int) -> None:
         """Take one unit of the live prize at *index*."""
@@ -96,6 +117,7 @@ def draw(
     recorded: int,
     max_backlog: int,
     is_behind: bool = False,
+    clock_is_off: bool = False,
 ) -> Drawing:
     """
     Run *intents* in order.
@@ -103,16 +125,21 @@ def draw(
     Args:
         state: Changed in place.
         intents: What is wanted.
-        now_ms: Unix ms.
+        now_ms: Unix ms; see clock.py for what a store gives here.
         recorded: Newest seq in Postgres.
         max_backlog: Draws that may wait to be recorded.
         is_behind: Whether wins of this pool could not be confirmed by record in time.
+        clock_is_off: The time is not known; *now_ms* is that of the newest change.
     """
     if state.config is None:
         return Drawing(now_ms, 0, [Answer(DrawCode.NOT_LOADED)] * len(intents))
-    _turn_requests(state, now_ms)
+    seq, requests = state.seq, state.requests
+    state.requests = requests.at(now_ms)
     closed = _closed(state.config, now_ms, state.seq - recorded >= max_backlog, is_behind)
-    answers = [_answer(state, state.config, intent, now_ms, closed) for intent in intents]
+    timeless = Answer(DrawCode.CLOCK_OFF) if clock_is_off else None
+    answers = [_answer(state, state.config, intent, now_ms, timeless, closed) for intent in intents]
+    if state.seq == seq:  # nothing was drawn: nothing changes
+        state.requests = requests
     return Drawing(now_ms, state.version, answers, confirm=state.config.confirm)
 
 
@@ -120,11 +147,13 @@ def void(state: PoolState, digest: bytes, draws: int, now_ms: int) -> Voided | N
     """Make a request id draw nothing, unless it has drawn; None: the pool is not loaded."""
     if state.config is None:
         return None
-    _turn_requests(state, now_ms)
-    request = state.requests.get(digest) or state.requests_before.get(digest)
-    if request is None:
-        request = state.requests[digest] = Request(0, 0, draws)
-    return Voided(request.first_seq, request.places)
+    requests = state.requests.at(now_ms)
+    request = requests.get(digest)
+    if request is not None:
+        return Voided(request.first_seq, request.places)
+    requests.today[digest] = Request(0, 0, draws, now_ms)
+    state.requests = requests
+    return Voided(0, 0)
 
 
 def status_at(config: PoolConfig, now_ms: int) -> Status:
@@ -210,24 +239,20 @@ def _weight(state: PoolState, prize: PrizeConfig) -> int:
     return weight_of(state.config.mode, prize.weight, state.left[prize.prize_id])
 
 
-def _turn_requests(state: PoolState, now_ms: int) -> None:
-    """Forget request ids that are older than yesterday (UTC)."""
-    day = now_ms // DAY_MS
-    state.request_day = state.request_day or day
-    if day <= state.request_day:
-        return
-    follows = day == state.request_day + 1
-    state.requests_before = state.requests if follows else {}
-    state.requests, state.request_day = {}, day
-
-
 def _answer(
-    state: PoolState, config: PoolConfig, intent: Intent, now_ms: int, closed: Answer | None
+    state: PoolState,
+    config: PoolConfig,
+    intent: Intent,
+    now_ms: int,
+    timeless: Answer | None,
+    closed: Answer | None,
 ) -> Answer:
     user = state.users.get(intent.user_id) or UserState()
-    request = state.requests.get(intent.digest) or state.requests_before.get(intent.digest)
+    request = state.requests.get(intent.digest)
     if request is not None:
         return _replay(config, user, intent, request, now_ms)
+    if timeless is not None:
+        return timeless
     until = state.blocked.get(intent.user_id)
     if until is not None and (until == 0 or now_ms < until):
         return Answer(DrawCode.BLOCKED)
@@ -277,7 +302,7 @@ def _draw_all(
     state.seq += len(drawn)
     state.users[intent.user_id] = user
     state.last_user, state.last_ms = intent.user_id, now_ms
-    state.requests[intent.digest] = Request(first_seq, len(drawn), intent.draws)
+    state.requests.today[intent.digest] = Request(first_seq, len(drawn), intent.draws, now_ms)
     draws_left, next_ms = allowance(config, user, now_ms)
     return Answer(DrawCode.DRAWN, first_seq, len(drawn), draws_left, next_ms, drawn)
 

@@ -17,6 +17,7 @@ from services.pool.prize_code import CODE_BYTES, OLD_CODE_BYTES
 from services.pool.rule import engine, fairness
 from services.pool.rule.selection import ROLL_BYTES
 from services.pool.rule.terms import (
+    DAY_MS,
     Answer,
     ConfigureCode,
     DrawCode,
@@ -202,6 +203,7 @@ class Replay:
         """Draw again what an entry drew; each draw as an old ledger has it, code bytes and all."""
         starts = [at for at, draw in enumerate(record.draws) if at == 0 or draw.draw_index == 0]
         intents = [self._intent(first_seq + at, record.draws[at]) for at in starts]
+        self._forget(intents, record.drawn_ms)
         drawing = engine.draw(self._state, intents, record.drawn_ms, self.seq, _NO_BOUND)
         packed: list[_Packed] = []
         ends = [*starts, len(record.draws)][1:]
@@ -217,6 +219,14 @@ class Replay:
                 raise DiscrepancyError(first_seq + at, _refusal(answer, end - start))
             packed += follow
         return packed
+
+    def _forget(self, intents: Sequence[Intent], now_ms: int) -> None:
+        """Forget what these request ids drew a day ago: a store need not know it any more."""
+        for intent in intents:
+            for known in (self._state.requests.today, self._state.requests.before):
+                request = known.get(intent.digest)
+                if request is not None and request.drawn_ms + DAY_MS <= now_ms:
+                    del known[intent.digest]
 
     def _ledgered(self, first: DrawRecord, draws: Sequence[Drawn]) -> list[_Packed]:
         """The *draws* of one request as the ledger must have them."""

@@ -44,6 +44,7 @@ class DrawCode(IntEnum):
     PROTECTED = -9
     VOID = -10
     UNCONFIRMED = -11
+    CLOCK_OFF = -12
 
 
 class Confirm(IntEnum):
@@ -62,6 +63,8 @@ class ConfigureCode(IntEnum):
     UNITS_BELOW_WON = -2
     PRIZE_CHANGED = -3
     ENDED = -4
+    NOT_LOADED = -5
+    CLOCK_OFF = -6
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class Drawing(NamedTuple):
         answers: One an intent, in order.
         chain: The ledger's newest link: 40 hexadecimal digits; "" before the first entry.
         confirm: What must hold of a win among them before it is announced.
+        clock_us: The pool's time at its newest change, see rule/clock.py.
     """
 
     now_ms: int
@@ -186,6 +190,7 @@ class Drawing(NamedTuple):
     answers: list[Answer]
     chain: str = ""
     confirm: Confirm = Confirm.STORE
+    clock_us: int = 0
 
 
 class Voided(NamedTuple):
@@ -214,6 +219,7 @@ class Configured:
         stocks: CONFIGURED: what resulted, retired prizes included.
         detail: CONFLICT: the live version; else the prize.
         won: UNITS_BELOW_WON: units won.
+        clock_us: CONFIGURED: the pool's time at the change, see rule/clock.py.
     """
 
     code: ConfigureCode
@@ -221,6 +227,7 @@ class Configured:
     stocks: Sequence[Stock] = ()
     detail: int = 0
     won: int = 0
+    clock_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 import msgpack
 
 from services.pool.prize_code import CODE_BYTES
+from services.pool.rule.clock import BOUND_US
 from services.pool.rule.selection import PPB, ROLL_BYTES, TWO_48, Mode
 from services.pool.rule.terms import (
     DAY_MS,
@@ -38,6 +39,8 @@ class StateField(StrEnum):
     LAST_MS = "last_ms"
     LAST_USER = "last_user"
     CHAIN = "chain"
+    REQ_HALF = "req_half"
+    CLOCK_US = "clock_us"
 
 
 class EntryField(StrEnum):
@@ -50,6 +53,26 @@ class EntryField(StrEnum):
     LINK = "h"
     CODES = "g"
     AWAITED = "a"  # its wins are told once they are recorded
+
+
+class Known(NamedTuple):
+    """
+    What a caller of the scripts knows apart from the store.
+
+    Args:
+        seq: Newest draw that was answered; a store behind it is older.
+        clock_us: The pool's time at the newest change that was answered; likewise.
+        earliest_us, latest_us: What the store's clock may show, see rule/clock.py.
+    """
+
+    seq: int
+    clock_us: int
+    earliest_us: int
+    latest_us: int
+
+    def pack(self) -> bytes:
+        """As a script's last argument."""
+        return _packed(self)
 
 
 class PackedPrize(NamedTuple):
@@ -172,6 +195,7 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_places("INTENT", Intent._fields),
     **_places("BLOCKED", Blocked._fields),
     **_places("DRAWN", Drawn._fields),
+    **_places("KNOWN", Known._fields),
     **_members("STATE", StateField),
     **_members("ENTRY", EntryField),
     **_members("MODE", Mode),
@@ -180,6 +204,7 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_members("CONFIRM", Confirm),
     **_members("CODE", DrawCode),
     **_members("CONFIGURE", ConfigureCode),
+    "CLOCK_BOUND_US": BOUND_US,
     "DAY_MS": DAY_MS,
     "PPB": PPB,
     "ROLL_BYTES": ROLL_BYTES,

@@ -1,14 +1,15 @@
 """Pools in Redis: each step one Lua script."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgpack
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, OutOfMemoryError
 
-from services.common.errors import OverloadedError
+from services.common.errors import OverloadedError, UnavailableError
 from services.pool.ledger.entries import DrawEntry, decode_entry
+from services.pool.rule.clock import ANY_TIME, Span
 from services.pool.rule.selection import PPB, Mode, weight_of
 from services.pool.rule.terms import (
     UNLIMITED,
@@ -37,6 +38,7 @@ from services.pool.store.keys import (
     key,
 )
 from services.pool.store.layout import (
+    Known,
     PackedConfig,
     StateField,
     pack_config,
@@ -77,6 +79,23 @@ class _Script:
         return cast(bytes, await self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
 
 
+class _Newest(NamedTuple):
+    """The newest draw of a pool that was seen, and its time at the newest change."""
+
+    seq: int
+    clock_us: int
+
+
+_NOTHING = _Newest(0, 0)
+
+
+class ClockOffError(UnavailableError):
+    """The store's clock jumped; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("A clock is off at this moment; nothing was done.", retry_after_ms=5000)
+
+
 class RedisStore:
     """
     A PoolStore in Redis or Valkey.
@@ -86,6 +105,7 @@ class RedisStore:
         max_backlog: Draws of a pool that may wait for the recorder.
         is_behind: Whether a pool's wins could not be confirmed by record in time.
         blocks: Who may not draw; None: the list as Redis has it.
+        believed: What the store's clock may show at this moment.
     """
 
     def __init__(
@@ -94,12 +114,14 @@ class RedisStore:
         max_backlog: int,
         is_behind: Callable[[int], bool] = lambda _: False,
         blocks: BlockList | None = None,
+        believed: Callable[[], Span] = lambda: ANY_TIME,
     ) -> None:
         self._redis = redis
         self.blocks = blocks or BlockList(redis)
         self._max_backlog = max_backlog
         self._is_behind = is_behind
-        self._newest_seq: dict[int, int] = {}
+        self._believed = believed
+        self._newest: dict[int, _Newest] = {}
         self._draw = _Script(redis, "draw")
         self._configure = _Script(redis, "configure")
         self._void = _Script(redis, "void")
@@ -107,36 +129,57 @@ class RedisStore:
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """See PoolStore."""
         blocked = await self.blocks.of(intent.user_id for intent in intents)
-        now_ms, version, replies, chain, confirm = await self._draw.run(
+        now_ms, version, replies, chain, confirm, clock_us = await self._draw.run(
             pool_id,
             msgpack.packb(intents, use_bin_type=False),
             self._max_backlog,
-            self._newest_seq.get(pool_id, 0),
             int(self._is_behind(pool_id)),
             msgpack.packb(blocked),
+            self._known(pool_id),
         )
         answers = [_answer(reply) for reply in replies]
-        self.note_seq(pool_id, max(answer.first_seq + answer.places - 1 for answer in answers))
-        return Drawing(now_ms, version, answers, chain.decode(), Confirm(confirm))
+        newest_seq = max(answer.first_seq + answer.places - 1 for answer in answers)
+        self._note(pool_id, newest_seq, clock_us)
+        return Drawing(now_ms, version, answers, chain.decode(), Confirm(confirm), clock_us)
 
     async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
         """See PoolStore."""
-        voided = Voided(*await self._void.run(pool_id, digest, draws))
-        return None if voided.first_seq < 0 else voided
+        first_seq, places, clock_us = await self._void.run(
+            pool_id, digest, draws, self._known(pool_id)
+        )
+        if first_seq == DrawCode.CLOCK_OFF:
+            raise ClockOffError
+        if first_seq == DrawCode.NOT_LOADED:
+            return None
+        self._note(pool_id, 0, clock_us)
+        return Voided(first_seq, places)
 
     def note_seq(self, pool_id: int, seq: int) -> None:
         """Remember that draw *seq* was made: a store that does not have it is not drawn from."""
-        if seq > self._newest_seq.get(pool_id, 0):
-            self._newest_seq[pool_id] = seq
+        self._note(pool_id, seq, 0)
+
+    def _note(self, pool_id: int, seq: int, clock_us: int) -> None:
+        known = self._newest.get(pool_id, _NOTHING)
+        self._newest[pool_id] = _Newest(max(known.seq, seq), max(known.clock_us, clock_us))
+
+    def _known(self, pool_id: int) -> bytes:
+        return Known(*self._newest.get(pool_id, _NOTHING), *self._believed()).pack()
 
     async def configure(
         self, pool_id: int, expected_version: int, version: int, config: PoolConfig, document: str
     ) -> Configured:
         """See PoolStore."""
         reply = await self._configure.run(
-            pool_id, expected_version, version, pack_config(version, config), document
+            pool_id,
+            expected_version,
+            version,
+            pack_config(version, config),
+            document,
+            self._known(pool_id),
         )
-        return _configured(reply)
+        configured = _configured(reply)
+        self._note(pool_id, configured.seq, configured.clock_us)
+        return configured
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """See PoolStore."""
@@ -224,8 +267,9 @@ def _reply(packed: bytes) -> list[Any]:
 
 def _configured(reply: list[Any]) -> Configured:
     match reply:
-        case [ConfigureCode.CONFIGURED, seq, stocks]:
-            return Configured(ConfigureCode.CONFIGURED, seq, [Stock(*stock) for stock in stocks])
+        case [ConfigureCode.CONFIGURED, seq, stocks, clock_us]:
+            left = [Stock(*stock) for stock in stocks]
+            return Configured(ConfigureCode.CONFIGURED, seq, left, clock_us=clock_us)
         case [code, detail, won]:
             return Configured(ConfigureCode(code), detail=detail, won=won)
         case [code, detail]:

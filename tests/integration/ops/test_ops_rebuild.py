@@ -443,7 +443,7 @@ async def test_second_rebuild_finishes_when_the_first_one_died_after(
         assert Outcome.HEALTHY == await rebuild(campaign)
     else:
         assert DrawCode.NOT_LOADED == answer.code
-        assert ConfigureCode.CONFLICT == (await campaign.configure()).code
+        assert ConfigureCode.NOT_LOADED == (await campaign.configure()).code
         assert Outcome.REBUILT == await rebuild(campaign)
         await campaign.draw((3, "a"))
     await campaign.record()
@@ -474,7 +474,7 @@ async def test_publication_is_refused_while_a_pool_is_lost(
     campaign = await open_campaign(postgres, redis, [{"units": 9}])
     await campaign.record()
     await redis.flushall()
-    assert ConfigureCode.CONFLICT == (await campaign.configure()).code
+    assert ConfigureCode.NOT_LOADED == (await campaign.configure()).code
     assert [] == await redis.keys("*")
 
 

@@ -1,7 +1,7 @@
 #!lua
 --[[ draw: run a batch of intents on one pool, atomically, in order.
 KEYS[1] string  {p:<id>}:config    MessagePack, see layout.py
-KEYS[2] hash    {p:<id>}:state     seq, version, req_day, last_ms, last_user, chain
+KEYS[2] hash    {p:<id>}:state     see StateField in layout.py
 KEYS[3] hash    {p:<id>}:stock     prize id -> units left; absent: unlimited
 KEYS[4] hash    {p:<id>}:users     user id -> MessagePack, see layout.py
 KEYS[5] hash    {p:<id>}:req:0     request digest -> MessagePack, see layout.py
@@ -10,21 +10,23 @@ KEYS[7] stream  {p:<id>}:ledger    see docs/redis-keys.md
 KEYS[8] string  {p:<id>}:recorded  newest seq in Postgres
 ARGV[1] bytes   MessagePack: list of intents, see rule/terms.py
 ARGV[2] int     draws that may wait for the recorder; beyond it BACKLOG
-ARGV[3] int     newest seq the caller knows of; a store behind it lost draws: NOT_LOADED
-ARGV[4] int     1: wins of this pool could not be confirmed by Postgres in time; 0: they are
-ARGV[5] bytes   MessagePack: list of {user id, ms until which it is blocked, 0: for good}
+ARGV[3] int     1: wins of this pool could not be confirmed by Postgres in time; 0: they are
+ARGV[4] bytes   MessagePack: list of {user id, ms until which it is blocked, 0: for good}
+ARGV[5] bytes   what the caller knows, see include/guard.lua
 Returns MessagePack {now_ms, version, list of one answer per intent, chain, confirm: before a
-win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in Postgres}:
+win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in Postgres; the
+pool's clock, us}:
   {1 DRAWN, first seq, draws left (-1: no quota), next ms (0: at once), list of draws}
   {2 REPLAYED, first seq, draws left, next ms, count}
   {-1 NOT_LOADED} | {-2 NOT_ONGOING, status: 0 planned, 2 paused, 3 ended} |
   {-3 COOLDOWN, ms to wait} | {-4 QUOTA_SPENT, 1 draws per user, 2 per day, 3 wins} |
   {-5 BLOCKED} | {-6 SOLD_OUT, units left} | {-7 REQUEST_ID_REUSED} | {-8 BACKLOG} |
-  {-9 PROTECTED, ms to wait} | {-10 VOID} | {-11 UNCONFIRMED}
+  {-9 PROTECTED, ms to wait} | {-10 VOID} | {-11 UNCONFIRMED} |
+  {-12 CLOCK_OFF}: this server's clock jumped; nothing is drawn until it is right
   draw = {prize id (0: a miss), ticket, weight, total, code bytes ('' for a miss)}
 O(intents x prizes). One slot. Either every intent's effects are written, or none. ]]
 --@layout
---@include clock
+--@include guard
 --@include selection
 --@include users
 --@include requests
@@ -32,22 +34,24 @@ O(intents x prizes). One slot. Either every intent's effects are written, or non
 --@include drawing
 --@include intents
 --@include chain
-local intents = cmsgpack.unpack(ARGV[1])
-local now_ms = clock_ms()
-local pool = load_pool(now_ms)
-local answers = {}
-if not pool or pool.seq < tonumber(ARGV[3]) then
+local intents, answers = cmsgpack.unpack(ARGV[1]), {}
+local state = state_of(KEY_STATE)
+local now_us = next_us(state)
+local now_ms = ms_of(now_us or newest_us(state))
+local pool = not is_behind(state) and load_pool(state, now_ms)
+if not pool then
   for i = 1, #intents do answers[i] = { CODE_NOT_LOADED } end
-  return cmsgpack.pack({ now_ms, 0, answers, '', CONFIRM_STORE })
+  return cmsgpack.pack({ now_ms, 0, answers, '', CONFIRM_STORE, 0 })
 end
-local state, first_seq = pool.state, pool.seq + 1
+pool.clock_is_off = not now_us
+local first_seq = pool.seq + 1
 local confirm = pool.config[CONFIG_CONFIRM] or CONFIRM_STORE
-local current, previous = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)
-local batch = load_batch(intents, cmsgpack.unpack(ARGV[5]), current, previous)
+local requests = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)
+local batch = load_batch(intents, cmsgpack.unpack(ARGV[4]), requests)
 local shed = pool.seq - tonumber(redis.call('GET', KEY_RECORDED) or 0) >= tonumber(ARGV[2])
 -- Where a miss is possible draws go on: nothing is refused by its outcome.
 local may_miss = pool.config[CONFIG_MODE] == MODE_ODDS
-local stuck = ARGV[4] == '1' and confirm == CONFIRM_RECORDED and not may_miss
+local stuck = ARGV[3] == '1' and confirm == CONFIRM_RECORDED and not may_miss
 for i, intent in ipairs(intents) do
   answers[i] = answer(pool, batch, intent, now_ms, shed, stuck)
 end
@@ -55,7 +59,8 @@ if pool.seq >= first_seq then
   local id = string.format('%d-0', pool.seq)
   local entry = cmsgpack.pack({ now_ms, pool.config[CONFIG_VERSION], batch.draws })
   state[STATE_CHAIN] = link(state[STATE_CHAIN], id, entry)
-  write_pool(pool, batch, current, now_ms)
+  state[STATE_CLOCK_US] = us_text(now_us)
+  write_pool(pool, batch, requests, now_ms)
   -- Codes are the winners' secrets: a field of their own, outside what is chained and exported.
   local fields = { ENTRY_DRAWS, entry, ENTRY_LINK, state[STATE_CHAIN],
     ENTRY_CODES, table.concat(batch.codes) }
@@ -66,4 +71,4 @@ if pool.seq >= first_seq then
   redis.call('XADD', KEY_LEDGER, id, unpack(fields))
 end
 local version = pool.config[CONFIG_VERSION]
-return cmsgpack.pack({ now_ms, version, answers, state[STATE_CHAIN], confirm })
+return cmsgpack.pack({ now_ms, version, answers, state[STATE_CHAIN], confirm, newest_us(state) })

@@ -20,7 +20,8 @@ from services.pool.rule.terms import (
     Status,
     Stock,
 )
-from services.pool.store.redis_store import RedisStore
+from services.pool.store.redis_store import ClockOffError, RedisStore
+from tests.support.clocks import follow_set_clock, set_clock
 from tests.support.draws import NO_BACKLOG_BOUND, MemoryStore, intent, odds, tickets
 
 POOL = 1
@@ -210,6 +211,80 @@ async def test_day_is_not_given_twice_when_the_time_zone_goes_back(store: PoolSt
     assert [DrawCode.DRAWN, DrawCode.QUOTA_SPENT] == await codes(
         store, intent(1, "c"), intent(1, "d")
     )
+
+
+class Timed:
+    """A store, and its server's clock."""
+
+    def __init__(self, store: PoolStore, redis: Redis | None) -> None:
+        self.store, self._redis = store, redis
+
+    async def set_clock(self, us: int) -> None:
+        """Let the clock stand at *us*."""
+        if isinstance(self.store, MemoryStore):
+            self.store.server_us = us
+        elif self._redis is not None:
+            await set_clock(self._redis, us)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def timed(request: pytest.FixtureRequest) -> Timed:
+    if request.param == "memory":
+        return Timed(MemoryStore(), None)
+    redis: Redis = request.getfixturevalue("redis")
+    return Timed(follow_set_clock(RedisStore(redis, NO_BACKLOG_BOUND)), redis)
+
+
+NOON_US = (20_000 * DAY_MS + DAY_MS // 2) * 1000
+SECOND_US = 1_000_000
+
+
+async def test_pools_time_stands_still_while_the_clock_is_put_back_a_little(timed: Timed) -> None:
+    """A3: it never runs back, and goes on by at least one microsecond a change."""
+    await timed.set_clock(NOON_US)
+    await open_pool(timed.store, odds((9, SURE)))
+    first = await timed.store.draw(POOL, [intent(1, "a")])
+    await timed.set_clock(NOON_US - 9 * SECOND_US)
+    second = await timed.store.draw(POOL, [intent(1, "b")])
+    assert (NOON_US + 1, NOON_US + 2) == (first.clock_us, second.clock_us)
+    assert NOON_US // 1000 == second.now_ms
+    await timed.set_clock(NOON_US + SECOND_US)
+    assert NOON_US + SECOND_US == (await timed.store.draw(POOL, [intent(1, "c")])).clock_us
+
+
+async def test_draws_stop_while_the_clock_is_put_back_and_go_on_when_it_is_right(
+    timed: Timed,
+) -> None:
+    """A3: back across midnight gives no day twice; what was drawn is told all the same."""
+    midnight_us = NOON_US + 12 * 3600 * SECOND_US
+    config = odds((99, SURE), draws_per_day=1)
+    await timed.set_clock(midnight_us + SECOND_US)
+    await open_pool(timed.store, config)
+    assert [DrawCode.DRAWN] == await codes(timed.store, intent(1, "a"))
+    await timed.set_clock(midnight_us - 60 * SECOND_US)
+    assert [DrawCode.CLOCK_OFF, DrawCode.REPLAYED] == await codes(
+        timed.store, intent(1, "b"), intent(1, "a")
+    )
+    with pytest.raises(ClockOffError):
+        await timed.store.void(POOL, intent(1, "b").digest, 1)
+    changed = await timed.store.configure(POOL, 1, 2, config, "{}")
+    assert ConfigureCode.CLOCK_OFF == changed.code
+    await timed.set_clock(midnight_us + 60 * SECOND_US)
+    assert [DrawCode.QUOTA_SPENT, DrawCode.DRAWN] == await codes(
+        timed.store, intent(1, "b"), intent(2, "b")
+    )
+
+
+async def test_request_id_is_known_after_the_clock_has_jumped(timed: Timed) -> None:
+    """A3, X2: however far ahead, and even where the jump was believed, no id draws twice."""
+    await timed.set_clock(NOON_US)
+    await open_pool(timed.store, odds((99, SURE)))
+    await codes(timed.store, intent(1, "a"))
+    for days in (2, 3):
+        await timed.set_clock(NOON_US + days * DAY_MS * 1000)
+        assert [DrawCode.REPLAYED] == await codes(timed.store, intent(1, "a"))
+    assert [DrawCode.DRAWN] == await codes(timed.store, intent(1, "b"))
+    assert [DrawCode.REPLAYED] * 2 == await codes(timed.store, intent(1, "a"), intent(1, "b"))
 
 
 async def test_next_draw_is_never_told_when_no_draw_is_left_at_all(store: PoolStore) -> None:

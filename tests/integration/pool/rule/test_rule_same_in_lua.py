@@ -1,7 +1,6 @@
 """The script in Redis against the pure engine: the same answers, the same state, every step."""
 
 import asyncio
-import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -16,11 +15,12 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
-from services.pool.rule import engine
+from services.pool.rule.clock import ANY_TIME, BOUND_US, Span
 from services.pool.rule.selection import Mode
 from services.pool.rule.terms import ConfigureCode, Confirm, PoolConfig, PrizeConfig, Status
-from services.pool.store.redis_store import RedisStore
-from tests.support.draws import NO_BACKLOG_BOUND, intent, stocks_of
+from services.pool.store.redis_store import ClockOffError, RedisStore
+from tests.support.clocks import follow_set_clock, set_clock
+from tests.support.draws import NO_BACKLOG_BOUND, MemoryStore, intent, stocks_of
 
 POOL = 1
 T = TypeVar("T")
@@ -29,6 +29,12 @@ USERS = st.integers(1, 6)
 REQUESTS = st.sampled_from(["a", "b", "c", "d", "e"])
 INTENTS = st.lists(
     st.builds(intent, USERS, REQUESTS, st.sampled_from([1, 1, 1, 2, 5])), min_size=1, max_size=12
+)
+_DAY_US = 86_400_000_000
+NOON_US = 20_000 * _DAY_US + _DAY_US // 2
+# Forward as it goes, to the next day and past several, and back within and beyond the bound.
+JUMPS_US = st.sampled_from(
+    [1, 1000, 60_000_000, _DAY_US // 2, _DAY_US, 3 * _DAY_US, 0, -1, -BOUND_US, -2 * BOUND_US]
 )
 LIMITS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
@@ -86,7 +92,7 @@ def changed(draw: st.DrawFn, config: PoolConfig) -> PoolConfig:
 
 
 class SameRule(RuleBasedStateMachine):
-    """Random draws, retries, changes and script losses, on both at once."""
+    """Random draws, retries, changes, script losses and clocks, on both at once."""
 
     redis_url: str
 
@@ -94,11 +100,14 @@ class SameRule(RuleBasedStateMachine):
     def open_pool(self, config: PoolConfig) -> None:
         self.runner = asyncio.Runner()
         self.redis = Redis.from_url(self.redis_url)
-        self.store = RedisStore(self.redis, NO_BACKLOG_BOUND)
-        self.model = engine.PoolState()
-        self.version = 0
+        self.model = MemoryStore()
+        self.store = follow_set_clock(
+            RedisStore(self.redis, NO_BACKLOG_BOUND, believed=lambda: self.model.believed)
+        )
+        self.version = self.live_version = 0
         self.config = config
         self.run(self.flush())
+        self.set_time(NOON_US)
         self.apply(config)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -110,21 +119,37 @@ class SameRule(RuleBasedStateMachine):
     async def forget_scripts(self) -> None:
         await self.redis.script_flush()
 
+    def set_time(self, us: int) -> None:
+        self.model.server_us = us
+        self.run(set_clock(self.redis, us))
+
+    async def told(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What *work* gives; None: the clock is off."""
+        try:
+            return await work
+        except ClockOffError:
+            return None
+
     def apply(self, config: PoolConfig, stale: bool = False) -> None:
-        expected = self.model.version - 1 if stale else self.model.version
         self.version += 1
-        live = self.run(self.store.configure(POOL, expected, self.version, config, "{}"))
-        model = engine.configure(self.model, expected, self.version, config)
-        assert (model.code, model.seq) == (live.code, live.seq)
+        change = (POOL, self.live_version - stale, self.version, config, "{}")
+        live = self.run(self.store.configure(*change))
+        model = self.run(self.model.configure(*change))
+        assert (model.code, model.seq, model.clock_us) == (live.code, live.seq, live.clock_us)
         assert sorted(model.stocks) == sorted(live.stocks)
         if live.code is ConfigureCode.CONFIGURED:
-            self.config = config
+            self.config, self.live_version = config, self.version
 
     @rule(intents=INTENTS)
     def draw(self, intents: list[Any]) -> None:
         live = self.run(self.store.draw(POOL, intents))
-        model = engine.draw(self.model, intents, live.now_ms, 0, NO_BACKLOG_BOUND)
-        assert (model.version, model.confirm) == (live.version, live.confirm)
+        model = self.run(self.model.draw(POOL, intents))
+        assert (model.version, model.confirm, model.now_ms, model.clock_us) == (
+            live.version,
+            live.confirm,
+            live.now_ms,
+            live.clock_us,
+        )
         for mine, theirs in zip(model.answers, live.answers, strict=True):
             assert (mine.code, mine.first_seq, mine.places, list(mine.draws), mine.detail) == (
                 theirs.code,
@@ -138,9 +163,8 @@ class SameRule(RuleBasedStateMachine):
     @rule(user_id=USERS, request_id=REQUESTS)
     def void(self, user_id: int, request_id: str) -> None:
         digest = intent(user_id, request_id).digest
-        live = self.run(self.store.void(POOL, digest, 1))
-        now_ms = int(time.time() * 1000)
-        assert engine.void(self.model, digest, 1, now_ms) == live
+        live = self.run(self.told(self.store.void(POOL, digest, 1)))
+        assert live == self.run(self.told(self.model.void(POOL, digest, 1)))
 
     @rule(data=st.data())
     def change(self, data: st.DataObject) -> None:
@@ -154,14 +178,28 @@ class SameRule(RuleBasedStateMachine):
     def lose_scripts(self) -> None:
         self.run(self.forget_scripts())
 
+    @rule(us=JUMPS_US)
+    def change_time(self, us: int) -> None:
+        assert self.model.server_us is not None
+        self.set_time(max(1, self.model.server_us + us))
+
+    @rule(span_us=st.sampled_from([None, None, -1, BOUND_US]))
+    def believe(self, span_us: int | None) -> None:
+        assert self.model.server_us is not None
+        now_us = self.model.server_us
+        self.model.believed = (
+            ANY_TIME if span_us is None else Span(now_us - span_us, now_us + span_us)
+        )
+
     @invariant()
     def books_are_the_same(self) -> None:
         if not hasattr(self, "store"):
             return
         live = self.run(self.store.inspect(POOL))
         assert live is not None
-        assert stocks_of(self.model) == sorted(live.stocks)
-        assert (self.model.seq, len(self.model.users)) == (live.seq, live.users)
+        model = self.model.pool(POOL)
+        assert stocks_of(model) == sorted(live.stocks)
+        assert (model.seq, len(model.users)) == (live.seq, live.users)
         assert all(stock.left <= stock.units for stock in live.stocks)
         assert all(stock.left >= 0 or stock.units == -1 for stock in live.stocks)
 

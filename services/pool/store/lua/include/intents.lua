@@ -1,13 +1,13 @@
 -- intents: one intent after the other, against the pool as the ones before left it.
 
 -- {users, requests: what is known; fresh, drew, draws, codes: what this call adds; blocked}
-local function load_batch(intents, blocks, current, previous)
+local function load_batch(intents, blocks, requests)
   local batch = { users = {}, fresh = {}, drew = {}, draws = {}, codes = {}, blocked = {} }
   local ids, digests = {}, {}
   for i, intent in ipairs(intents) do
     ids[i], digests[i] = intent[INTENT_USER_ID], intent[INTENT_DIGEST]
   end
-  batch.requests = known_requests(digests, current, previous)
+  batch.requests = known_requests(digests, requests)
   local packed = redis.call('HMGET', KEY_USERS, unpack(ids))
   for i, id in ipairs(ids) do
     if not batch.users[id] then batch.users[id] = unpack_user(packed[i]) end
@@ -46,6 +46,7 @@ local function answer(pool, batch, intent, now_ms, shed, stuck)
     local left, next_ms = allowance(pool.config, user, now_ms)
     return { CODE_REPLAYED, request[REQUEST_FIRST_SEQ], left, next_ms, request[REQUEST_PLACES] }
   end
+  if pool.clock_is_off then return { CODE_CLOCK_OFF } end
   local blocked = batch.blocked[intent[INTENT_USER_ID]]
   if blocked and (blocked == 0 or now_ms < blocked) then return { CODE_BLOCKED } end
   if pool.status ~= STATUS_OPEN then return { CODE_NOT_ONGOING, pool.status } end

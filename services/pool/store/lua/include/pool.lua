@@ -8,18 +8,12 @@ local function status_of(config, now_ms)
   return STATUS_OPEN
 end
 
-local function state_of(key)
-  local flat, state = redis.call('HGETALL', key), {}
-  for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
-  return state
-end
-
 -- {config, state, seq, status, left = units left by prize index (nil: unlimited),
 -- weights, weight_sum, dirty = indexes whose stock has changed}; nil: not loaded.
-local function load_pool(now_ms)
+local function load_pool(state, now_ms)
   local packed = redis.call('GET', KEY_CONFIG)
   if not packed then return nil end
-  local config, state = cmsgpack.unpack(packed), state_of(KEY_STATE)
+  local config = cmsgpack.unpack(packed)
   local pool = {
     config = config, state = state, seq = tonumber(state[STATE_SEQ]),
     status = status_of(config, now_ms), left = {}, weights = {}, weight_sum = 0, dirty = {},
@@ -50,8 +44,8 @@ local function take(pool, i)
   pool.weights[i] = weight
 end
 
-local function write_pool(pool, batch, requests_key, now_ms)
-  local state, stock, users, requests = pool.state, {}, {}, {}
+local function write_pool(pool, batch, requests, now_ms)
+  local state, stock, users, drew = pool.state, {}, {}, {}
   for i in pairs(pool.dirty) do
     stock[#stock + 1] = pool.config[CONFIG_PRIZES][i][PRIZE_ID]
     stock[#stock + 1] = pool.left[i]
@@ -61,13 +55,14 @@ local function write_pool(pool, batch, requests_key, now_ms)
     users[#users + 1] = cmsgpack.pack(batch.users[user_id])
   end
   for digest, request in pairs(batch.fresh) do
-    requests[#requests + 1] = digest
-    requests[#requests + 1] = cmsgpack.pack(request)
+    drew[#drew + 1] = digest
+    drew[#drew + 1] = cmsgpack.pack(request)
   end
   if #stock > 0 then redis.call('HSET', KEY_STOCK, unpack(stock)) end
   redis.call('HSET', KEY_USERS, unpack(users))
-  redis.call('HSET', requests_key, unpack(requests))
+  note_requests(requests, drew)
   redis.call('HSET', KEY_STATE, STATE_SEQ, pool.seq, STATE_LAST_MS, now_ms,
     STATE_LAST_USER, state[STATE_LAST_USER], STATE_REQ_DAY, state[STATE_REQ_DAY],
-    STATE_CHAIN, state[STATE_CHAIN])
+    STATE_REQ_HALF, state[STATE_REQ_HALF], STATE_CHAIN, state[STATE_CHAIN],
+    STATE_CLOCK_US, state[STATE_CLOCK_US])
 end

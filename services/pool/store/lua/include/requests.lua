@@ -1,28 +1,32 @@
---[[ requests: which request ids have drawn, see layout.py; a void one has
-places 0, and never draws. Two hashes take turns by UTC day: today's and yesterday's are known,
-so an id is known for 24 h at least and 48 h at most. ]]
+--[[ requests: which request ids have drawn, see layout.py; a void one has places 0, and never
+draws. Two hashes take turns by UTC day: today's, and that of the day before on which something was
+drawn. So an id is known for 24 h at least, and a clock that jumps makes none forgotten. ]]
 
--- Empties what is too old; returns today's key, yesterday's key.
+-- {current, previous: keys; is_fresh: current holds what is to be forgotten}; state is moved on.
 local function turn_requests(state, keys, now_ms)
   local day = math.floor(now_ms / DAY_MS)
-  local current, previous = keys[day % 2 + 1], keys[(day + 1) % 2 + 1]
   local known = tonumber(state[STATE_REQ_DAY]) or day
-  if day > known then
-    redis.call('UNLINK', current)
-    if day > known + 1 then redis.call('UNLINK', previous) end
-  end
-  state[STATE_REQ_DAY] = math.max(day, known)
-  return current, previous
+  local half = tonumber(state[STATE_REQ_HALF]) or known % 2
+  local is_fresh = day > known
+  if is_fresh then half = 1 - half end
+  state[STATE_REQ_DAY], state[STATE_REQ_HALF] = math.max(day, known), half
+  return { current = keys[half + 1], previous = keys[2 - half], is_fresh = is_fresh }
 end
 
 -- digest -> request, for those of `digests` that have drawn.
-local function known_requests(digests, current, previous)
+local function known_requests(digests, requests)
   local found = {}
-  local today = redis.call('HMGET', current, unpack(digests))
-  local before = redis.call('HMGET', previous, unpack(digests))
+  local today = requests.is_fresh and {} or redis.call('HMGET', requests.current, unpack(digests))
+  local before = redis.call('HMGET', requests.previous, unpack(digests))
   for i, digest in ipairs(digests) do
     local packed = today[i] or before[i]
     if packed then found[digest] = cmsgpack.unpack(packed) end
   end
   return found
+end
+
+-- Notes requests, as digest, packed, digest, packed, ...
+local function note_requests(requests, flat)
+  if requests.is_fresh then redis.call('UNLINK', requests.current) end
+  redis.call('HSET', requests.current, unpack(flat))
 end

@@ -1,5 +1,0 @@
--- clock: Unix milliseconds by this server's clock.
-local function clock_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
