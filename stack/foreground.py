@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import asyncpg
 
@@ -27,6 +28,7 @@ from stack.supervisor import Report, Supervisor
 OnReady = Callable[[Addresses, str], None]
 
 _EXTERNAL_TIMEOUT_S = 5.0
+_MIGRATION_TIMEOUT_S = 600.0
 
 
 async def run_stack(settings: StackSettings, report: Report, on_ready: OnReady) -> None:
@@ -78,22 +80,35 @@ async def _prepare_stores(
 ) -> None:
     if settings.redis_url and not await _answers(servers.valkey_answers, settings.redis_url):
         raise StackError("The Redis that KUJI_REDIS_URL names does not answer")
-    dsn = addresses.postgres[OPERATOR]
-    if settings.postgres_dsn is None:
-        roles = [databases.OWNER, *map(role_of, SERVICES)]
-        folder, port = home.data("postgres"), port_of(dsn)
-        known = {role: passwords.of("postgres", role) for role in roles}
-        await databases.ensure_roles(folder, port, known)
-        await databases.ensure_database(folder, port)
-    elif not await _answers(servers.postgres_answers, settings.postgres_dsn):
+    if settings.postgres_dsn and not await _answers(
+        servers.postgres_answers, settings.postgres_dsn
+    ):
         raise StackError("The Postgres that KUJI_POSTGRES_DSN names does not answer")
+    dsn = addresses.postgres[OPERATOR]
     try:
-        connection = await asyncpg.connect(dsn, timeout=5)
-        await migrate(connection)
-        await grant(connection)
-        await connection.close(timeout=5)
+        if settings.postgres_dsn is None:
+            await _make_roles(home.data("postgres"), port_of(dsn), passwords)
+        await _migrate(dsn)
+    except TimeoutError as error:
+        raise StackError("The database could not be migrated: no answer in time") from error
     except (OSError, asyncpg.PostgresError, ChangedMigrationError) as error:
         raise StackError(f"The database could not be migrated: {error}") from error
+
+
+async def _make_roles(folder: Path, port: int, passwords: Passwords) -> None:
+    roles = [databases.OWNER, *map(role_of, SERVICES)]
+    known = {role: passwords.of("postgres", role) for role in roles}
+    await databases.ensure_roles(folder, port, known)
+    await databases.ensure_database(folder, port)
+
+
+async def _migrate(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn, timeout=5, command_timeout=_MIGRATION_TIMEOUT_S)
+    try:
+        await migrate(connection)
+        await grant(connection)
+    finally:
+        connection.terminate()
 
 
 async def _answers(probe: Callable[[str], Awaitable[bool]], url: str) -> bool:

@@ -74,7 +74,8 @@ class Home:
     def _close_to_others(self) -> None:
         # A folder with other things in it may be anything, /srv say: only what is ours is closed.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._lock_file.exists() or not any(self.folder.iterdir()):
+        is_ours = self._lock_file.exists() or not any(self.folder.iterdir())
+        if is_ours and self.folder.stat().st_uid == os.geteuid():
             self.folder.chmod(0o700)
         for known in ("data", "logs"):
             if (self.folder / known).exists():

@@ -66,6 +66,22 @@ def test_part_heals_by_itself_when_killed(stack: StackUnderTest, part: str) -> N
     _wait_until(lambda: _can_log_in(stack))
 
 
+def test_auth_comes_back_when_postgres_was_away(stack: StackUnderTest) -> None:
+    """It waits for Postgres, however often it is killed; nothing else is touched."""
+    _wait_until(stack.is_healthy)
+    before = stack.pids()
+    os.kill(before["postgres"], signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            killed = stack.pids()["auth"]
+            os.kill(killed, signal.SIGKILL)
+            _wait_until(lambda killed=killed: stack.pids()["auth"] != killed)  # type: ignore[misc]
+    finally:
+        os.kill(before["postgres"], signal.SIGCONT)
+    _wait_until(lambda: _can_log_in(stack))
+    assert before | {"auth": stack.pids()["auth"]} == stack.pids()
+
+
 def test_addresses_are_all_in_endpoints_json(stack: StackUnderTest) -> None:
     """What the file promises is there, for its owner's eyes only."""
     endpoints = stack.endpoints
