@@ -43,6 +43,7 @@ from services.pool.books.collector import Auditor
 from services.pool.books.watch import BooksWatch
 from services.pool.seeds import SeedCipher
 from services.pool.store.redis_store import RedisStore
+from services.pool.store.replicas import Replicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,17 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         confirmer = Confirmer(
             postgres, redis, settings.confirm_patience_s, settings.max_unconfirmed_wins
         )
+        replicas = Replicas(redis, settings.confirm_replicas, settings.redis_timeout_s / 2)
         blocks = open_blocks(postgres, redis)
         clock = StoreClock(settings.clock_hold_s)
         await look_first(clock, redis)
         store = RedisStore(
-            redis, settings.max_backlog_draws, confirmer.is_behind, blocks, clock.believed
+            redis,
+            settings.max_backlog_draws,
+            confirmer.is_behind,
+            blocks,
+            clock.believed,
+            replicas,
         )
         batcher = Batcher(store, settings.max_batch_draws, settings.max_pending_draws)
         code_key = CodeKey(settings.code_key.get_secret_value())

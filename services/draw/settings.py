@@ -24,6 +24,7 @@ class DrawSettings(ServiceSettings):
         confirm_patience_s: A win to be confirmed by record waits as long as its caller; when a
             pool's oldest has waited so long, the next ones are told at once to ask again.
         max_unconfirmed_wins: Wins that may wait so in this process.
+        confirm_replicas: Replicas of the store that must have a draw to be confirmed by replica.
         max_store_bytes: Store memory that draws may fill; 0: nine tenths of its maxmemory.
         audit_every_s: How often the stock of the pools is audited, for the metrics.
         watch_every_s: How often store memory, store clock and ended pools are looked at.
@@ -43,6 +44,7 @@ class DrawSettings(ServiceSettings):
     max_backlog_draws: int = Field(default=2_000_000, ge=1)
     confirm_patience_s: float = Field(default=2.0, gt=0)
     max_unconfirmed_wins: int = Field(default=20_000, ge=1000)
+    confirm_replicas: int = Field(default=1, ge=1)
     max_store_bytes: int = Field(default=0, ge=0)
     watch_every_s: float = Field(default=1.0, gt=0)
     clock_hold_s: float = Field(default=300.0, gt=0)

@@ -249,6 +249,11 @@ class Valkey:
         self._child = Child(servers.valkey(folder / "data", port, folder / "log"))
         self._probe = partial(servers.valkey_answers, self.url)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
     async def ready(self) -> None:
         """Return when it answers."""
         await self._child.wait_until_ready(self._probe)

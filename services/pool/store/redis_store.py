@@ -44,6 +44,7 @@ from services.pool.store.layout import (
     pack_config,
     unpack_config,
 )
+from services.pool.store.replicas import Replicas
 from services.pool.store.scripts import load_script
 
 _UNKNOWN_SHA = "0" * 40
@@ -106,6 +107,7 @@ class RedisStore:
         is_behind: Whether a pool's wins could not be confirmed by record in time.
         blocks: Who may not draw; None: the list as Redis has it.
         believed: What the store's clock may show at this moment.
+        replicas: Confirm the draws of pools that ask for it; None: there is no such pool here.
     """
 
     def __init__(
@@ -115,12 +117,14 @@ class RedisStore:
         is_behind: Callable[[int], bool] = lambda _: False,
         blocks: BlockList | None = None,
         believed: Callable[[], Span] = lambda: ANY_TIME,
+        replicas: Replicas | None = None,
     ) -> None:
         self._redis = redis
         self.blocks = blocks or BlockList(redis)
         self._max_backlog = max_backlog
         self._is_behind = is_behind
         self._believed = believed
+        self._replicas = replicas
         self._newest: dict[int, _Newest] = {}
         self._draw = _Script(redis, "draw")
         self._configure = _Script(redis, "configure")
@@ -128,6 +132,8 @@ class RedisStore:
 
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """See PoolStore."""
+        if self._replicas is not None:
+            self._replicas.check(pool_id)
         blocked = await self.blocks.of(intent.user_id for intent in intents)
         now_ms, version, replies, chain, confirm, clock_us = await self._draw.run(
             pool_id,
@@ -140,7 +146,16 @@ class RedisStore:
         answers = [_answer(reply) for reply in replies]
         newest_seq = max(answer.first_seq + answer.places - 1 for answer in answers)
         self._note(pool_id, newest_seq, clock_us)
+        await self._replicate(pool_id, Confirm(confirm))
         return Drawing(now_ms, version, answers, chain.decode(), Confirm(confirm), clock_us)
+
+    async def _replicate(self, pool_id: int, confirm: Confirm) -> None:
+        if self._replicas is None:
+            return
+        if confirm is Confirm.REPLICA:
+            await self._replicas.confirm(pool_id)
+        else:
+            self._replicas.forget(pool_id)
 
     async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
         """See PoolStore."""
