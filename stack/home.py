@@ -155,13 +155,13 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
     write_privately(file, json.dumps(content, indent=2) + "\n")
 
 
-def write_privately(file: Path, text: str) -> None:
-    """Write *text* for the owner's eyes only; a reader sees all of it or nothing."""
+def write_privately(file: Path, content: str | bytes) -> None:
+    """Write *content* for the owner's eyes only; a reader sees all of it or nothing."""
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
     fresh.rename(file)
 
 

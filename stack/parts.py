@@ -96,11 +96,11 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
     edge = Edge(
         edge_address(settings.edge_host, settings.edge_port),
         settings.edge_port,
-        ports.of("edge-inner"),
         socket,
         upstreams,
         token_hex(32),
         settings.edge_trusted_hops,
+        settings.edge_origins,
     )
     addresses = Addresses(
         edge,

@@ -1,5 +1,6 @@
 """What the stack is told."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,19 @@ def _ports_of(text: object) -> object:
     return {name: int(port) for name, _, port in pairs}
 
 
+_ORIGIN = re.compile(r"https?://[^/,\s]+|\*")
+
+
+def _origins_of(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    found = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in found:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; https://shop.example is one")
+    return ("*",) if "*" in found else found
+
+
 class StackSettings(BaseSettings):
     """
     Settings of the embedded stack.
@@ -29,6 +43,8 @@ class StackSettings(BaseSettings):
         edge_port: Port that the edge listens on.
         edge_trusted_hops: Proxies in front of the edge. A client's address is taken from the
             X-Forwarded-For that this many of them wrote; 0: from the connection alone.
+        edge_origins: Whose pages may call the edge from a browser, such as "https://shop.example";
+            in the environment, separated by commas. "*": everybody's.
         redis_url: A Redis to use instead of starting one.
         postgres_dsn: A Postgres database to use instead of starting one.
         draw_processes: Draw processes, one port each.
@@ -43,6 +59,7 @@ class StackSettings(BaseSettings):
     edge_host: str = "127.0.0.1"
     edge_port: int = Field(default=8080, ge=1, le=65535)
     edge_trusted_hops: int = Field(default=0, ge=0, le=16)
+    edge_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins_of)] = ("*",)
     redis_url: RedisUrl | None = None
     postgres_dsn: PostgresDsn | None = None
     draw_processes: int = Field(default=1, ge=1, le=64)

@@ -99,13 +99,6 @@ class RateLimitedError(KujiError):
         super().__init__(message, retry_after_ms=retry_after_ms)
 
 
-class PayloadTooLargeError(KujiError):
-    """The body is larger than allowed."""
-
-    reason = ErrorReason.ERROR_REASON_PAYLOAD_TOO_LARGE
-    default_message = "The body is larger than 64 KiB."
-
-
 class UsernameTakenError(KujiError):
     """The username exists, in this or another case."""
 

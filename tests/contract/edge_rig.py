@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +18,6 @@ from google.api import httpbody_pb2
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from jwt.algorithms import OKPAlgorithm
-from kuji.admin.v1 import admin_pb2, goods_pb2
-from kuji.auth.v1 import auth_pb2
-from kuji.blindbox.v1 import blindbox_pb2, records_pb2
-from kuji.draw.v1 import draw_pb2
-from kuji.history.v1 import history_pb2
 from pydantic import SecretStr
 
 from services.common.context import RequestContext
@@ -32,25 +27,15 @@ from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
 from stack import edge as edges
 from stack.edge import Edge
+from stack.edge.contract import cluster_of, services
 from stack.ports import free_port
 from stack.probes import UNREACHABLE, http_get
 from stack.processes import Child, stop
 
 # What each process serves.
 SERVICES = {
-    "auth": (auth_pb2.DESCRIPTOR.services_by_name["AuthService"],),
-    "draw": (
-        draw_pb2.DESCRIPTOR.services_by_name["DrawService"],
-        blindbox_pb2.DESCRIPTOR.services_by_name["BlindBoxService"],
-    ),
-    "admin": (
-        admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
-        goods_pb2.DESCRIPTOR.services_by_name["GoodsService"],
-    ),
-    "history": (
-        history_pb2.DESCRIPTOR.services_by_name["HistoryService"],
-        records_pb2.DESCRIPTOR.services_by_name["BlindBoxRecordService"],
-    ),
+    name: tuple(service for service in services() if cluster_of(service) == name)
+    for name in edges.CLUSTERS
 }
 Behaviour = Callable[[Any, RequestContext], Awaitable[Message]]
 _KID = "test"
@@ -157,12 +142,18 @@ class Rig:
     """The edge, its script, what is behind it, and a client of it."""
 
     def __init__(
-        self, edge: Edge, script: Script, upstreams: list[Upstream], http: httpx.AsyncClient
+        self,
+        edge: Edge,
+        script: Script,
+        upstreams: list[Upstream],
+        http: httpx.AsyncClient,
+        pid: int,
     ) -> None:
         self.edge = edge
         self.script = script
         self.upstreams = upstreams
         self.http = http
+        self.pid = pid
 
     async def call(
         self, method: str, path: str | httpx.URL, role: str | None = None, **options: Any
@@ -201,28 +192,37 @@ async def _is_up(edge: Edge) -> bool:
 
 @asynccontextmanager
 async def running_rig(
-    folder: Path, draw_processes: int = 1, trusted_hops: int = 0, missing: str = ""
+    folder: Path,
+    draw_processes: int = 1,
+    trusted_hops: int = 0,
+    missing: str = "",
+    origins: Sequence[str] = (edges.EVERYBODY,),
+    methods_lua: str = "",
 ) -> AsyncIterator[Rig]:
-    """A healthy rig with its files in *folder*; healthy but for *missing*, which is not there."""
+    """
+    A rig with its files in *folder*, healthy but for *missing*, which is not there.
+
+    With *methods_lua*, the edge goes by that instead of what the protos say.
+    """
     script = Script()
-    services = [*SERVICES, *["draw"] * (draw_processes - 1)]
-    upstreams = [
-        await start_upstream(script, service) for service in services if service != missing
-    ]
+    names = [*SERVICES, *["draw"] * (draw_processes - 1)]
+    upstreams = [await start_upstream(script, name) for name in names if name != missing]
     addresses = {
         name: [upstream.address for upstream in upstreams if upstream.service == name]
         for name in SERVICES
     }
     if missing:
         addresses[missing] = [f"127.0.0.1:{free_port()}"]
-    ports = free_port(), free_port()
     socket = folder / "admin.sock"
-    edge = Edge("127.0.0.1", *ports, socket, addresses, _EDGE_SECRET, trusted_hops)
-    child = Child(edges.envoy(edge, folder, folder / "envoy.log"))
+    edge = Edge("127.0.0.1", free_port(), socket, addresses, _EDGE_SECRET, trusted_hops, origins)
+    program = edges.envoy(edge, folder, folder / "envoy.log")
+    if methods_lua:
+        (folder / "methods.lua").write_text(methods_lua)
+    child = Child(program)
     try:
         await child.wait_until_ready(partial(_is_up if missing else edges.is_serving, edge))
         async with httpx.AsyncClient(base_url=edge.url, timeout=20) as http:
-            yield Rig(edge, script, upstreams, http)
+            yield Rig(edge, script, upstreams, http, child.pid)
     finally:
         stop([child], timeout_s=10)
         for upstream in upstreams:

@@ -9,24 +9,18 @@ from typing import Any
 import pytest
 from google.api import annotations_pb2
 from google.protobuf import json_format, message_factory
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kuji.blindbox.v1 import blindbox_pb2, records_pb2
 
-from stack.edge import TEMPLATE
 from tests.contract.edge_rig import Rig
 from tests.contract.test_edge_access import ROUTES
-from tests.contract.test_edge_envelope import (
-    INT64,
-    data_of,
-)
+from tests.contract.test_edge_envelope import data_of
 
 PACKAGE = "kuji.blindbox.v1."
 BLIND_BOX = {route.rpc.name: route for route in ROUTES if route.rpc.full_name.startswith(PACKAGE)}
 EXAMPLES = json.loads(Path(__file__).with_name("blindbox_examples.json").read_text())
-LUA = TEMPLATE.with_name("envelope.lua").read_text()
 
 CARD_DRAW = "/api/blindbox/item_card_draw"
 DAILY = "/api/blindbox/daily_prize_records?goods_id=31"
@@ -185,46 +179,6 @@ async def test_empty_page_of_records_has_its_shape(rig: Rig) -> None:
     rig.script.answer("ListInfiniteRecords", records_pb2.ListInfiniteRecordsResponse(last_page=1))
     response = await rig.call("GET", "/api/blindbox/infinite_shang_log?goods_id=32")
     assert {"data": [], "last_page": 1} == response.json()["data"]
-
-
-def _messages_within(kind: Descriptor) -> dict[str, Descriptor]:
-    found = {kind.full_name: kind}
-    for field in kind.fields:
-        if field.message_type is not None:
-            found |= _messages_within(field.message_type)
-    return found
-
-
-def _fields_of_answers() -> list[FieldDescriptor]:
-    answers: dict[str, Descriptor] = {}
-    for route in BLIND_BOX.values():
-        answers |= _messages_within(route.rpc.output_type)
-    return [field for kind in answers.values() for field in kind.fields]
-
-
-def _lua_names(table: str) -> set[str]:
-    body = re.search(rf"local {table} = {{(.*?)\n}}", LUA, re.DOTALL)
-    assert body is not None
-    return set(re.findall(r"(\w+) = true", body[1]))
-
-
-def test_numbers_of_the_envelope_are_the_64_bit_integers_of_the_protos() -> None:
-    """The envelope takes the quotes off exactly these fields."""
-    fields = _fields_of_answers()
-    assert {field.name for field in fields if field.type in INT64} == _lua_names("NUMBERS")
-
-
-def test_names_of_the_envelope_mean_one_thing() -> None:
-    """It finds fields by name: no text or list shares one with a number, no map brings its own."""
-    fields = _fields_of_answers()
-    numbers = {field.name for field in fields if field.type in INT64}
-    others = {field.name for field in fields if field.type not in INT64 or field.is_repeated}
-    assert set() == numbers & others
-    assert [] == [
-        field.full_name
-        for field in fields
-        if field.message_type is not None and field.message_type.GetOptions().map_entry
-    ]
 
 
 JSON_LIKE = ['"', "\\", ":", ",", "{", "}", "[", "]", "5", "\n", "赏", "goods_id", '"goods_id":"5"']

@@ -68,7 +68,7 @@ async def test_unexpected_error_leaves_without_detail(rig: Rig) -> None:
         ("POST", "/api/blindbox/orders", "user", "{}", (403, "PERMISSION_DENIED")),
         ("GET", "/api/blindbox/nothing", None, "", (404, "NOT_FOUND")),
         ("GET", "/api/blindbox/draws/1-1/validation/more", None, "", (404, "NOT_FOUND")),
-        ("GET", CARD_DRAW, "user", "", (405, "NOT_FOUND")),
+        ("GET", CARD_DRAW, "user", "", (405, "METHOD_NOT_ALLOWED")),
         ("POST", CARD_DRAW, "user", " " * 65_537, (413, "PAYLOAD_TOO_LARGE")),
     ],
 )

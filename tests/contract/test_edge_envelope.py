@@ -186,8 +186,7 @@ ERRORS = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
     if issubclass(kind, KujiError)
-    # Made by Envoy alone, see test_edge_refusals.
-    if kind not in (KujiError, errors.PayloadTooLargeError)
+    if kind is not KujiError
 ]
 
 

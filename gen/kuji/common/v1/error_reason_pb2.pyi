@@ -56,6 +56,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_PAYLOAD_TOO_LARGE: _ErrorReason.ValueType  # 9
     """The body is larger than 64 KiB. Send less."""
+    ERROR_REASON_METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 10
+    """UNIMPLEMENTED, 405. The route is there, but not with this method. The
+    header `allow` names those that it has.
+    """
+    ERROR_REASON_REQUEST_TIMEOUT: _ErrorReason.ValueType  # 11
+    """CANCELLED, 408. The request did not come to its end in time: 10 seconds for
+    its headers, 30 in all. Nothing was done.
+    """
+    ERROR_REASON_HEADERS_TOO_LARGE: _ErrorReason.ValueType  # 12
+    """INVALID_ARGUMENT, 431. The headers are larger than 60 KiB, or more than
+    100. Send fewer.
+    """
+    ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 13
+    """UNIMPLEMENTED, 501. The body comes in a transfer coding other than chunked."""
     ERROR_REASON_USERNAME_TAKEN: _ErrorReason.ValueType  # 20
     """Pick another username.
       {"reason": "USERNAME_TAKEN", "metadata": {"field": "username"}}
@@ -171,6 +185,20 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 8
 """
 ERROR_REASON_PAYLOAD_TOO_LARGE: ErrorReason.ValueType  # 9
 """The body is larger than 64 KiB. Send less."""
+ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 10
+"""UNIMPLEMENTED, 405. The route is there, but not with this method. The
+header `allow` names those that it has.
+"""
+ERROR_REASON_REQUEST_TIMEOUT: ErrorReason.ValueType  # 11
+"""CANCELLED, 408. The request did not come to its end in time: 10 seconds for
+its headers, 30 in all. Nothing was done.
+"""
+ERROR_REASON_HEADERS_TOO_LARGE: ErrorReason.ValueType  # 12
+"""INVALID_ARGUMENT, 431. The headers are larger than 60 KiB, or more than
+100. Send fewer.
+"""
+ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 13
+"""UNIMPLEMENTED, 501. The body comes in a transfer coding other than chunked."""
 ERROR_REASON_USERNAME_TAKEN: ErrorReason.ValueType  # 20
 """Pick another username.
   {"reason": "USERNAME_TAKEN", "metadata": {"field": "username"}}

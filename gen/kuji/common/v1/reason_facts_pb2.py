@@ -26,13 +26,13 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.rpc import code_pb2 as google_dot_rpc_dot_code__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kuji/common/v1/reason_facts.proto\x12\x0ekuji.common.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto\"p\n\x0bReasonFacts\x12\x1e\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x10.google.rpc.Code\x12\x0c\n\x04http\x18\x02 \x01(\r\x12\x10\n\x08metadata\x18\x03 \x03(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x11\n\ttechnical\x18\x05 \x01(\x08:O\n\x05\x66\x61\x63ts\x12!.google.protobuf.EnumValueOptions\x18\xe3\x8a\x03 \x01(\x0b\x32\x1b.kuji.common.v1.ReasonFactsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kuji/common/v1/reason_facts.proto\x12\x0ekuji.common.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto\"\x83\x01\n\x0bReasonFacts\x12\x1e\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x10.google.rpc.Code\x12\x0c\n\x04http\x18\x02 \x01(\r\x12\x10\n\x08metadata\x18\x03 \x03(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x11\n\ttechnical\x18\x05 \x01(\x08\x12\x11\n\tedge_only\x18\x06 \x01(\x08:O\n\x05\x66\x61\x63ts\x12!.google.protobuf.EnumValueOptions\x18\xe3\x8a\x03 \x01(\x0b\x32\x1b.kuji.common.v1.ReasonFactsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kuji.common.v1.reason_facts_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REASONFACTS']._serialized_start=110
-  _globals['_REASONFACTS']._serialized_end=222
+  _globals['_REASONFACTS']._serialized_start=111
+  _globals['_REASONFACTS']._serialized_end=242
 # @@protoc_insertion_point(module_scope)

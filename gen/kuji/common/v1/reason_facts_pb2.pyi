@@ -34,6 +34,7 @@ class ReasonFacts(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     TECHNICAL_FIELD_NUMBER: _builtins.int
+    EDGE_ONLY_FIELD_NUMBER: _builtins.int
     code: _code_pb2.Code.ValueType
     """The gRPC status that carries it."""
     http: _builtins.int
@@ -44,6 +45,8 @@ class ReasonFacts(_message.Message):
     """It is no business failure: clients of the old system, who get those as
     HTTP 200, get this one with its own code.
     """
+    edge_only: _builtins.bool
+    """The edge alone gives it: no service has seen the call."""
     @_builtins.property
     def metadata(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Keys of its metadata."""
@@ -56,10 +59,11 @@ class ReasonFacts(_message.Message):
         metadata: _abc.Iterable[_builtins.str] | None = ...,
         action: _builtins.str = ...,
         technical: _builtins.bool = ...,
+        edge_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "code", b"code", "http", b"http", "metadata", b"metadata", "technical", b"technical"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "code", b"code", "edge_only", b"edge_only", "http", b"http", "metadata", b"metadata", "technical", b"technical"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

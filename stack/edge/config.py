@@ -1,23 +1,27 @@
-"""Envoy: its configuration rendered from envoy/envoy.yaml, and what it says of itself."""
+"""Envoy's configuration: envoy/envoy.yaml, with addresses and what the protos say filled in."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
+from stack.edge.contract import CLUSTERS, Route, routes
+from stack.edge.routes import envoy_routes
+from stack.edge.tables import contract_lua, methods_lua
 from stack.home import write_privately
-from stack.probes import UNREACHABLE, http_get_from_socket, serves_http
 from stack.processes import ROOT, Program
 from stack.wheels import envoy_binary
 
-TEMPLATE = ROOT / "envoy" / "envoy.yaml"
-DESCRIPTOR = ROOT / "envoy" / "kuji.binpb"
+SOURCES = ROOT / "envoy"
+TEMPLATE = SOURCES / "envoy.yaml"
+DESCRIPTOR = SOURCES / "kuji.binpb"
+EVERYBODY = "*"
 _OF_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # any address → one
-CLUSTERS = ("auth", "draw", "admin", "history")
 
 
 @dataclass(frozen=True)
@@ -26,22 +30,22 @@ class Edge:
     Where Envoy listens and what it leads to.
 
     Args:
-        host: Address of the outer listener, as numbers.
-        port: Port of the outer listener.
-        inner_port: Port of the inner listener, on loopback.
+        host: Address that it listens on, as numbers.
+        port: Port that it listens on.
         admin_socket: Socket of Envoy's own administration; its folder is closed to others.
         upstreams: host:port of each process of each service; see CLUSTERS.
         secret: What it shows the services, so that they take its word on clients' addresses.
         trusted_hops: Proxies in front of it whose X-Forwarded-For is taken; 0: nobody's is.
+        origins: Whose pages may call, such as "https://shop.example"; EVERYBODY: all.
     """
 
     host: str
     port: int
-    inner_port: int
     admin_socket: Path
     upstreams: Mapping[str, Sequence[str]]
     secret: str
     trusted_hops: int = 0
+    origins: Sequence[str] = (EVERYBODY,)
 
     @property
     def url(self) -> str:
@@ -50,26 +54,46 @@ class Edge:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-def render(edge: Edge, descriptor: Path) -> str:
-    """Envoy's configuration, as YAML; *descriptor* is what describe() wrote."""
+def render(edge: Edge, folder: Path) -> dict[str, bytes]:
+    """
+    The files that Envoy reads, by their names.
+
+    Args:
+        edge: Where it listens and what it leads to.
+        folder: Where the files lie when it reads them.
+    """
+    known = routes()
+    return {
+        "envoy.yaml": _configuration(edge, folder, known).encode(),
+        "kuji.binpb": _descriptor(),
+        "methods.lua": methods_lua(known).encode(),
+        "contract.lua": contract_lua().encode(),
+    }
+
+
+def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
+    services = dict.fromkeys(route.rpc.containing_service.full_name for route in known)
     return Template(TEMPLATE.read_text("utf-8")).substitute(
         EDGE_HOST=edge.host,
         EDGE_PORT=edge.port,
-        INNER_PORT=edge.inner_port,
         ADMIN_ADDRESS=json.dumps({"pipe": {"path": edge.admin_socket.name, "mode": 0o600}}),
-        DESCRIPTOR=descriptor,
+        DESCRIPTOR=folder / "kuji.binpb",
         EDGE_SECRET=edge.secret,
         TRUSTED_HOPS=edge.trusted_hops,
-        ENVELOPE=TEMPLATE.with_name("envelope.lua"),
+        SERVICES=json.dumps(list(services)),
+        ROUTES=json.dumps(envoy_routes(known)),
+        LUA_PATH=f"{folder}/?.lua;{SOURCES / 'lua'}/?.lua",
+        ORIGINS=json.dumps(_origins(edge.origins)),
+        CORS_OF_REFUSALS=json.dumps(_cors_of_refusals(edge.origins)),
         **{f"{name.upper()}_ENDPOINTS": _endpoints(edge.upstreams[name]) for name in CLUSTERS},
     )
 
 
-def describe() -> bytes:
+def _descriptor() -> bytes:
     """
     The services' descriptor set as Envoy takes it.
 
-    Envoy refuses response_body but for HttpBody, so it is left out; envelope.lua does its work.
+    Envoy refuses response_body but for HttpBody, so it is left out; answer.lua does its work.
     """
     files = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTOR.read_bytes())
     for file in files.file:
@@ -78,6 +102,24 @@ def describe() -> bytes:
                 if method.options.HasExtension(annotations_pb2.http):
                     method.options.Extensions[annotations_pb2.http].ClearField("response_body")
     return files.SerializeToString()
+
+
+def _origins(origins: Sequence[str]) -> list[Any]:
+    if EVERYBODY in origins:
+        return [{"safe_regex": {"regex": ".*"}}]
+    return [{"exact": origin} for origin in origins]
+
+
+def _cors_of_refusals(origins: Sequence[str]) -> list[Any]:
+    """
+    CORS of what Envoy refuses before its filters see it, and perhaps before it knows the origin.
+
+    Where several origins are allowed, there is none: such a header names one or all.
+    """
+    if len(origins) != 1:
+        return []
+    header = {"key": "access-control-allow-origin", "value": origins[0]}
+    return [{"header": header, "append_action": "ADD_IF_ABSENT"}]
 
 
 def _endpoints(addresses: Sequence[str]) -> str:
@@ -97,33 +139,11 @@ def _endpoints(addresses: Sequence[str]) -> str:
 def envoy(edge: Edge, folder: Path, log: Path) -> Program:
     """Envoy with its configuration written into *folder*."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config = folder / "envoy.yaml"
-    descriptor = folder / "kuji.binpb"
-    descriptor.write_bytes(describe())
-    write_privately(config, render(edge, descriptor))
+    for name, content in render(edge, folder).items():
+        write_privately(folder / name, content)
     options = ["--disable-hot-restart", "--log-level", "warn", "--use-dynamic-base-id"]
     # It asks for the tokens' keys before auth is there, and again.
     options += ["--component-log-level", "jwt:error"]
-    command = [envoy_binary(), "-c", str(config), *options]
+    command = [envoy_binary(), "-c", str(folder / "envoy.yaml"), *options]
     # Run where its socket is: a socket's address is short, a folder's may be long.
     return Program("envoy", command, log, folder=edge.admin_socket.parent)
-
-
-async def is_healthy_upstream(edge: Edge, address: str) -> bool:
-    """Whether Envoy's gRPC health check of the process at *address* passes."""
-    try:
-        _, body = await http_get_from_socket(edge.admin_socket, "/clusters")
-    except UNREACHABLE:
-        return False
-    return f"::{address}::health_flags::healthy" in body
-
-
-async def is_serving(edge: Edge) -> bool:
-    """Whether every service is healthy behind the edge, and the edge knows the tokens' keys."""
-    if not await serves_http(f"{edge.url}/healthz"):
-        return False
-    try:
-        _, body = await http_get_from_socket(edge.admin_socket, "/stats?filter=jwks_fetch_success")
-    except UNREACHABLE:
-        return False
-    return any(int(line.rpartition(" ")[2]) > 0 for line in body.splitlines())

@@ -1,0 +1,24 @@
+--[[ The headers that go inward: a gRPC server refuses a call for one that it cannot read. ]]
+
+local inward = {}
+
+-- name → the longest value; 0: any, for Envoy reads or writes it.
+local KNOWN = {
+  [":authority"] = 0, [":method"] = 0, [":path"] = 0, [":scheme"] = 0,
+  ["accept-encoding"] = 0, ["content-length"] = 0, ["content-type"] = 0, ["transfer-encoding"] = 0,
+  ["x-request-id"] = 0,
+  ["authorization"] = 4096, ["last-event-id"] = 128, ["traceparent"] = 128, ["tracestate"] = 512, ["user-agent"] = 256,
+}
+
+-- Takes off all other *headers*, and the token where *method* needs none: a stale one must not spoil the call.
+function inward.only(headers, method)
+  local others = {}
+  for name, value in pairs(headers) do
+    local longest = KNOWN[name]
+    if not longest or longest > 0 and (#value > longest or value:find("[^\32-\126]")) then others[#others + 1] = name end
+  end
+  for _, name in ipairs(others) do headers:remove(name) end
+  if method.public then headers:remove("authorization") end
+end
+
+return inward

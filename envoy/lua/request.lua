@@ -1,0 +1,48 @@
+--[[ What a request may say, before the transcoder reads it. ]]
+
+local inward = require("inward")
+local json = require("json")
+local keeping = require("keeping")
+local query = require("query")
+local reply = require("reply")
+
+local request = {}
+
+local EVENTS = { [":status"] = "200", ["content-type"] = "text/event-stream" }  -- of a stream without its events
+
+-- *body* with the names of *nulls* as cleared_fields; or nil, and the first that cannot be empty.
+local function cleared(body, nulls, method)
+  for _, name in ipairs(nulls) do
+    if not method.clears[name] then return nil, name end
+  end
+  return body:gsub("}%s*$", ',"cleared_fields":["' .. table.concat(nulls, '","') .. '"]}')
+end
+
+local function read_body(handle, method)
+  local body = handle:body()
+  if not body or body:length() == 0 then return end
+  local said = body:getBytes(0, body:length())
+  if not method.body then return reply.refuse_field(handle, "body", "is not taken here") end
+  local nulls, field, complaint = json.read(said, method.body)
+  if not nulls then return reply.refuse_field(handle, field, complaint) end
+  if not method.clears or #nulls == 0 then return end
+  local mended, name = cleared(said, nulls, method)
+  if not mended then return reply.refuse_field(handle, name, "cannot be null") end
+  handle:headers():replace("content-length", body:setBytes(mended))
+end
+
+-- Takes a request for *method*: refuses what does not fit, and makes the rest what the transcoder reads.
+function request.take(handle, method)
+  local headers = handle:headers()
+  inward.only(headers, method)
+  local path, sent = headers:get(":path"):match("^([^?]*)%??(.*)$")
+  local field, complaint = query.unreadable(path, method)
+  if not field and sent ~= "" then field, complaint = query.misfit(sent, method) end
+  if field then return reply.refuse_field(handle, field, complaint) end
+  read_body(handle, method)
+  if method.head and method.events then return handle:respond(EVENTS, ":\n\n") end
+  if method.head then handle:headers():replace(":method", "GET") end
+  if method.kept then keeping.answer(handle, sent) end
+end
+
+return request

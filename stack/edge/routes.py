@@ -1,0 +1,146 @@
+"""Envoy's routes, one for each binding of an RPC; envoy/lua/edge.lua goes by their names."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from kuji.common.v1.access_pb2 import Access
+
+from stack.edge.contract import Route
+
+Config = dict[str, Any]
+
+_TYPE = "type.googleapis.com/envoy.extensions.filters.http"
+_ENABLED: Config = {
+    "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+    "config": {},
+}
+_MAX_BODY_BYTES = 65536
+# Which roles an access admits; those that it leaves out are admitted with any token, or none.
+_ROLES = {Access.ACCESS_ADMIN: "admin", Access.ACCESS_SERVICE_OR_ADMIN: "service|admin"}
+
+# The service gives up a moment before Envoy does, and says what it knows.
+_TIMEOUT, _DEADLINE = "15s", "14S"
+
+
+def _credentials_limit() -> Config:
+    """An honest address's burst of logins, which refills within a minute."""
+    always = {"default_value": {"numerator": 100}, "runtime_key": "kuji.none"}
+    return {
+        "@type": f"{_TYPE}.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "credentials",
+        "filter_enabled": always,
+        "filter_enforced": always,
+        "token_bucket": {"max_tokens": 1000000, "tokens_per_fill": 1000000, "fill_interval": "1s"},
+        "max_dynamic_descriptors": 100000,
+        "rate_limits": [{"actions": [{"remote_address": {}}]}],
+        "descriptors": [
+            {
+                "entries": [{"key": "remote_address"}],
+                "token_bucket": {"max_tokens": 3000, "tokens_per_fill": 50, "fill_interval": "1s"},
+            }
+        ],
+    }
+
+
+def _roles(pattern: str) -> Config:
+    role = {
+        "filter": "envoy.filters.http.jwt_authn",
+        "path": [{"key": "claims"}, {"key": "role"}],
+        "value": {"string_match": {"safe_regex": {"regex": pattern}}},
+    }
+    policy = {
+        "permissions": [{"any": True}],
+        "principals": [{"sourced_metadata": {"metadata_matcher": role}}],
+    }
+    return {
+        "@type": f"{_TYPE}.rbac.v3.RBACPerRoute",
+        "rbac": {"rules": {"policies": {"roles": policy}}},
+    }
+
+
+def _filters(route: Route) -> Config:
+    filters: Config = {"envoy.filters.http.grpc_json_transcoder": _ENABLED}
+    if route.access != Access.ACCESS_PUBLIC:
+        filters["envoy.filters.http.jwt_authn"] = {
+            "@type": f"{_TYPE}.jwt_authn.v3.PerRouteConfig",
+            "requirement_name": "token",
+        }
+    if pattern := _ROLES.get(Access.ValueType(route.access)):
+        filters["envoy.filters.http.rbac"] = _roles(pattern)
+    if route.takes_credentials:
+        filters["envoy.filters.http.local_ratelimit"] = _credentials_limit()
+    return filters
+
+
+def _path(route: Route) -> Config:
+    if route.variables:
+        return {"safe_regex": {"regex": route.pattern}}
+    return {"path": route.template}
+
+
+def _verb(verb: str) -> Config:
+    return {"name": ":method", "string_match": {"exact": verb}}
+
+
+def _download(name: str) -> Config:
+    value = f'attachment; filename="{name}"'
+    return {"header": {"key": "content-disposition", "value": value}}
+
+
+def _to_service(route: Route) -> Config:
+    where: Config = {"cluster": route.cluster, "timeout": _TIMEOUT}
+    more: Config = {
+        "request_headers_to_add": [
+            {
+                "header": {"key": "grpc-timeout", "value": _DEADLINE},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ]
+    }
+    if route.rpc.server_streaming:
+        where |= {"timeout": "0s", "idle_timeout": "0s"}
+        more = {}
+    if route.template.endswith(".csv"):
+        more["response_headers_to_add"] = [_download(route.template.rpartition("/")[2])]
+    return {
+        "name": route.name,
+        "match": _path(route) | {"headers": [_verb(route.verb)]},
+        "route": where,
+        "typed_per_filter_config": _filters(route),
+        **more,
+    }
+
+
+def _nowhere(name: str, match: Config, filters: Config) -> Config:
+    """A route that edge.lua answers. (CORS passes by the routes that answer by themselves.)"""
+    return {
+        "name": name,
+        "match": match,
+        "route": {"cluster": "nowhere"},
+        "typed_per_filter_config": filters,
+    }
+
+
+def _of_path(path: Config, bindings: list[Route]) -> Iterator[Config]:
+    yield from map(_to_service, bindings)
+    allowed = ", ".join(route.verb for route in bindings)
+    yield _nowhere(f"other_methods {allowed}", path, {})
+
+
+def envoy_routes(routes: Iterable[Route]) -> list[Config]:
+    """
+    The routes of Envoy's virtual host, in their order.
+
+    Args:
+        routes: As contract.routes() gives them: those of one path are neighbours.
+    """
+    length = {"start": _MAX_BODY_BYTES + 1, "end": 2**63 - 1}
+    too_large = {"prefix": "/", "headers": [{"name": "content-length", "range_match": length}]}
+    return [
+        _nowhere("too_large", too_large, {"drain": _ENABLED}),
+        *[found for path, own in groupby(routes, _path) for found in _of_path(path, list(own))],
+        _nowhere("connect", {"connect_matcher": {}}, {}),
+        _nowhere("grpc", {"safe_regex": {"regex": r"/[\w.]+\.\w+/\w+"}}, {}),
+        _nowhere("unknown", {"prefix": "/"}, {}),
+    ]

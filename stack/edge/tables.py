@@ -1,0 +1,135 @@
+"""The tables of envoy/lua that come from the protos, as Lua."""
+
+from collections.abc import Iterable, Mapping
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from kuji.common.v1.access_pb2 import Access
+from kuji.common.v1.error_reason_pb2 import ErrorReason
+
+from services.common.contract import bounds_of, facts_of, is_for_old_clients, is_nullable
+from stack.edge.contract import Route
+
+# Empties the fields that it names; JSON says null instead. See admin.proto.
+CLEARED = "cleared_fields"
+
+_INTEGERS = {FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64}
+_FREE = {f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue")}
+
+# The winner list is kept for a second; see envoy/lua/kept.lua.
+_KEPT = {"kuji.history.v1.HistoryService.ListWinners"}
+Table = dict[str, object]
+
+
+def _body_kind(field: FieldDescriptor) -> object:
+    kind: object = True
+    if field.message_type and field.message_type.full_name in _FREE:
+        return _Code("json.ANY")
+    if field.message_type and not field.message_type.full_name.startswith("google."):
+        kind = _body(field.message_type)
+    return [kind] if field.is_repeated else kind
+
+
+def _body(message: Descriptor) -> Table:
+    return {f.name: _body_kind(f) for f in message.fields if f.name != CLEARED}
+
+
+def _shape(message: Descriptor, old: bool) -> Table:
+    """What is null in *message* while unset, and where its 64-bit integers are; see shape.lua."""
+    nulls = {field.name: True for field in message.fields if is_nullable(field)}
+    fields = {field.name: _shape_of(field, old) for field in message.fields}
+    found: Table = {name: kind for name, kind in fields.items() if kind}
+    return {**({_NULLS: nulls} if nulls else {}), **found}
+
+
+def _shape_of(field: FieldDescriptor, old: bool) -> object:
+    if field.message_type and field.message_type.GetOptions().map_entry:
+        raise TypeError(f"{field.full_name}: shape.lua knows no maps")
+    if field.message_type and not field.message_type.full_name.startswith("google."):
+        return _shape(field.message_type, old)
+    return "integer" if old and field.type in _INTEGERS else None
+
+
+def _answer(route: Route) -> Table:
+    message, old = route.rpc.output_type, is_for_old_clients(route.rpc)
+    shape = (
+        _shape_of(message.fields_by_name[route.unwrap], old)
+        if route.unwrap
+        else _shape(message, old)
+    )
+    return {"unwrap": route.unwrap or None, "shape": shape or None}
+
+
+def _request(route: Route) -> Table:
+    names = {
+        field.name: True for field in route.message.fields if field.name not in route.variables
+    }
+    clears = route.message.fields_by_name.get(CLEARED)
+    bounds = bounds_of(clears) if clears else None
+    return {
+        "in_path": {name: route.variable_pattern(name) for name in route.variables},
+        "query": dict.fromkeys(names, True) if route.is_read else None,
+        "body": _body(route.message) if route.takes_body else None,
+        "clears": dict.fromkeys(bounds.one_of, True) if bounds else None,
+    }
+
+
+def _method(route: Route) -> Table:
+    entry = {
+        **_request(route),
+        **({} if route.is_plain else _answer(route)),
+        "plain": route.is_plain or None,
+        "old": is_for_old_clients(route.rpc) or None,
+        "public": route.access == Access.ACCESS_PUBLIC or None,
+        "head": route.verb == "HEAD" or None,
+        "events": (route.rpc.server_streaming and not route.is_bytes) or None,
+        "kept": route.rpc.full_name in _KEPT or None,
+    }
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+class _Code(str):
+    """An expression of Lua."""
+
+    __slots__ = ()
+
+
+_NULLS = _Code("shape.NULLS")
+
+
+def _lua(value: object) -> str:
+    match value:
+        case _Code():
+            return value
+        case bool():
+            return str(value).lower()
+        case str():
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        case [only]:
+            return f"{{{_lua(only)}}}"
+        case Mapping():
+            return "{" + ", ".join(f"[{_lua(k)}] = {_lua(v)}" for k, v in value.items()) + "}"
+    raise TypeError(f"{value!r} has no place in these tables")
+
+
+def methods_lua(routes: Iterable[Route]) -> str:
+    """The module "methods": RPC → what it takes and gives."""
+    lines = [f"  [{_lua(route.name)}] = {_lua(_method(route))}," for route in routes]
+    return "\n".join(
+        ['local json, shape = require("json"), require("shape")', "return {", *lines, "}", ""]
+    )
+
+
+def _name(reason: ErrorReason.ValueType) -> str:
+    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+
+
+def contract_lua() -> str:
+    """The module "contract": codes, reason → HTTP code; technical, reasons that keep it always."""
+    facts = {
+        ErrorReason.Name(n).removeprefix("ERROR_REASON_"): facts_of(n)
+        for n in ErrorReason.values()
+        if n
+    }
+    codes = {name: str(fact.http) for name, fact in facts.items()}
+    technical = {name: True for name, fact in facts.items() if fact.technical}
+    return f"return {{ codes = {_lua(codes)}, technical = {_lua(technical)} }}\n"
