@@ -21,8 +21,9 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA public
 -- ---------------------------------------------------------------- auth: accounts and keys
 GRANT SELECT, INSERT, UPDATE ON users TO kuji_auth;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    ended_generations, ended_sessions, known_networks, logins, refresh_tokens, signing_keys
+    ended_generations, known_networks, refresh_tokens, signing_keys
 TO kuji_auth;
+GRANT SELECT, INSERT, DELETE ON ended_sessions, logins TO kuji_auth;
 
 -- ---------------------------------------------------------------- all that verify access tokens
 GRANT SELECT ON ended_generations, ended_sessions TO kuji_draw, kuji_admin, kuji_history;
