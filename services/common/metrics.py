@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 CALLS = Counter("kuji_rpc_calls", "Calls answered", ["method", "reason"])
+IN_HAND = Gauge("kuji_rpc_in_hand", "Calls being answered", ["kind"])
 UNSTATED_REASONS = Counter(
     "kuji_rpc_unstated_reasons",
     "Failures whose reason the proto does not state",

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -33,6 +33,8 @@ class ServiceSettings(BaseSettings):
         drain_s: Bound on finishing accepted calls after SIGTERM.
         edge_secret: What the edge shows, so that its word on a client's address is taken; empty:
             the address of every caller is that of its connection.
+        max_calls: Calls in hand, but for streams; beyond it they are shed as OVERLOADED.
+        max_streams: Streams in hand, likewise.
         strict_contract: Answer INTERNAL where a call fails with a reason that its proto does not
             state, for tests; else that is logged and counted.
         keys_file: Copy of the auth service's public keys, for a start while auth is away.
@@ -46,6 +48,8 @@ class ServiceSettings(BaseSettings):
     default_timeout_s: float = 10.0
     drain_s: float = 5.0
     edge_secret: SecretStr = SecretStr("")
+    max_calls: Annotated[int, Field(ge=1)] = 10_000
+    max_streams: Annotated[int, Field(ge=1)] = 20_000
     strict_contract: bool = False
     keys_file: Path | None = None
 

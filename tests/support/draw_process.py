@@ -34,6 +34,7 @@ class DrawProcess:
         environment = {
             **inherited,
             "KUJI_LISTEN": self.address,
+            "KUJI_STRICT_CONTRACT": "true",
             "KUJI_SEED_KEY": SEED_KEY,
             "KUJI_CODE_KEY": CODE_KEY,
             **variables,

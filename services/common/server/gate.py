@@ -10,6 +10,7 @@ from kuji.common.v1 import access_pb2
 from services.common.context import Caller, RequestContext, Role
 from services.common.errors import PermissionDeniedError, UnauthenticatedError
 from services.common.origin import Origins
+from services.common.server.load import Load
 from services.common.tokens import TokenVerifier
 
 Call: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -34,10 +35,21 @@ class Gate:
     Admits calls.
 
     Args:
+        calls: Those that are answered once.
+        streams: Those that are answered as often as there is something to say.
         default_timeout_s: Bound of a call whose caller gives none.
     """
 
-    def __init__(self, verifier: TokenVerifier, origins: Origins, default_timeout_s: float) -> None:
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        origins: Origins,
+        calls: Load,
+        streams: Load,
+        default_timeout_s: float,
+    ) -> None:
+        self.calls = calls
+        self.streams = streams
         self._verifier = verifier
         self._origins = origins
         self._default_timeout_s = default_timeout_s

@@ -47,6 +47,7 @@ class Rpc:
     ) -> None:
         self._function = function
         self._gate = gate
+        self._load = gate.streams if descriptor.server_streaming else gate.calls
         self._strict = strict
         self._access = access_of(descriptor)
         self._reasons = reasons_of(descriptor)
@@ -61,9 +62,10 @@ class Rpc:
         """Answer once."""
         started = time.perf_counter()
         try:
-            ctx = await self._gate.admit(self._access, call)
-            async with asyncio.timeout(ctx.remaining_s):
-                response = await self._function(self._parse_one(request), ctx)
+            with self._load:
+                ctx = await self._gate.admit(self._access, call)
+                async with asyncio.timeout(ctx.remaining_s):
+                    response = await self._function(self._parse_one(request), ctx)
         except Exception as error:  # noqa: BLE001  # the boundary: everything gets a reason
             await self._fail(call, error)
         self._calls.inc()
@@ -73,12 +75,13 @@ class Rpc:
     async def stream(self, request: Any, call: Call) -> AsyncIterator[Any]:  # noqa: ANN401
         """Answer as often as the servicer does."""
         try:
-            ctx = await self._gate.admit(self._access, call)
-            async for response in self._function(self._parsed(request), ctx):
-                if response is None:
-                    await call.send_initial_metadata(())
-                else:
-                    yield response
+            with self._load:
+                ctx = await self._gate.admit(self._access, call)
+                async for response in self._function(self._parsed(request), ctx):
+                    if response is None:
+                        await call.send_initial_metadata(())
+                    else:
+                        yield response
         except Exception as error:  # noqa: BLE001  # the boundary: everything gets a reason
             await self._fail(call, error)
         self._calls.inc()

@@ -19,12 +19,24 @@ from grpc_reflection.v1alpha import reflection
 
 from services.common.origin import Origins
 from services.common.server.gate import Gate
+from services.common.server.load import Load
 from services.common.server.rpc import Rpc, handler_of
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
 
 log = structlog.get_logger()
 
+# Beyond bounds of its own, the transport would end calls without a reason: what is too much is shed
+# by Load. The calls of one connection wait with their client beyond what Load could take.
+_WITHOUT_BOUND = (1 << 31) - 1
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+    ("grpc.server.max_pending_requests", _WITHOUT_BOUND),
+    ("grpc.server.max_pending_requests_hard_limit", _WITHOUT_BOUND),
+)
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
@@ -56,8 +68,13 @@ def handlers_of(
 
 def gate_of(verifier: TokenVerifier, settings: ServiceSettings) -> Gate:
     """The gate of a server with *settings*."""
-    origins = Origins(settings.edge_secret.get_secret_value())
-    return Gate(verifier, origins, settings.default_timeout_s)
+    return Gate(
+        verifier,
+        Origins(settings.edge_secret.get_secret_value()),
+        Load("call", settings.max_calls),
+        Load("stream", settings.max_streams),
+        settings.default_timeout_s,
+    )
 
 
 def build_server(
@@ -73,14 +90,8 @@ def build_server(
         RuntimeError: The address is taken.
         ValueError: A proto does not say who may call an RPC, or what a field may hold.
     """
-    server = grpc.aio.server(
-        options=[
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", 1 << 20),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
-        ]
-    )
+    most = settings.max_calls + settings.max_streams
+    server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_concurrent_streams", most)])
     gate = gate_of(verifier, settings)
     make = partial(Rpc, gate=gate, strict=settings.strict_contract)
     server.add_generic_rpc_handlers(tuple(handlers_of(one, make) for one in services))

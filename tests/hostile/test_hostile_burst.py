@@ -1,0 +1,95 @@
+"""Everybody at once: each call is answered, or refused with a reason; none dies bare."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
+
+from services.common.status import error_info_of
+from services.pool.rule.selection import PPB
+from tests.support.draw_process import draw_process
+from tests.support.draw_service import World, open_world
+
+Stub = draw_pb2_grpc.DrawServiceStub
+
+_OF_ITS_OWN = [("grpc.use_local_subchannel_pool", 1)]  # else channels share one connection
+_PATIENCE_S = 120
+
+
+@pytest.fixture
+async def world(
+    postgres: asyncpg.Pool, postgres_dsn: str, redis: object, redis_url: str
+) -> AsyncIterator[World]:
+    """The stores, an auth service, and a draw service that publishes activities."""
+    async with open_world(postgres, postgres_dsn, redis_url) as world:
+        yield world
+
+
+async def _outcome(stub: Stub, activity_id: int, metadata: Any) -> str:
+    """DRAWN, the reason of the refusal, or what came in place of one."""
+    request = draw_pb2.DrawRequest(activity_id=activity_id)
+    draw: Any = stub.Draw
+    try:
+        await draw(request, timeout=_PATIENCE_S, metadata=metadata)
+    except grpc.aio.AioRpcError as error:
+        info = error_info_of(error)
+        return str(info.reason) if info else f"bare {error.code()}: {error.details()}"
+    return "DRAWN"
+
+
+async def _burst(world: World, process: str, calls: int, connections: int) -> Counter[str]:
+    """How *calls* draws end, all of them sent at once."""
+    activity = await world.activity((5, PPB // 2))
+    async with AsyncExitStack() as open_channels:
+        stubs = [
+            Stub(
+                await open_channels.enter_async_context(
+                    grpc.aio.insecure_channel(process, options=_OF_ITS_OWN)
+                )
+            )
+            for _ in range(connections)
+        ]
+        for stub in stubs:  # connected, and the token's key is known
+            assert "DRAWN" == await _outcome(stub, activity.activity_id, world.user(1).metadata)
+        tokens = [world.user(2 + number).metadata for number in range(calls)]
+        drawing = [
+            _outcome(stubs[number % connections], activity.activity_id, token)
+            for number, token in enumerate(tokens)
+        ]
+        return Counter(await asyncio.gather(*drawing))
+
+
+def _variables(world: World, redis_url: str, postgres_dsn: str) -> dict[str, str]:
+    return {
+        "KUJI_REDIS_URL": redis_url,
+        "KUJI_POSTGRES_DSN": postgres_dsn,
+        "KUJI_AUTH_ADDRESS": world.auth_address,
+    }
+
+
+@pytest.mark.parametrize(("calls", "connections"), [(3000, 1), (10_000, 8)])
+async def test_draws_sent_at_once_are_all_answered(
+    world: World, redis_url: str, postgres_dsn: str, tmp_path: Path, calls: int, connections: int
+) -> None:
+    """On one process, over one connection or several: what it can bear is not turned away."""
+    variables = _variables(world, redis_url, postgres_dsn)
+    async with draw_process(tmp_path, **variables) as process:
+        outcomes = await _burst(world, process.address, calls, connections)
+    assert {"DRAWN": calls} == outcomes
+
+
+async def test_draws_beyond_the_bound_are_shed_with_a_reason(
+    world: World, redis_url: str, postgres_dsn: str, tmp_path: Path
+) -> None:
+    """OVERLOADED, before anything was done; the others are drawn."""
+    variables = _variables(world, redis_url, postgres_dsn)
+    async with draw_process(tmp_path, KUJI_MAX_CALLS="50", **variables) as process:
+        outcomes = await _burst(world, process.address, 2000, 4)
+    assert {"DRAWN", "OVERLOADED"} == set(outcomes)
