@@ -1,6 +1,7 @@
 --[[ Envoy's hooks. A route's name is the RPC that it leads to, or says why it leads nowhere. ]]
 
 local answer = require("answer")
+local document = require("document")
 local keeping = require("keeping")
 local methods = require("methods")
 local refusal = require("refusal")
@@ -25,6 +26,7 @@ function envoy_on_response(handle)
   local route = handle:streamInfo():routeName()
   if route == "grpc" then return end  -- in gRPC's own words
   local method = methods[route]
+  if method and method.document and handle:headers():get("etag") then return document.finish(handle:headers()) end
   if method and method.kept and keeping.is_kept(handle:headers()) then return end
   if not guarded(answer.finish, handle, method, keeping.keep) then
     handle:headers():replace(":status", "500")

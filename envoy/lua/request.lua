@@ -1,5 +1,6 @@
 --[[ What a request may say, before the transcoder reads it. ]]
 
+local document = require("document")
 local inward = require("inward")
 local json = require("json")
 local keeping = require("keeping")
@@ -34,11 +35,12 @@ end
 -- Takes a request for *method*: refuses what does not fit, and makes the rest what the transcoder reads.
 function request.take(handle, method)
   local headers = handle:headers()
-  inward.only(headers, method)
   local path, sent = headers:get(":path"):match("^([^?]*)%??(.*)$")
   local field, complaint = query.unreadable(path, method)
   if not field and sent ~= "" then field, complaint = query.misfit(sent, method) end
   if field then return reply.refuse_field(handle, field, complaint) end
+  if method.document then return document.answer(handle, method.document) end
+  inward.only(headers, method)
   read_body(handle, method)
   if method.head and method.events then return handle:respond(EVENTS, ":\n\n") end
   if method.head then handle:headers():replace(":method", "GET") end

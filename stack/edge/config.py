@@ -1,5 +1,7 @@
 """Envoy's configuration: envoy/envoy.yaml, with addresses and what the protos say filled in."""
 
+import gzip
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from google.protobuf import descriptor_pb2
 
 from stack.edge.contract import CLUSTERS, Route, routes
 from stack.edge.routes import envoy_routes
-from stack.edge.tables import contract_lua, methods_lua
+from stack.edge.tables import DOCUMENTS, Document, contract_lua, methods_lua
 from stack.home import write_privately
 from stack.processes import ROOT, Program
 from stack.wheels import envoy_binary
@@ -63,12 +65,25 @@ def render(edge: Edge, folder: Path) -> dict[str, bytes]:
         folder: Where the files lie when it reads them.
     """
     known = routes()
+    documents = {name: _compact((SOURCES / name).read_bytes()) for name in DOCUMENTS}
+    tagged = {name: Document(folder / name, _tag(text)) for name, text in documents.items()}
+    packed = {f"{name}.gz": gzip.compress(text, mtime=0) for name, text in documents.items()}
     return {
         "envoy.yaml": _configuration(edge, folder, known).encode(),
         "kuji.binpb": _descriptor(),
         "methods.lua": methods_lua(known).encode(),
-        "contract.lua": contract_lua().encode(),
+        "contract.lua": contract_lua(tagged).encode(),
+        **documents,
+        **packed,
     }
+
+
+def _compact(document: bytes) -> bytes:
+    return json.dumps(json.loads(document), separators=(",", ":")).encode()
+
+
+def _tag(text: bytes) -> str:
+    return f'"{hashlib.sha256(text).hexdigest()[:16]}"'
 
 
 def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
@@ -81,7 +96,7 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
         EDGE_SECRET=edge.secret,
         TRUSTED_HOPS=edge.trusted_hops,
         SERVICES=json.dumps(list(services)),
-        ROUTES=json.dumps(envoy_routes(known)),
+        ROUTES=json.dumps(envoy_routes(known, DOCUMENTS)),
         LUA_PATH=f"{folder}/?.lua;{SOURCES / 'lua'}/?.lua",
         ORIGINS=json.dumps(_origins(edge.origins)),
         CORS_OF_REFUSALS=json.dumps(_cors_of_refusals(edge.origins)),

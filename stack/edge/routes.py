@@ -128,18 +128,27 @@ def _of_path(path: Config, bindings: list[Route]) -> Iterator[Config]:
     yield _nowhere(f"other_methods {allowed}", path, {})
 
 
-def envoy_routes(routes: Iterable[Route]) -> list[Config]:
+def _document(name: str) -> Iterator[Config]:
+    path = {"path": f"/{name}"}
+    for verb in ("GET", "HEAD"):
+        yield _nowhere(name, path | {"headers": [_verb(verb)]}, {})
+    yield _nowhere("other_methods GET, HEAD", path, {})
+
+
+def envoy_routes(routes: Iterable[Route], documents: Iterable[str]) -> list[Config]:
     """
     The routes of Envoy's virtual host, in their order.
 
     Args:
         routes: As contract.routes() gives them: those of one path are neighbours.
+        documents: What lies at the root, by its name.
     """
     length = {"start": _MAX_BODY_BYTES + 1, "end": 2**63 - 1}
     too_large = {"prefix": "/", "headers": [{"name": "content-length", "range_match": length}]}
     return [
         _nowhere("too_large", too_large, {"drain": _ENABLED}),
         *[found for path, own in groupby(routes, _path) for found in _of_path(path, list(own))],
+        *[found for name in documents for found in _document(name)],
         _nowhere("connect", {"connect_matcher": {}}, {}),
         _nowhere("grpc", {"safe_regex": {"regex": r"/[\w.]+\.\w+/\w+"}}, {}),
         _nowhere("unknown", {"prefix": "/"}, {}),

@@ -1,6 +1,8 @@
 """The tables of envoy/lua that come from the protos, as Lua."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from kuji.common.v1.access_pb2 import Access
@@ -8,6 +10,9 @@ from kuji.common.v1.error_reason_pb2 import ErrorReason
 
 from services.common.contract import bounds_of, facts_of, is_for_old_clients, is_nullable
 from stack.edge.contract import Route
+
+# What the edge gives by itself, by the name of its path.
+DOCUMENTS = ("openapi.json",)
 
 # Empties the fields that it names; JSON says null instead. See admin.proto.
 CLEARED = "cleared_fields"
@@ -18,6 +23,14 @@ _FREE = {f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue")}
 # The winner list is kept for a second; see envoy/lua/kept.lua.
 _KEPT = {"kuji.history.v1.HistoryService.ListWinners"}
 Table = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file that Envoy reads when it starts; *tag* changes with its content."""
+
+    path: Path
+    tag: str
 
 
 def _body_kind(field: FieldDescriptor) -> object:
@@ -87,6 +100,10 @@ def _method(route: Route) -> Table:
     return {key: value for key, value in entry.items() if value is not None}
 
 
+def _document(name: str) -> Table:
+    return {"in_path": {}, "query": {}, "public": True, "plain": True, "document": name}
+
+
 class _Code(str):
     """An expression of Lua."""
 
@@ -113,7 +130,9 @@ def _lua(value: object) -> str:
 
 def methods_lua(routes: Iterable[Route]) -> str:
     """The module "methods": RPC → what it takes and gives."""
-    lines = [f"  [{_lua(route.name)}] = {_lua(_method(route))}," for route in routes]
+    entries = {route.name: _method(route) for route in routes}
+    entries |= {name: _document(name) for name in DOCUMENTS}
+    lines = [f"  [{_lua(name)}] = {_lua(entry)}," for name, entry in entries.items()]
     return "\n".join(
         ['local json, shape = require("json"), require("shape")', "return {", *lines, "}", ""]
     )
@@ -123,13 +142,16 @@ def _name(reason: ErrorReason.ValueType) -> str:
     return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 
-def contract_lua() -> str:
-    """The module "contract": codes, reason → HTTP code; technical, reasons that keep it always."""
-    facts = {
-        ErrorReason.Name(n).removeprefix("ERROR_REASON_"): facts_of(n)
-        for n in ErrorReason.values()
-        if n
-    }
-    codes = {name: str(fact.http) for name, fact in facts.items()}
-    technical = {name: True for name, fact in facts.items() if fact.technical}
-    return f"return {{ codes = {_lua(codes)}, technical = {_lua(technical)} }}\n"
+def contract_lua(documents: Mapping[str, Document]) -> str:
+    """
+    The module "contract".
+
+    codes: reason → HTTP code. technical: reasons that keep theirs always. documents: name → the
+    path of its file, beside which it lies packed, and its tag.
+    """
+    reasons = [reason for reason in ErrorReason.values() if reason]
+    codes = {_name(reason): str(facts_of(reason).http) for reason in reasons}
+    technical = {_name(reason): True for reason in reasons if facts_of(reason).technical}
+    known = {name: {"path": str(d.path), "tag": d.tag} for name, d in documents.items()}
+    table = {"codes": codes, "technical": technical, "documents": known}
+    return f"return {_lua(table)}\n"
