@@ -1,0 +1,27 @@
+"""The short form of the chaos test; `make chaos` runs the long one."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.driver import Course, chaos_stack, drive
+from tests.chaos.faults import SHORT
+from tests.support.stacks import StackUnderTest, stack_home
+
+
+@pytest.fixture
+def stack() -> Iterator[StackUnderTest]:
+    """A stack that is this test's alone."""
+    with stack_home() as home, chaos_stack(home) as stack:
+        yield stack
+
+
+def test_stack_goes_through_faults_with_no_hand(stack: StackUnderTest) -> None:
+    """X1, X2, X7, L3: lost 0, doubled 0, oversold 0, INTERNAL 0, hands needed 0."""
+    courses: list[Course] = []
+    verdict = asyncio.run(drive(stack, SHORT, courses.append))
+    assert [] == verdict.sentences()
+    assert len(SHORT) == len(courses)
+    assert verdict.draws > 0
+    assert verdict.orders > 0

@@ -1,0 +1,83 @@
+"""What callers of a stack under faults were told, and what of it nobody may be told."""
+
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from demo.edge import Edge, Json
+from demo.patience import EdgeError
+
+OK = "OK"
+SOLD_OUT = "200 SOLD_OUT"
+_TRUE = frozenset({OK, "503 UNAVAILABLE", "503 OVERLOADED"})
+# What is right at its place: a box is empty; an edit met one that the recorder has yet to settle.
+_TRUE_HERE = frozenset({("order", SOLD_OUT), ("edit", "409 CONFLICT")})
+_NO_ANSWER = "no answer"
+
+
+class Answer(NamedTuple):
+    """OK and the data, or what was told instead."""
+
+    what: str
+    data: Any
+
+
+@dataclass
+class Told:
+    """
+    What a crowd was told.
+
+    Args:
+        answers: How often a kind of call was told what.
+        longest_s: By kind: from the first attempt of a call to its answer.
+    """
+
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    longest_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def succeeded(self, kind: str) -> int:
+        """How many calls of this kind were answered."""
+        return self.answers[kind, OK]
+
+    def waited(self, kind: str, since: float) -> None:
+        """Note that a call begun at *since*, by time.monotonic(), has its answer."""
+        self.longest_s[kind] = max(self.longest_s[kind], time.monotonic() - since)
+
+    def untrue(self, *, edge_is_away: bool) -> dict[str, int]:
+        """What nobody may be told; no answer at all is true while the edge itself is away."""
+        return {
+            f"{kind}: {what}": count
+            for (kind, what), count in self.answers.items()
+            if what not in _TRUE
+            and (kind, what) not in _TRUE_HERE
+            and not (edge_is_away and what.startswith(_NO_ANSWER))
+        }
+
+
+class Line:
+    """The edge, as somebody calls it who notes what he is told."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self.told = Told()
+
+    async def ask(
+        self, kind: str, method: str, path: str, token: str = "", body: Json | None = None
+    ) -> Answer:
+        """What a call of this *kind* is told; *body* is the query of a GET."""
+        answer = await self._asked(method, path, token, body)
+        self.told.answers[kind, answer.what] += 1
+        return answer
+
+    async def _asked(self, method: str, path: str, token: str, body: Json | None) -> Answer:
+        try:
+            if method == "GET":
+                return Answer(OK, await self._edge.call(method, path, token, query=body))
+            return Answer(OK, await self._edge.call(method, path, token, body))
+        except EdgeError as error:
+            return Answer(f"{error.status} {error.reason}", None)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return Answer(f"{_NO_ANSWER} ({type(error).__name__})", None)
