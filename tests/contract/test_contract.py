@@ -179,6 +179,7 @@ def test_server_refuses_a_field_without_bounds() -> None:
         input_type=method.input_type,
         containing_service=method.containing_service,
         client_streaming=False,
+        server_streaming=False,
     )
     with pytest.raises(ValueError, match=r"ServerReflectionRequest\.host does not say how long"):
-        Rpc(None, described, None, strict=False)  # type: ignore[arg-type]
+        Rpc(None, described, SimpleNamespace(calls=None), strict=False)  # type: ignore[arg-type]
