@@ -134,9 +134,9 @@ async def open_database(dsn: str) -> AsyncIterator[asyncpg.Pool]:
     try:
         await pool.fetchval("SELECT 1", timeout=_CONNECT_TIMEOUT_S)
         yield pool
-    except (TimeoutError, ConnectionRefusedError, ConnectionResetError) as error:
-        raise OperatorError(f"Postgres does not answer: {_reason(error)}") from error
     except Exception as error:
+        if _is_no_answer(error):
+            raise OperatorError(f"Postgres does not answer: {_reason(error)}") from error
         if not isinstance(error, asyncpg.PostgresError) and not _is_lost(error):
             raise
         if watch.done():
@@ -145,6 +145,12 @@ async def open_database(dsn: str) -> AsyncIterator[asyncpg.Pool]:
     finally:
         watch.cancel()
         await _close(pool)
+
+
+def _is_no_answer(error: Exception) -> bool:
+    # Of the rest of OSError a command's own files may be the cause.
+    is_cut = isinstance(error, ConnectionError) and not isinstance(error, BrokenPipeError)
+    return is_cut or isinstance(error, TimeoutError)
 
 
 async def _terminate_when_silent(dsn: str, pool: asyncpg.Pool) -> None:
@@ -162,7 +168,7 @@ async def _is_heard(dsn: str) -> bool:
         connection = await asyncpg.connect(dsn, timeout=_BEAT_TIMEOUT_S)
     except asyncpg.PostgresError:
         return True  # it is full, or on its way down: what waits will hear so itself
-    except (OSError, TimeoutError):
+    except OSError:  # a TimeoutError is one
         return False
     connection.terminate()
     return True
@@ -172,7 +178,9 @@ async def _close(pool: asyncpg.Pool) -> None:
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             await pool.close()
-    except (OSError, TimeoutError, asyncpg.InterfaceError):
+    except Exception as error:
+        if not is_outage(error):
+            raise
         pool.terminate()
 
 

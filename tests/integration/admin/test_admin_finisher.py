@@ -151,6 +151,7 @@ async def test_finished_activity_is_never_extended(world: World) -> None:
 async def test_extended_activity_is_finished_at_its_new_end(world: World) -> None:
     """The grace counts from the end that holds."""
     activity = await ended_ago(world, 30)
+    await world.prize(activity.activity_id)
     request = UpdateActivityRequest(activity_id=activity.activity_id, end_time=in_seconds(600))
     await world.admin(request)
     await world.finisher.look()

@@ -257,7 +257,7 @@ async def test_draws_are_refused_when_redis_was_emptied(world: World, redis: Red
         for request_id in ("a", "b"):
             call = world.user(1, replica=replica).draw(activity.activity_id, request_id)
             assert "POOL_NOT_LOADED" == (await failure(call))[0]
-    assert [] == await redis.keys("*")
+    assert [] == await redis.keys("{p:*")
     assert "POOL_NOT_LOADED" == (await failure(world.publish(activity)))[0]
 
 
