@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from services.history.blindbox.public_records import start_of_day
 from services.history.settings import HistorySettings
 
-TOLD = {"listen": "", "postgres_dsn": "", "redis_url": "", "auth_address": ""}
+TOLD = {"listen": "", "postgres_dsn": "postgresql://", "redis_url": "redis://", "auth_address": ""}
 
 
 @pytest.mark.parametrize(
