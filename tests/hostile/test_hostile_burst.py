@@ -90,6 +90,6 @@ async def test_draws_beyond_the_bound_are_shed_with_a_reason(
 ) -> None:
     """OVERLOADED, before anything was done; the others are drawn."""
     variables = _variables(world, redis_url, postgres_dsn)
-    async with draw_process(tmp_path, KUJI_MAX_CALLS="50", **variables) as process:
+    async with draw_process(tmp_path, KUJI_MAX_CALLS="1", **variables) as process:
         outcomes = await _burst(world, process.address, 2000, 4)
     assert {"DRAWN", "OVERLOADED"} == set(outcomes)
