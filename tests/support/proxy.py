@@ -27,6 +27,7 @@ class Proxy:
         self._bytes_per_s = 0
         self._lost = b""
         self._reset = b""
+        self._held = b""
         self._links: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.lost_replies = 0
         self.refused = asyncio.Event()
@@ -50,6 +51,10 @@ class Proxy:
         """Requests arrive, replies are held, until resume(); connections stay open."""
         self._replies_pass.clear()
 
+    def hang_on(self, marker: bytes) -> None:
+        """The same from the next request with *marker* in it."""
+        self._held = marker
+
     def freeze(self) -> None:
         """Nothing passes, as if the server was stopped; connections open and stay open."""
         self._requests_pass.clear()
@@ -64,6 +69,7 @@ class Proxy:
         self._is_refusing = False
         self._bytes_per_s = 0
         self._reset = b""
+        self._held = b""
         self.refused.clear()
         self._requests_pass.set()
         self._replies_pass.set()
@@ -130,6 +136,8 @@ class Proxy:
             if self._reset and self._reset in chunk:
                 _no_linger(writer)
                 return
+            if self._held and self._held in chunk:
+                self.hang()
             if self._lost and self._lost in chunk:
                 self._lost = b""
                 losing.set()

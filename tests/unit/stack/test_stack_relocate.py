@@ -1,5 +1,6 @@
 """A checkout that was moved, and what make does of an old one."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from stack.processes import ROOT
+
+_OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
 @pytest.fixture(name="checkout")
@@ -32,8 +35,12 @@ def _checkout(tmp_path: Path) -> Path:
 
 
 def _make(checkout: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """As typed by hand, also where these tests were started by make."""
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
     command = ["make", *arguments]
-    return subprocess.run(command, check=False, cwd=checkout, capture_output=True, text=True)
+    return subprocess.run(
+        command, check=False, cwd=checkout, env=environment, capture_output=True, text=True
+    )
 
 
 def test_moved_checkout_is_at_home_where_it_is_now(checkout: Path) -> None:

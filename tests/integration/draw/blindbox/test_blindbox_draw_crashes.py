@@ -28,6 +28,7 @@ CALM = {
     "KUJI_AUDIT_EVERY_S": "3600",
     "KUJI_REDIS_TIMEOUT_S": "60",
 }
+BRIEF = {**CALM, "KUJI_REDIS_TIMEOUT_S": "5"}  # that long it asks for the time first
 
 
 @pytest.fixture
@@ -88,6 +89,7 @@ class Case:
         self.box = box
         self.card = item_card_id
         self.order_num = f"card:{item_card_id}" if item_card_id else "a"
+        self.request_id = (self.order_num if item_card_id else f"order:{self.order_num}").encode()
 
     async def sent_to(self, customer: Customer) -> str:
         """Send it; the id of its draw."""
@@ -104,7 +106,7 @@ class Case:
     async def is_in_the_ledger(self) -> bool:
         """Whether its draw is, already."""
         names = {draw.request_id for draw in await self.mall.ledger(self.box)}
-        return f"{'' if self.card else 'order:'}{self.order_num}".encode() in names
+        return self.request_id in names
 
 
 @pytest.fixture(params=["order", "card"])
@@ -133,7 +135,7 @@ async def test_crash_between_reservation_and_draw_ends_in_one_draw_or_none(
     """X1, P10: the sweeper draws, or finds that it cannot and releases it; then it is free."""
     async with (
         swallowing() as nowhere,
-        process_of(mall, tmp_path, postgres_dsn, nowhere, **CALM) as (process, customer),
+        process_of(mall, tmp_path, postgres_dsn, nowhere, **BRIEF) as (process, customer),
     ):
         await killed_during(process, case.sent_to(customer), case.is_reserved)
     assert (True, False) == (await case.is_reserved(), await case.is_in_the_ledger())
@@ -159,7 +161,7 @@ async def test_crash_between_draw_and_its_note_ends_in_that_draw(
         held = f"redis://127.0.0.1:{proxy.port}/0"
         async with process_of(mall, tmp_path, postgres_dsn, held, **CALM) as (process, customer):
             await customer.order(case.box, "before", OWNER)  # so that it is connected
-            proxy.hang()
+            proxy.hang_on(case.request_id)
             await killed_during(process, case.sent_to(customer), case.is_in_the_ledger)
     assert await case.is_reserved()
     if paused:
