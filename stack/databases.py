@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncpg
 
+from services.common.outages import is_outage
 from services.common.postgres import load_queries
 
 DATABASE = "kuji"  # also named in queries.sql
@@ -45,7 +46,9 @@ async def is_up(folder: Path, port: int) -> bool:
     try:
         async with superuser(folder, port) as connection:
             return bool(await connection.fetchval("SELECT true"))
-    except (OSError, asyncpg.PostgresError, TimeoutError):
+    except Exception as error:
+        if not is_outage(error):
+            raise
         return False
 
 

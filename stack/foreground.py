@@ -9,6 +9,7 @@ import asyncpg
 
 from services.common.grants import SERVICES, grant, role_of
 from services.common.migrate import ChangedMigrationError, migrate
+from services.common.outages import is_outage, told
 from stack import databases, servers
 from stack.credentials import OPERATOR, Passwords
 from stack.home import STORES_SECRET, Home, write_json
@@ -91,8 +92,12 @@ async def _prepare_stores(
         await _migrate(dsn)
     except TimeoutError as error:
         raise StackError("The database could not be migrated: no answer in time") from error
-    except (OSError, asyncpg.PostgresError, ChangedMigrationError) as error:
+    except (asyncpg.PostgresError, ChangedMigrationError) as error:
         raise StackError(f"The database could not be migrated: {error}") from error
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        raise StackError(f"The database could not be migrated: {told(error)}") from error
 
 
 async def _make_roles(folder: Path, port: int, passwords: Passwords) -> None:

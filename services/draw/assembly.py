@@ -48,10 +48,11 @@ from services.pool.store.replicas import Replicas
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """The parts of a running draw service."""
+    """The parts of a running draw service; *learned* is set once it knows the pools there are."""
 
     services: Sequence[Implementation]
     verifier: TokenVerifier
+    learned: asyncio.Event
 
 
 def open_redis(url: str, timeout_s: float) -> Redis:
@@ -116,6 +117,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
         watches = [
             watching.create_task(look_while_running(clock, redis, settings.watch_every_s)),
+            watching.create_task(pools.learn_while_running(settings.watch_every_s)),
             watching.create_task(guard.look_while_running(settings.watch_every_s)),
             watching.create_task(prover.reveal_while_running(settings.watch_every_s)),
             watching.create_task(books.look_while_running(settings.audit_every_s)),
@@ -127,7 +129,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             _implementation(PoolServicer(pools, store), pool_pb2, "PoolService"),
             _implementation(boxes, blindbox_pb2, "BlindBoxService"),
         ]
-        yield Draw(services, token_verifier(auth, settings, ended))
+        yield Draw(services, token_verifier(auth, settings, ended), pools.learned)
         for watch in watches:
             watch.cancel()
         await batcher.close()

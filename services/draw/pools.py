@@ -1,24 +1,31 @@
 """Which pool is drawn from, and what a process has to know of it."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import asyncpg
+import structlog
 from cachetools import TTLCache
+from cryptography.exceptions import InvalidTag
 from redis.asyncio import Redis
 
 from services.common.errors import ActivityNotFoundError, NotFoundError
 from services.common.postgres import load_queries
+from services.common.tasks import repeat
 from services.draw.code_key import CodeKey, PoolCodes
 from services.pool.rule import fairness
 from services.pool.rule.terms import Intent
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import DOCUMENT, REQUESTS, key
 
+log = structlog.get_logger()
+
 _UNKNOWN_LIVE_S = 1.0
 _ONGOING_LIVE_S = 0.25
+_LEARNED = 1000  # at once
 _queries: Any = load_queries(__file__)
 
 
@@ -84,6 +91,8 @@ class Pools:
         self._keeper = keeper
         self._of_activity: dict[int, Pool] = {}
         self._of_id: dict[int, Pool] = {}
+        self._learned_to = 0
+        self.learned = asyncio.Event()
         self._unknown: TTLCache[int, bool] = TTLCache(10_000, _UNKNOWN_LIVE_S)
         self._ongoing: TTLCache[str, list[int]] = TTLCache(1, _ONGOING_LIVE_S)
         self._recent: TTLCache[str, list[tuple[int, int]]] = TTLCache(1, _ONGOING_LIVE_S)
@@ -100,6 +109,32 @@ class Pools:
                 encrypted_seed=self._cipher.encrypt(pool_id, seed),
             )
         return pool_id, fairness.commitment(seed)
+
+    async def learn_while_running(self, every_s: float) -> None:
+        """
+        Know pools before anybody draws from them, until cancelled: Postgres may be away by then.
+
+        *learned* is set once those are known that there were at first.
+        """
+        await repeat("learn_pools", self._learn, every_s)
+
+    async def _learn(self) -> None:
+        while rows := await self._next_rows():
+            for row in rows:
+                self._learned_to = row["activity_id"]
+                self._remember(row)
+        self.learned.set()
+
+    async def _next_rows(self) -> list[asyncpg.Record]:
+        rows = _queries.pools_to_learn(self._postgres, after=self._learned_to, limit=_LEARNED)
+        return [row async for row in rows]
+
+    def _remember(self, row: asyncpg.Record) -> None:
+        try:
+            self._of_activity.setdefault(row["activity_id"], self._opened(row))
+        except InvalidTag:
+            # An operator has to look at this one; the others are drawn from all the same.
+            log.error("seed not readable", pool_id=row["pool_id"])
 
     async def of_activity(self, activity_id: int) -> Pool:
         """

@@ -16,6 +16,17 @@ JOIN pools ON pools.id = activities.pool_id
 JOIN pool_seeds ON pool_seeds.pool_id = activities.pool_id
 WHERE activities.id = :activity_id;
 
+-- name: pools_to_learn(after, limit)
+-- The pools, with their seeds, of the activities after this one that have not been ended.
+SELECT activities.pool_id, activities.id AS activity_id, pools.recorded_seq,
+       pool_seeds.commitment, pool_seeds.encrypted_seed
+FROM activities
+JOIN pools ON pools.id = activities.pool_id
+JOIN pool_seeds ON pool_seeds.pool_id = activities.pool_id
+WHERE activities.id > :after AND activities.status <> 'ended'
+ORDER BY activities.id
+LIMIT :limit;
+
 -- name: pool_with_id(pool_id)^
 -- A pool, with its seed; activity_id 0: it is a box's.
 SELECT pools.id AS pool_id, coalesce(activities.id, 0) AS activity_id, pools.recorded_seq,

@@ -7,11 +7,14 @@ from typing import Any
 
 import asyncpg
 import grpc
+import jwt
 import pytest
 import redis.exceptions
+import structlog.testing
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 from kuji.common.v1.error_reason_pb2 import ErrorReason
 from kuji.history.v1 import history_pb2, history_pb2_grpc
+from prometheus_client import REGISTRY
 
 from services.common import errors
 from services.common.contract import facts_of
@@ -50,7 +53,9 @@ class Failing:
     """A servicer whose RPCs raise what the test sets."""
 
     def __init__(self) -> None:
-        self.error: Exception = KujiError()
+        self.error: BaseException = KujiError()
+        self.begun = asyncio.Event()
+        self.cleaned_up = asyncio.Event()
 
     async def GetJwks(self, *_: Any) -> None:  # noqa: N802
         """Raise it."""
@@ -63,7 +68,16 @@ class Failing:
 
     async def Login(self, *_: Any) -> None:  # noqa: N802
         """Never answer."""
+        self.begun.set()
         await asyncio.Event().wait()
+
+    async def Register(self, *_: Any) -> auth_pb2.RegisterResponse:  # noqa: N802
+        """Be asked to end, and take long over it; then answer as if nothing had happened."""
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await self.cleaned_up.wait()
+        return auth_pb2.RegisterResponse()
 
     def __getattr__(self, name: str) -> Any:
         return self.GetJwks
@@ -186,6 +200,90 @@ async def test_outage_is_told_from_a_defect(
     info = error_info_of(await _failure(channel))
     assert info is not None
     assert info.reason == reason
+
+
+async def test_call_is_answered_in_time_when_its_work_does_not_end(
+    failing: Failing, channel: grpc.aio.Channel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client of a frozen server may clean up for seconds: nobody waits for that."""
+    failing.cleaned_up.clear()
+    request = auth_pb2.RegisterRequest(username="alice", password="correct horse")
+    with structlog.testing.capture_logs() as logged:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await auth_pb2_grpc.AuthServiceStub(channel).Register(request)
+        failing.cleaned_up.set()
+        failing.error = errors.UnavailableError()
+        await _failure(channel)
+    info = error_info_of(caught.value)
+    assert info is not None
+    assert "UNAVAILABLE" == info.reason
+    assert {"dependency unavailable"} >= {entry["event"] for entry in logged}
+    assert [] == caplog.records  # grpc's own
+
+
+async def test_call_is_answered_in_time_when_its_token_cannot_be_checked(failing: Failing) -> None:
+    """The bound of a call holds for the question whether its token is good, too."""
+
+    async def never() -> Jwks:
+        await asyncio.Event().wait()
+        return {}
+
+    service = Implementation(failing, auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
+    settings = ServiceSettings(listen="127.0.0.1:0", default_timeout_s=0.01)
+    server, port, _ = build_server([service], TokenVerifier(never), settings)
+    await server.start()
+    token = jwt.encode({}, "x" * 32, headers={"kid": "unknown"})
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await auth_pb2_grpc.AuthServiceStub(channel).ListSessions(
+                auth_pb2.ListSessionsRequest(), metadata=[("authorization", f"Bearer {token}")]
+            )
+    await server.stop(0)
+    info = error_info_of(caught.value)
+    assert info is not None
+    assert "UNAVAILABLE" == info.reason
+
+
+async def test_cancellation_that_the_caller_did_not_ask_for_is_an_outage(
+    failing: Failing, channel: grpc.aio.Channel
+) -> None:
+    """What a call waits for may be cancelled by others: never a bare CANCELLED for that."""
+    failing.error = asyncio.CancelledError()
+    stub = history_pb2_grpc.HistoryServiceStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await anext(aiter(stub.StreamWinners(history_pb2.StreamWinnersRequest())))
+    for failure in (await _failure(channel), caught.value):
+        info = error_info_of(failure)
+        assert info is not None
+        assert ("UNAVAILABLE", {"retry_after_ms": "500"}) == (info.reason, dict(info.metadata))
+
+
+def _told(method: str, reason: str) -> float:
+    labels = {"method": method, "reason": reason}
+    return REGISTRY.get_sample_value("kuji_rpc_calls_total", labels) or 0.0
+
+
+async def test_caller_that_hangs_up_is_no_error(failing: Failing) -> None:
+    """The metrics say that it left; nothing says INTERNAL, and no error is logged."""
+    service = Implementation(failing, auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
+    settings = ServiceSettings(listen="127.0.0.1:0", strict_contract=False)
+    server, port, _ = build_server([service], TokenVerifier(_no_keys), settings)
+    await server.start()
+    failing.begun.clear()
+    before = [_told("Login", reason) for reason in ("CALLER_LEFT", "INTERNAL", "UNAVAILABLE")]
+    with structlog.testing.capture_logs() as logged:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            request = auth_pb2.LoginRequest(username="alice", password="correct horse")
+            call = auth_pb2_grpc.AuthServiceStub(channel).Login(request)
+            await failing.begun.wait()
+            call.cancel()
+            async with asyncio.timeout(10):
+                while _told("Login", "CALLER_LEFT") == before[0]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        await server.stop(0)
+    after = [_told("Login", reason) for reason in ("CALLER_LEFT", "INTERNAL", "UNAVAILABLE")]
+    assert [before[0] + 1, *before[1:]] == after
+    assert [] == logged
 
 
 async def test_malformed_message_is_the_callers_fault(channel: grpc.aio.Channel) -> None:

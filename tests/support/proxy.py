@@ -31,6 +31,7 @@ class Proxy:
         self._links: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.lost_replies = 0
         self.refused = asyncio.Event()
+        self.held = asyncio.Event()
         self.port = 0
         self.resume()
 
@@ -71,6 +72,7 @@ class Proxy:
         self._reset = b""
         self._held = b""
         self.refused.clear()
+        self.held.clear()
         self._requests_pass.set()
         self._replies_pass.set()
 
@@ -132,6 +134,8 @@ class Proxy:
         losing: asyncio.Event,
     ) -> None:
         while chunk := await self._read(reader):
+            if not self._requests_pass.is_set():
+                self.held.set()
             await self._requests_pass.wait()
             if self._reset and self._reset in chunk:
                 _no_linger(writer)

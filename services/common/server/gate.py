@@ -8,9 +8,10 @@ import grpc
 from kuji.common.v1 import access_pb2
 
 from services.common.context import Caller, RequestContext, Role
-from services.common.errors import PermissionDeniedError, UnauthenticatedError
+from services.common.errors import PermissionDeniedError, UnauthenticatedError, UnavailableError
 from services.common.origin import Origins
 from services.common.server.load import Load
+from services.common.server.patience import Bounds
 from services.common.tokens import TokenVerifier
 
 Call: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -53,6 +54,14 @@ class Gate:
         self._verifier = verifier
         self._origins = origins
         self._default_timeout_s = default_timeout_s
+        self.bounds = Bounds()
+
+    def patience_s(self, call: Call) -> float:
+        """How long the work for *call* may take."""
+        remaining_s = call.time_remaining()
+        if remaining_s is None:
+            return self._default_timeout_s
+        return float(max(remaining_s - _MARGIN_S, 0.0))
 
     async def admit(self, access: int, call: Call) -> RequestContext:
         """
@@ -65,15 +74,13 @@ class Gate:
         metadata = call.invocation_metadata() or ()
         caller = await self._admitted(access, metadata)
         origin = self._origins.origin_of(metadata, call.peer)
-        remaining_s = call.time_remaining()
-        if remaining_s is None:
-            return RequestContext(caller, self._default_timeout_s, origin)
-        return RequestContext(caller, max(remaining_s - _MARGIN_S, 0.0), origin)
+        return RequestContext(caller, self.patience_s(call), origin)
 
     async def _admitted(self, access: int, metadata: _Metadata) -> Caller | None:
         if access == _PUBLIC:
-            # An expired token must not keep its holder from refreshing it.
-            with suppress(UnauthenticatedError):
+            # An expired token must not keep its holder from refreshing it, nor may one whose key
+            # cannot be asked for.
+            with suppress(UnauthenticatedError, UnavailableError):
                 return await self._caller(metadata)
             return None
         caller = await self._caller(metadata)

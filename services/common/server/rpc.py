@@ -20,9 +20,14 @@ from services.common.failures import defect, to_kuji_error
 from services.common.metrics import CALLS, LATENCY_S, UNSTATED_REASONS
 from services.common.server.bounds import check, checks_of
 from services.common.server.gate import Call, Gate
+from services.common.server.patience import Bound
 from services.common.status import details_of, status_of
+from services.common.tasks import stray_cancellation
 
 log = structlog.get_logger()
+
+CALLER_LEFT = "CALLER_LEFT"  # in the metrics; nobody is there to be told
+_END = object()
 
 
 class Rpc:
@@ -61,30 +66,56 @@ class Rpc:
     async def unary(self, request: Any, call: Call) -> Any:  # noqa: ANN401
         """Answer once."""
         started = time.perf_counter()
+        failing = _Failing(self, call)
         try:
             with self._load:
-                ctx = await self._gate.admit(self._access, call)
-                async with asyncio.timeout(ctx.remaining_s):
+                async with Bound(self._gate.bounds, self._gate.patience_s(call), failing.late):
+                    ctx = await self._gate.admit(self._access, call)
                     response = await self._function(self._parse_one(request), ctx)
+        except asyncio.CancelledError:
+            await failing.by(self._given_up())
         except Exception as error:  # noqa: BLE001  # the boundary: everything gets a reason
-            await self._fail(call, error)
+            await failing.by(error)
+        if failing.is_answered:
+            await failing.by(TimeoutError())
         self._calls.inc()
         self._latency_s.observe(time.perf_counter() - started)
         return response
 
     async def stream(self, request: Any, call: Call) -> AsyncIterator[Any]:  # noqa: ANN401
         """Answer as often as the servicer does."""
+        failing = _Failing(self, call)
         try:
             with self._load:
-                ctx = await self._gate.admit(self._access, call)
-                async for response in self._function(self._parsed(request), ctx):
+                async with Bound(self._gate.bounds, self._gate.patience_s(call), failing.late):
+                    ctx = await self._gate.admit(self._access, call)
+                responses = aiter(self._function(self._parsed(request), ctx))
+                while (response := await self._next(responses, failing)) is not _END:
                     if response is None:
                         await call.send_initial_metadata(())
                     else:
                         yield response
+        except asyncio.CancelledError:
+            await failing.by(self._given_up())
         except Exception as error:  # noqa: BLE001  # the boundary: everything gets a reason
-            await self._fail(call, error)
+            await failing.by(error)
         self._calls.inc()
+
+    async def _next(self, responses: AsyncIterator[Any], failing: _Failing) -> Any:  # noqa: ANN401
+        # Each step alone: between two of them, it is grpc that waits, and takes no TimeoutError.
+        async with Bound(self._gate.bounds, None, failing.late):
+            response = await anext(responses, _END)
+        if failing.is_answered:
+            raise TimeoutError
+        return response
+
+    def _given_up(self) -> OSError:
+        """What a cancellation was that has not come from the caller; that one goes on."""
+        try:
+            return stray_cancellation()
+        except asyncio.CancelledError:
+            CALLS.labels(self._name, CALLER_LEFT).inc()
+            raise
 
     def _parsed(self, request: Any) -> Any:  # noqa: ANN401
         if self._streams_in:
@@ -103,7 +134,8 @@ class Rpc:
         """InvalidArgumentError with the path of the first field that is out of bounds."""
         check(message, self._checks)
 
-    async def _fail(self, call: Call, error: Exception) -> NoReturn:
+    async def fail(self, call: Call, error: Exception) -> NoReturn:
+        """End *call* with the reason that *error* has."""
         outward = self._stated(to_kuji_error(error, self._name))
         CALLS.labels(self._name, outward.reason_name).inc()
         trailers = (("grpc-status-details-bin", details_of(outward)),)
@@ -116,6 +148,31 @@ class Rpc:
         UNSTATED_REASONS.labels(self._name, error.reason_name).inc()
         log.error("reason not stated in the proto", method=self._name, reason=error.reason_name)
         return defect(error, self._name) if self._strict else error
+
+
+class _Failing:
+    """The end of a call that fails: by what its work raises, or before, if that does not end."""
+
+    def __init__(self, rpc: Rpc, call: Call) -> None:
+        self._rpc = rpc
+        self._call = call
+        self._answering: asyncio.Task[NoReturn] | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the caller was told that it takes too long."""
+        return self._answering is not None
+
+    def late(self) -> None:
+        """Tell the caller that it takes too long, whatever the work is still at."""
+        self._answering = asyncio.ensure_future(self._rpc.fail(self._call, TimeoutError("late")))
+        # The caller may leave before the work ends; then nobody else asks for this.
+        self._answering.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def by(self, error: Exception) -> NoReturn:
+        """End the call with *error*, unless the caller was told already."""
+        await (self._answering or self._rpc.fail(self._call, error))
+        raise AssertionError("a call that failed goes on")
 
 
 def handler_of(rpc: Rpc, descriptor: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,6 +37,8 @@ _OPTIONS = (
     ("grpc.server.max_pending_requests", _WITHOUT_BOUND),
     ("grpc.server.max_pending_requests_hard_limit", _WITHOUT_BOUND),
 )
+# Share of the time to drain after which what is not done is answered so; the rest is for answering.
+_DRAINED = 0.8
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
@@ -90,6 +92,13 @@ def build_server(
         RuntimeError: The address is taken.
         ValueError: A proto does not say who may call an RPC, or what a field may hold.
     """
+    server, _, port, healthy = _build(services, verifier, settings)
+    return server, port, healthy
+
+
+def _build(
+    services: Sequence[Implementation], verifier: TokenVerifier, settings: ServiceSettings
+) -> tuple[grpc.aio.Server, Gate, int, HealthServicer]:
     most = settings.max_calls + settings.max_streams
     server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_concurrent_streams", most)])
     gate = gate_of(verifier, settings)
@@ -99,7 +108,7 @@ def build_server(
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     names = [one.service.full_name for one in services]
     reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], server)
-    return server, server.add_insecure_port(settings.listen), healthy
+    return server, gate, server.add_insecure_port(settings.listen), healthy
 
 
 async def _set_health(healthy: HealthServicer, names: Iterable[str], up: bool) -> None:
@@ -113,24 +122,44 @@ async def serve_until_stopped(
     verifier: TokenVerifier,
     settings: ServiceSettings,
     on_stopping: Callable[[], None] = lambda: None,
+    ready: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """
     Serve until SIGTERM or SIGINT; then stop accepting, drain, and return.
 
-    The process is healthy from the first accepted call to the signal. *on_stopping* is called
-    before the draining, to end what would go on by itself.
+    Args:
+        services: What is served.
+        verifier: Of the callers' tokens.
+        settings: See ServiceSettings.
+        on_stopping: Called before the draining, to end what would go on by itself.
+        ready: The process calls itself healthy once this returns, until the signal; until then it
+            answers what it can.
     """
-    server, port, healthy = build_server(services, verifier, settings)
+    server, gate, port, healthy = _build(services, verifier, settings)
     names = [one.service.full_name for one in services]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await _set_health(healthy, names, up=False)
     await server.start()
-    await _set_health(healthy, names, up=True)
-    log.info("serving", port=port, services=names)
+    if ready is None or await _is_ready(ready, stop):
+        await _set_health(healthy, names, up=True)
+        log.info("serving", port=port, services=names)
     await stop.wait()
     await _set_health(healthy, names, up=False)
     on_stopping()
+    gate.bounds.close_at(loop.time() + settings.drain_s * _DRAINED)
     await server.stop(settings.drain_s)
     log.info("drained")
+
+
+async def _is_ready(ready: Callable[[], Awaitable[object]], stop: asyncio.Event) -> bool:
+    """Whether *ready* came before *stop*."""
+    waits = [asyncio.ensure_future(ready()), asyncio.ensure_future(stop.wait())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    if waits[0].done() and not waits[0].cancelled():
+        await waits[0]
+    return not stop.is_set()

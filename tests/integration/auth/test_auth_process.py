@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 
+from services.common.status import error_info_of
 from stack.ports import free_port
 from tests.support.proxy import proxying
 
@@ -118,6 +120,31 @@ async def test_process_stops_with_a_sentence_when_its_port_is_taken(postgres_dsn
     assert code == 1
     assert sentence.startswith("kuji: auth stopped: ")
     assert f"127.0.0.1:{port}" in sentence
+
+
+async def test_call_is_told_the_truth_when_its_process_stops(postgres_dsn: str) -> None:
+    """What there is no time for is UNAVAILABLE with a reason, not cut off with a bare CANCELLED."""
+    server, port = urlsplit(postgres_dsn), free_port()
+    request = auth_pb2.RegisterRequest(username="alice", password="correct horse")
+    async with proxying(str(server.hostname), int(server.port or 0)) as gate:
+        variables = environment(gate.instead_of(postgres_dsn), port, KUJI_DRAIN_S="2")
+        async with (
+            started(variables) as process,
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            await key_ids(port)
+            gate.freeze()
+            stub = auth_pb2_grpc.AuthServiceStub(channel)
+            call = stub.Register(request, timeout=START_TIMEOUT_S)
+            await asyncio.wait_for(gate.held.wait(), START_TIMEOUT_S)
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call
+            gate.resume()
+            assert 0 == await asyncio.wait_for(process.wait(), START_TIMEOUT_S)
+    info = error_info_of(caught.value)
+    assert info is not None, caught.value
+    assert "UNAVAILABLE" == info.reason
 
 
 async def test_process_waits_when_postgres_is_not_there(postgres_dsn: str) -> None:

@@ -281,7 +281,7 @@ async def test_known_pools_draw_when_postgres_is_down(
     server = urlsplit(postgres_dsn)
     async with (
         proxying(str(server.hostname), int(server.port or 0)) as gate,
-        open_world(postgres, gate.instead_of(postgres_dsn), redis_url) as world,
+        open_world(postgres, gate.instead_of(postgres_dsn), redis_url, watch_every_s=3600) as world,
     ):
         activity, unknown = await world.activity((50, SURE)), await world.activity((50, SURE))
         first = await world.user(1).draw(activity.activity_id, "a")

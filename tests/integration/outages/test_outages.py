@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -308,7 +308,11 @@ async def postgres_full(house: House) -> AsyncIterator[None]:
     """53100, whatever is written."""
     await house.postgres.execute(FILL)
     yield
-    await house.postgres.execute("DROP FUNCTION disk_is_full CASCADE")
+    while True:
+        # It may meet the locks of those who write.
+        with suppress(asyncpg.DeadlockDetectedError):
+            await house.postgres.execute("DROP FUNCTION disk_is_full CASCADE")
+            return
 
 
 def postgres_shuts_down(house: House) -> AbstractAsyncContextManager[None]:

@@ -20,7 +20,7 @@ OUTAGES = {
 }
 SOURCES = [
     file
-    for folder in ("services", "ops", "demo")
+    for folder in ("services", "stack", "ops", "demo")
     for file in sorted((ROOT / folder).rglob("*.py"))
     if file != ROOT / "services/common/outages.py"
 ]
