@@ -6,8 +6,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint proto openapi-tools lock bench chaos
+.PHONY: help moved installed setup run up down status demo test lint proto wheels openapi-tools lock bench chaos
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,12 +22,12 @@ installed: moved
 
 setup: $(STAMP) ## install everything into .venv
 
-$(STAMP): requirements.lock pyproject.toml | moved
+$(STAMP): requirements.lock pyproject.toml gen/pyproject.toml setup.py | moved
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Kuji needs Python 3.11 or newer; set PYTHON=python3.x")'
 	@echo "Installing into .venv (a minute or two, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e gen -e .
 	@touch $@
 
 run: $(STAMP) ## start the whole stack in the foreground
@@ -63,6 +64,12 @@ bench: $(STAMP) ## measure: ratios in one run, durability on
 
 proto: $(STAMP) ## build what is generated from protos/: stubs, descriptor, OpenAPI, tables
 	@$(BIN)/python -m protos build
+
+wheels: $(STAMP) ## kuji (the stubs) and kuji-platform, into dist/
+	@rm -rf $(DIST)
+	@for folder in gen .; do \
+	  $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir $(DIST) $$folder; done
+	@ls -d $(DIST)/*.whl
 
 openapi-tools: ## for its test: a TypeScript compiler, into .cache; needs Node
 	@mkdir -p .cache/typescript

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import admins, export_ledger, keys, rebuild, reconcile, users, verify
+from ops.commands import admins, export_ledger, keys, rebuild, reconcile, stack, users, verify
 from ops.errors import OperatorError
 from ops.terminal import complain, out
 
@@ -18,6 +18,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for target in (stack.run, stack.up, stack.down, stack.status):
+    app.command()(target)
 app.command("reconcile")(reconcile.reconcile)
 app.command("rebuild")(rebuild.rebuild)
 app.command("verify")(verify.verify)

@@ -19,6 +19,7 @@ from ops.errors import OperatorError
 from services.common.outages import is_outage
 from services.common.settings import PostgresDsn, RedisUrl
 from stack.home import Home
+from stack.processes import command
 
 _CONNECT_TIMEOUT_S = 5.0
 _REPLY_TIMEOUT_S = 10.0
@@ -83,7 +84,7 @@ def read_endpoints(home: Path) -> Endpoints:
         return Endpoints.model_validate(json.loads(file.read_text("utf-8")))
     except FileNotFoundError:
         raise OperatorError(
-            f"No stack runs in {file.parent}: start one with `make up`, "
+            f"No stack runs in {file.parent}: start one with `{command('up')}`, "
             "or set KUJI_POSTGRES_DSN and KUJI_REDIS_URL"
         ) from None
     except (ValueError, ValidationError) as error:

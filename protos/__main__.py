@@ -57,6 +57,7 @@ def build(stubs: Path, descriptor: Path) -> None:
             if package == stubs:
                 break
             (package / "__init__.py").touch()
+    (stubs / "kuji" / "py.typed").touch()
     _protoc(
         "--include_imports",
         f"--descriptor_set_out={descriptor}",

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.panel import Panel
 from rich.table import Table
@@ -17,7 +18,7 @@ from services.common.settings import read_settings
 from stack.foreground import run_stack
 from stack.home import Home
 from stack.parts import Addresses
-from stack.processes import StackError
+from stack.processes import StackError, command
 from stack.report import Reporter
 from stack.settings import StackSettings
 from stack.status import ask
@@ -54,7 +55,7 @@ def _welcome(
     facts.add_row("URL", f"[bold cyan]{addresses.edge.url}[/]")
     facts.add_row("administrator", f"admin  [bold]{password}[/]")
     facts.add_row("logs", str(Home(settings.home).log("*")))
-    facts.add_row("stop", "Ctrl-C" if ready_fd is None else "make down")
+    facts.add_row("stop", "Ctrl-C" if ready_fd is None else command("down"))
     return Panel(facts, title="Kuji runs", border_style="green", expand=False)
 
 
@@ -74,9 +75,9 @@ def up(settings: StackSettings) -> int:
     if home.is_owned():
         return _say_where(home)
     ready, tell_ready = os.pipe()
-    command = [sys.executable, "-m", "stack", "run", "--ready-fd", str(tell_ready)]
+    program = [sys.executable, "-m", "stack", "run", "--ready-fd", str(tell_ready)]
     process = subprocess.Popen(
-        command, pass_fds=[tell_ready], stdin=subprocess.DEVNULL, start_new_session=True
+        program, pass_fds=[tell_ready], stdin=subprocess.DEVNULL, start_new_session=True
     )
     os.close(tell_ready)
     try:
@@ -137,13 +138,13 @@ def status(settings: StackSettings) -> int:
     return 0 if found.is_well else 1
 
 
-def main() -> int:
-    """Do what the command line says; exit code 1 and one sentence where that fails."""
+def main(arguments: Sequence[str]) -> int:
+    """Do what *arguments* say; exit code 1 and one sentence where that fails."""
     settings = read_settings(StackSettings)
     os.umask(0o077)  # whatever is written is nobody else's
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        match sys.argv[1:]:
+        match list(arguments):
             case ["run"]:
                 return run(settings)
             case ["run", "--ready-fd", descriptor]:
@@ -165,4 +166,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stack.processes import StackError
+from stack.processes import StackError, command
 
 # Each part gets its own secrets only.
 SECRETS_OF_PART: Mapping[str, tuple[str, ...]] = {
@@ -60,7 +60,7 @@ class Home:
                 owner = self._lock_file.read_text("utf-8").strip()
                 raise StackError(
                     f"A stack runs in {self.folder} already (process {owner}); "
-                    "`make down` stops it, another KUJI_HOME runs a second one"
+                    f"`{command('down')}` stops it, another KUJI_HOME runs a second one"
                 ) from error
             lock.truncate(0)
             lock.write(str(os.getpid()))

@@ -11,12 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+_IS_CHECKOUT = (ROOT / "Makefile").exists()
 _TETHER = Path(__file__).with_name("tether.py")
 _POLL_S = 0.03
 _LARGE_LOG_BYTES = 64 << 20
 _LAST_WORDS_BYTES = 4096
 
 Probe = Callable[[], Awaitable[bool]]
+
+
+def command(name: str) -> str:
+    """What an operator types to do *name*: in a checkout, or where a wheel is installed."""
+    return f"make {name}" if _IS_CHECKOUT else f"kuji {name}"
+
+
+def how_to_install() -> str:
+    """What an operator types to have the servers' programs."""
+    return "make setup" if _IS_CHECKOUT else "pip install 'kuji-platform[embedded]'"
 
 
 class StackError(Exception):

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from stack.processes import StackError
@@ -25,7 +26,7 @@ def give_to_user(path: Path) -> None:
         os.chown(path, _NOBODY, _NOBODY)
 
 
-def within_reach(installation: Path, samples: tuple[str, ...]) -> Path:
+def within_reach(installation: Path, parts: Sequence[str], samples: Sequence[str]) -> Path:
     """
     *installation*, or a copy of it where others than root cannot reach it.
 
@@ -33,7 +34,9 @@ def within_reach(installation: Path, samples: tuple[str, ...]) -> Path:
     read everything is given for that: the program would have it too.
 
     Args:
-        installation: A folder of programs and their files; nothing in it is secret.
+        installation: A folder of programs and their files.
+        parts: What of it is copied, each to its place beside the others, by which programs find
+            their libraries; nothing in these folders is secret.
         samples: Files of it; it is within reach when others may read these.
 
     Raises:
@@ -42,7 +45,7 @@ def within_reach(installation: Path, samples: tuple[str, ...]) -> Path:
     if os.geteuid() != 0 or all(_is_open_to_others(installation / name) for name in samples):
         return installation
     try:
-        return _copied(installation, (installation / samples[0]).stat())
+        return _copied(installation, parts, (installation / samples[0]).stat())
     except OSError as error:
         raise StackError(
             f"Postgres does not run as root, and another user cannot reach {installation} "
@@ -57,14 +60,15 @@ def _is_open_to_others(file: Path) -> bool:
     return entered and bool(file.stat().st_mode & stat.S_IROTH)
 
 
-def _copied(installation: Path, sample: os.stat_result) -> Path:
-    identity = f"{installation.resolve()} {sample.st_size} {sample.st_mtime_ns}"
+def _copied(installation: Path, parts: Sequence[str], sample: os.stat_result) -> Path:
+    identity = f"{installation.resolve()} {' '.join(parts)} {sample.st_size} {sample.st_mtime_ns}"
     place = _COPIES / hashlib.sha256(identity.encode()).hexdigest()[:16]
     if place.exists():
         return place
     fresh = place.with_name(f"{place.name}.{os.getpid()}")
     try:
-        shutil.copytree(installation, fresh, symlinks=True, ignore=_headers)
+        for part in parts:
+            shutil.copytree(installation / part, fresh / part, symlinks=True, ignore=_headers)
         _open_to_others(fresh)
         _COPIES.chmod(0o755)
         fresh.rename(place)

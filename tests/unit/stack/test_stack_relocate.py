@@ -16,7 +16,7 @@ _OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 def _checkout(tmp_path: Path) -> Path:
     """One that was made in /old/place: a .venv as pip leaves it, in small."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("stack", "requirements.lock", "pyproject.toml"):
+    for name in ("gen", "stack", "requirements.lock", "pyproject.toml", "setup.py"):
         (tmp_path / name).symlink_to(ROOT / name)
     files = {
         "bin/activate": '# activate\nVIRTUAL_ENV="/old/place/.venv"\nexport VIRTUAL_ENV\n',
