@@ -5,6 +5,7 @@
 
 Methods for the clients of the old system answer a business failure with HTTP 200. See docs/errors.md. ]]
 
+local comeback = require("comeback")
 local contract = require("contract")
 local object = require("object")
 local refusal = require("refusal")
@@ -94,8 +95,12 @@ local function fail(handle, method, code, dressed)
   if method.head and body:length() == 0 then return end  -- the edge's own, with the length of what is not sent
   local said = dressed or body:length() > 0 and body:getBytes(0, body:length()) or ""
   local envelope, fitting = failure(said, code, method)
+  local kind = "application/json"
+  if method.comes_back and comeback.is_worth_it(fitting) then
+    envelope, fitting, kind = comeback.event(envelope), "200", "text/event-stream"
+  end
   handle:headers():replace(":status", fitting)
-  handle:headers():replace("content-type", "application/json")
+  handle:headers():replace("content-type", kind)
   set_body(handle, body, envelope, method)
 end
 

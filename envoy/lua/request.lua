@@ -6,10 +6,24 @@ local json = require("json")
 local keeping = require("keeping")
 local query = require("query")
 local reply = require("reply")
+local text = require("text")
 
 local request = {}
 
 local EVENTS = { [":status"] = "200", ["content-type"] = "text/event-stream" }  -- of a stream without its events
+
+-- What a client that comes back has had last, said by its header where the service reads it: in the query. The header
+-- is newer than what the address said from the beginning.
+local function say_last_event(headers, path, sent)
+  local last = headers:get("last-event-id")
+  if not last then return end
+  headers:remove("last-event-id")
+  local parameters = { "last_event_id=" .. text.escaped(last) }
+  for parameter in sent:gmatch("[^&]+") do
+    if text.decoded(parameter:match("^[^=]*")) ~= "last_event_id" then parameters[#parameters + 1] = parameter end
+  end
+  headers:replace(":path", path .. "?" .. table.concat(parameters, "&"))
+end
 
 -- *body* with the names of *nulls* as cleared_fields; or nil, and the first that cannot be empty.
 local function cleared(body, nulls, method)
@@ -41,6 +55,7 @@ function request.take(handle, method)
   if field then return reply.refuse_field(handle, field, complaint) end
   if method.document then return document.answer(handle, method.document) end
   inward.only(headers, method)
+  if method.events then say_last_event(headers, path, sent) end
   read_body(handle, method)
   if method.head and method.events then return handle:respond(EVENTS, ":\n\n") end
   if method.head then handle:headers():replace(":method", "GET") end

@@ -29,4 +29,9 @@ function text.decoded(encoded)
   return (encoded:gsub("+", " "):gsub("%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end))
 end
 
+-- *bytes* as the value of a parameter.
+function text.escaped(bytes)
+  return (bytes:gsub("[^%w]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
 return text

@@ -15,6 +15,7 @@ from services.common.contract import (
     FieldDescriptor,
     access_of,
     bounds_of,
+    events_of,
     facts_of,
     is_for_old_clients,
     reasons_of,
@@ -30,6 +31,14 @@ _ROLES: dict[int, list[list[str]]] = {
     Access.ACCESS_USER: [[]],
     Access.ACCESS_ADMIN: [["admin"]],
     Access.ACCESS_SERVICE_OR_ADMIN: [["service"], ["admin"]],
+}
+# What an EventSource sends by itself when it comes back.
+_LAST_EVENT_ID: dict[str, Any] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The same as last_event_id, which it overrules.",
+    "schema": {"type": "string", "maxLength": 128},
 }
 # What is no JSON: its type, by RPC.
 _BYTES = {"GetJwks": _JSON, "StreamRecords": "text/csv"}
@@ -49,6 +58,8 @@ def operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     parameters = [_parameter(field, "path", schemas) for field in route.in_path]
     if not route.has_body:
         parameters += [_parameter(field, "query", schemas) for field in route.beside_path]
+    if events_of(rpc) is not None:
+        parameters.append(_LAST_EVENT_ID)
     if parameters:
         said["parameters"] = parameters
     if route.has_body:
@@ -112,13 +123,13 @@ def _http_code(route: Route, reason: ErrorReason.ValueType) -> int:
 
 def _success(route: Route, schemas: Schemas, business: list[Any]) -> dict[str, Any]:
     rpc = route.rpc
-    if rpc.output_type.full_name == _HTTP_BODY:
-        return {"description": "As it says.", "content": {_BYTES[rpc.name]: {"schema": {}}}}
-    if rpc.server_streaming:
-        schemas.answer(rpc.output_type)
-        text = f"Server-Sent Events; the data of each is one {rpc.output_type.name} as JSON."
+    if (message := events_of(rpc)) is not None:
+        schemas.answer(message)
+        text = f"Server-Sent Events; the data of each is one {message.name} as JSON."
         schema = {"type": "string", "description": text}
         return {"description": text, "content": {"text/event-stream": {"schema": schema}}}
+    if rpc.output_type.full_name == _HTTP_BODY:
+        return {"description": "As it says.", "content": {_BYTES[rpc.name]: {"schema": {}}}}
     envelope = _envelope(_data(route, schemas))
     content = {"schema": envelope, "example": answer_example(route)}
     if not business:

@@ -50,6 +50,12 @@ def reasons_of(method: descriptor.MethodDescriptor) -> frozenset[ErrorReason.Val
     return frozenset(stated_reasons_of(method)) | _OF_ALL | of_access
 
 
+def events_of(method: descriptor.MethodDescriptor) -> "Descriptor | None":
+    """The message that the events of *method* hold; None where it gives none."""
+    name = method.GetOptions().Extensions[contract_pb2.events]
+    return method.containing_service.file.pool.FindMessageTypeByName(name) if name else None
+
+
 def bounds_of(field: FieldDescriptor) -> Bounds | None:
     """What *field* of a request may hold; None where it states nothing."""
     options = field.GetOptions()

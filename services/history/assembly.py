@@ -27,7 +27,10 @@ from services.history.lottery.feed import WinnerFeed
 from services.history.lottery.public_pages import PublicPages
 from services.history.lottery.results import ResultReader
 from services.history.lottery.rules import RulesStore
+from services.history.lottery.seats import Seats
 from services.history.lottery.servicer import HistoryServicer
+from services.history.lottery.win_log import WinLog
+from services.history.lottery.winner_streams import WinnerStreams, event_of
 from services.history.lottery.winners import WinnerStore
 from services.history.settings import HistorySettings
 from services.pool.nudges import listen
@@ -65,8 +68,9 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
     ):
         winners = WinnerStore(postgres)
         pages = PublicPages(winners, CatalogueStore(postgres), RulesStore(postgres), settings)
-        feed = WinnerFeed(winners, settings.poll_s, settings.stream_queue)
-        servicer = HistoryServicer(pages, winners, ResultReader(postgres, redis), feed)
+        feed = _feed_of(winners, settings)
+        streams = WinnerStreams(feed, winners)
+        servicer = HistoryServicer(pages, winners, ResultReader(postgres, redis), streams)
 
         def on_nudge(_: bytes = b"") -> None:
             pages.forget_winners()
@@ -80,7 +84,7 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
             verifier = token_verifier(auth, settings, ended)
             yield History(_bounds(servicer, blindbox), verifier, servicer, blindbox, feed)
         finally:
-            feed.close()
+            await feed.aclose()
             for task in own:
                 task.cancel()
             await pages.aclose()
@@ -97,6 +101,12 @@ async def _blindbox_records(
         yield BlindBoxRecordServicer(records, OrderReader(postgres, tails), CardStore(postgres))
     finally:
         await records.aclose()
+
+
+def _feed_of(winners: WinnerStore, settings: HistorySettings) -> WinnerFeed:
+    log = WinLog(settings.stream_kept, event_of)
+    seats = Seats(settings.stream_listeners, settings.stream_listeners_of_address)
+    return WinnerFeed(winners, log, seats, settings)
 
 
 def _bounds(servicer: HistoryServicer, blindbox: BlindBoxRecordServicer) -> list[Implementation]:

@@ -28,7 +28,11 @@ class HistorySettings(ServiceSettings):
         page_age_s: Oldest page of the public lists that is served.
         cached_pages: Pages kept, of all lists.
         poll_s: How often the stream of winners looks by itself.
-        stream_queue: Winners that may wait for one subscriber.
+        stream_kept: Of the newest winners so many are kept for listeners that come back or are
+            slow.
+        stream_listeners: Of the winners' stream at most so many, in this process.
+        stream_listeners_of_address: Likewise of one address; of IPv6, of its /64.
+        stream_heartbeat_s: Longest silence towards a listener.
         time_zone: Whose days the daily records of blind boxes are for; an IANA name.
         daily_records: Of a day so many are listed, the newest.
         tail_draws: Past so many unrecorded draws, lists show only what is recorded.
@@ -43,7 +47,10 @@ class HistorySettings(ServiceSettings):
     page_age_s: float = 1.0
     cached_pages: int = 4096
     poll_s: float = 1.0
-    stream_queue: int = 1000
+    stream_kept: int = Field(default=10_000, ge=1)
+    stream_listeners: int = Field(default=5000, ge=1)
+    stream_listeners_of_address: int = Field(default=2000, ge=1)
+    stream_heartbeat_s: float = Field(default=10.0, gt=0, le=15)
     time_zone: Annotated[str, AfterValidator(_is_a_time_zone)] = "UTC"
     daily_records: int = Field(default=2000, ge=1)
     tail_draws: int = Field(default=10_000, ge=0)

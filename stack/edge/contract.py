@@ -12,7 +12,7 @@ from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from kuji.common.v1.access_pb2 import Access
 
-from services.common.contract import access_of
+from services.common.contract import access_of, events_of
 
 CLUSTERS = ("auth", "draw", "admin", "history")
 # A package is served by the processes that it is named after; these by others.
@@ -68,6 +68,11 @@ class Route:
     def is_bytes(self) -> bool:
         """Whether its answer is bytes of some kind, such as CSV."""
         return self.rpc.output_type.full_name == _HTTP_BODY
+
+    @property
+    def is_events(self) -> bool:
+        """Whether its answer is Server-Sent Events."""
+        return events_of(self.rpc) is not None
 
     @property
     def is_plain(self) -> bool:

@@ -10,7 +10,9 @@ async def is_healthy_upstream(edge: Edge, address: str) -> bool:
         _, body = await http_get_from_socket(edge.admin_socket, "/clusters")
     except UNREACHABLE:
         return False
-    return f"::{address}::health_flags::healthy" in body
+    # The same process may be in several clusters, not all of which check its health.
+    flags = [line for line in body.splitlines() if f"::{address}::health_flags::" in line]
+    return bool(flags) and all(line.endswith("::healthy") for line in flags)
 
 
 async def is_serving(edge: Edge) -> bool:

@@ -88,8 +88,34 @@ def _download(name: str) -> Config:
     return {"header": {"key": "content-disposition", "value": value}}
 
 
+def for_event_source(route: Route) -> bool:
+    """Whether *route* has a second one, for what comes back by itself if it is not refused."""
+    return route.is_events and route.verb == "GET"
+
+
+def event_source_name(route: Route) -> str:
+    """The name of the second route."""
+    return f"{route.name} EventSource"
+
+
+def _to_event_source(route: Route) -> Config:
+    found = _to_service(route)
+    accepts = {"name": "accept", "string_match": {"contains": "text/event-stream"}}
+    match = found["match"] | {"headers": [*found["match"]["headers"], accepts]}
+    return found | {"name": event_source_name(route), "match": match}
+
+
+def _where(route: Route) -> Config:
+    if route.is_events:
+        # Over connections of their own: listeners that read nothing fill them up. A heartbeat
+        # comes more often than that, or the service hangs.
+        return {"cluster": f"{route.cluster}_events", "timeout": "0s", "idle_timeout": "60s"}
+    if route.rpc.server_streaming:
+        return {"cluster": route.cluster, "timeout": "0s", "idle_timeout": "0s"}
+    return {"cluster": route.cluster, "timeout": _TIMEOUT}
+
+
 def _to_service(route: Route) -> Config:
-    where: Config = {"cluster": route.cluster, "timeout": _TIMEOUT}
     more: Config = {
         "request_headers_to_add": [
             {
@@ -99,14 +125,13 @@ def _to_service(route: Route) -> Config:
         ]
     }
     if route.rpc.server_streaming:
-        where |= {"timeout": "0s", "idle_timeout": "0s"}
         more = {}
     if route.template.endswith(".csv"):
         more["response_headers_to_add"] = [_download(route.template.rpartition("/")[2])]
     return {
         "name": route.name,
         "match": _path(route) | {"headers": [_verb(route.verb)]},
-        "route": where,
+        "route": _where(route),
         "typed_per_filter_config": _filters(route),
         **more,
     }
@@ -123,6 +148,7 @@ def _nowhere(name: str, match: Config, filters: Config) -> Config:
 
 
 def _of_path(path: Config, bindings: list[Route]) -> Iterator[Config]:
+    yield from map(_to_event_source, filter(for_event_source, bindings))
     yield from map(_to_service, bindings)
     allowed = ", ".join(route.verb for route in bindings)
     yield _nowhere(f"other_methods {allowed}", path, {})

@@ -10,6 +10,7 @@ from kuji.common.v1.error_reason_pb2 import ErrorReason
 
 from services.common.contract import bounds_of, facts_of, is_for_old_clients, is_nullable
 from stack.edge.contract import Route
+from stack.edge.routes import event_source_name, for_event_source
 
 # What the edge gives by itself, by the name of its path.
 DOCUMENTS = ("openapi.json",)
@@ -94,10 +95,17 @@ def _method(route: Route) -> Table:
         "old": is_for_old_clients(route.rpc) or None,
         "public": route.access == Access.ACCESS_PUBLIC or None,
         "head": route.verb == "HEAD" or None,
-        "events": (route.rpc.server_streaming and not route.is_bytes) or None,
+        "events": route.is_events or None,
         "kept": route.rpc.full_name in _KEPT or None,
     }
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def _methods(route: Route) -> dict[str, Table]:
+    found = {route.name: _method(route)}
+    if for_event_source(route):
+        found[event_source_name(route)] = {**_method(route), "comes_back": True}
+    return found
 
 
 def _document(name: str) -> Table:
@@ -130,7 +138,7 @@ def _lua(value: object) -> str:
 
 def methods_lua(routes: Iterable[Route]) -> str:
     """The module "methods": RPC → what it takes and gives."""
-    entries = {route.name: _method(route) for route in routes}
+    entries = {name: entry for route in routes for name, entry in _methods(route).items()}
     entries |= {name: _document(name) for name in DOCUMENTS}
     lines = [f"  [{_lua(name)}] = {_lua(entry)}," for name, entry in entries.items()]
     return "\n".join(

@@ -39,7 +39,7 @@ SERVICES = {
 }
 Behaviour = Callable[[Any, RequestContext], Awaitable[Message]]
 _KID = "test"
-_EDGE_SECRET = "what the edge shows"
+EDGE_SECRET = "what the edge shows"
 
 
 class ScriptedRpc(Rpc):
@@ -162,16 +162,16 @@ class Rig:
         headers = {"authorization": f"Bearer {self.script.token(role)}"} if role else {}
         return await self.http.request(method, path, headers=headers, **options)
 
-    async def wait_for_health(self, status: int) -> None:
+    async def wait_for_health(self, status: int, patience_s: float = 10) -> None:
         """Return once /healthz answers *status*."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(patience_s):
             while (await self.http.get("/healthz")).status_code != status:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
 
 async def start_upstream(script: Script, service: str, listen: str = "127.0.0.1:0") -> Upstream:
     """A scripted process, serving."""
-    settings = ServiceSettings(listen=listen, edge_secret=SecretStr(_EDGE_SECRET))
+    settings = ServiceSettings(listen=listen, edge_secret=SecretStr(EDGE_SECRET))
     verifier = TokenVerifier(script.jwks)
     server, port, healthy = build_server([], verifier, settings)
     make = partial(ScriptedRpc, gate=gate_of(verifier, settings), strict=False)
@@ -214,7 +214,7 @@ async def running_rig(
     if missing:
         addresses[missing] = [f"127.0.0.1:{free_port()}"]
     socket = folder / "admin.sock"
-    edge = Edge("127.0.0.1", free_port(), socket, addresses, _EDGE_SECRET, trusted_hops, origins)
+    edge = Edge("127.0.0.1", free_port(), socket, addresses, EDGE_SECRET, trusted_hops, origins)
     program = edges.envoy(edge, folder, folder / "envoy.log")
     if methods_lua:
         (folder / "methods.lua").write_text(methods_lua)

@@ -15,7 +15,7 @@ from kuji.common.v1.error_reason_pb2 import ErrorReason
 from kuji.draw.v1 import draw_pb2
 from kuji.history.v1 import history_pb2
 
-from services.common.contract import facts_of
+from services.common.contract import events_of, facts_of
 from tests.contract.edge_rig import Rig, running_rig
 from tests.contract.test_edge_access import ROUTES, Route
 
@@ -224,7 +224,8 @@ async def test_old_http_gets_an_answer(rig: Rig, path: str) -> None:
 def _let_answer(rig: Rig, route: Route) -> None:
     answer = message_factory.GetMessageClass(route.rpc.output_type)()
     if isinstance(answer, httpbody_pb2.HttpBody):
-        answer = httpbody_pb2.HttpBody(content_type="text/csv", data=b"a,b\n")
+        kind = "text/event-stream" if events_of(route.rpc) else "text/csv"
+        answer = httpbody_pb2.HttpBody(content_type=kind, data=b"a,b\n")
     rig.script.answer(route.rpc.name, [answer] if route.rpc.server_streaming else answer)
 
 

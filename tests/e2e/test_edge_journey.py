@@ -139,7 +139,8 @@ async def test_winner_is_pushed_to_a_listening_browser(
         assert "text/event-stream" == response.headers["content-type"]
         draw = await user("POST", "/api/lottery/draw", json={"activity_id": activity_id})
         assert draw["won"]
-        event = await anext(line async for line in response.aiter_lines() if line)
+        lines = response.aiter_lines()
+        event = await anext(line async for line in lines if line.startswith("data: "))
     assert draw["draw_id"] == json.loads(event.removeprefix("data: "))["draw_id"]
 
 

@@ -1,15 +1,21 @@
-"""Winners as they are recorded: the recorder's nudges, and one tail for all subscribers."""
+"""Winners as they are recorded: the recorder's nudges, and one tail for all listeners."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Never, Protocol
 
-from services.common.errors import OverloadedError
 from services.common.tasks import repeat
+from services.history.fresh_cache import FreshCache
+from services.history.lottery.seats import Seats
+from services.history.lottery.win_log import Win, WinLog
 from services.history.lottery.winners import Winner
+from services.history.settings import HistorySettings
 
-_READ_WINNERS = 100
+_READ_WINNERS = 500
+_CHUNK_WINS = 200
+_WOKEN_AT_ONCE = 50
 
 
 class WinnerSource(Protocol):
@@ -22,50 +28,70 @@ class WinnerSource(Protocol):
         """The next winners after *win_no*, at most *count*, oldest first."""
 
 
-class _Subscriber:
-    def __init__(self, activity_id: int, capacity: int) -> None:
-        self._activity_id = activity_id
-        self._queue: asyncio.Queue[Winner | OverloadedError | None] = asyncio.Queue(capacity)
+class News:
+    """
+    What a listener is to hear next.
 
-    def offer(self, winner: Winner) -> bool:
-        """Queue *winner*; False when this subscriber is too slow and has been told so."""
-        if self._activity_id not in (0, winner.activity_id):
-            return True
-        with suppress(asyncio.QueueFull):
-            self._queue.put_nowait(winner)
-            return True
-        self.end(OverloadedError("You read too slowly; subscribe again."))
-        return False
+    Args:
+        wins: In order; none: it has been silent for long, or this is how it begins.
+        place: It then knows of all up to this number.
+        missed: Whether it cannot get some that came before.
+    """
 
-    def end(self, last: OverloadedError | None) -> None:
-        """Let *last* be what it gets next: an error, or None, the end."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._queue.put_nowait(last)
+    __slots__ = ("missed", "place", "wins")
 
-    async def next(self) -> Winner | None:
-        winner = await self._queue.get()
-        if isinstance(winner, OverloadedError):
-            raise winner
-        return winner
+    def __init__(self, wins: Sequence[Win], place: int, *, missed: bool = False) -> None:
+        self.wins = wins
+        self.place = place
+        self.missed = missed
+
+
+class _Listener:
+    """Somebody, and up to which number it knows of the winners of its activity."""
+
+    __slots__ = ("activity_id", "place", "woken")
+
+    def __init__(self, activity_id: int, place: int) -> None:
+        self.activity_id = activity_id
+        self.place = place
+        self.woken = asyncio.Event()
+
+    async def wait(self, until: float) -> bool:
+        """Whether it was woken before that time of the loop."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self.woken.wait()
+        was_woken = self.woken.is_set()
+        self.woken.clear()
+        return was_woken
 
 
 class WinnerFeed:
     """
-    Hands each new winner to all subscribers; reads it from Postgres once.
+    Hands each new winner to all listeners; reads it from Postgres once.
+
+    A listener has no queue: it takes what is new from the log that all share when it can, and one
+    that is too slow finds that the log has gone on without it. They are woken some at a time, and
+    as long again is left to the rest of the process: however many listen, they have half of it.
 
     Args:
         source: Where winners are read.
-        poll_s: How often to look without a nudge.
-        capacity: Winners that may wait for one subscriber; one that has more is dropped.
+        log: What is kept of them.
+        seats: How many may listen.
+        settings: How often to look without a nudge, and the longest silence.
     """
 
-    def __init__(self, source: WinnerSource, poll_s: float = 1.0, capacity: int = 1000) -> None:
+    def __init__(
+        self, source: WinnerSource, log: WinLog, seats: Seats, settings: HistorySettings
+    ) -> None:
         self._source = source
-        self._poll_s = poll_s
-        self._capacity = capacity
-        self._subscribers: set[_Subscriber] = set()
-        self._last_win_no = 0
+        self._log = log
+        self._seats = seats
+        self._kept = settings.stream_kept
+        self._poll_s = settings.poll_s
+        self._heartbeat_s = settings.stream_heartbeat_s
+        self._listeners: dict[_Listener, None] = {}
+        self._fill = FreshCache(self._filled, max_age_s=0.0, max_entries=1)
         self._nudged = asyncio.Event()
         self._is_closed = False
 
@@ -76,55 +102,115 @@ class WinnerFeed:
     def close(self) -> None:
         """End every subscription, now and from now on."""
         self._is_closed = True
-        for subscriber in self._subscribers:
-            subscriber.end(None)
+        for listener in self._listeners:
+            listener.woken.set()
 
-    async def subscribe(self, activity_id: int) -> AsyncGenerator[Winner | None, None]:
+    async def aclose(self) -> None:
+        """close(), and stop what is being read."""
+        self.close()
+        await self._fill.aclose()
+
+    async def listen(
+        self, activity_id: int, after: int | None, address: str
+    ) -> AsyncGenerator[News, None]:
         """
-        None, and the winners recorded from then on, of *activity_id* (0: of all), until close().
+        News of *activity_id* (0: of all) for a listener at *address*, until close().
+
+        The first comes at once. Then each winner is told once, in order.
+
+        Args:
+            after: Number of the last winner that it knows of; None: from now on. Where not all that
+                came after it is kept, or there is no such number, the first news says "missed".
 
         Raises:
-            OverloadedError: The subscriber has fallen too far behind.
+            RateLimitedError: Too many listen at that address.
+            OverloadedError: Too many listen.
         """
-        subscriber = _Subscriber(activity_id, self._capacity)
-        await self._join(subscriber)
-        try:
-            yield None
-            while not self._is_closed and (winner := await subscriber.next()) is not None:
-                yield winner
-        finally:
-            self._subscribers.discard(subscriber)
+        with self._seats.taken(address):
+            await self._fill.get(())
+            listener = _Listener(activity_id, self._log.last if after is None else after)
+            self._listeners[listener] = None
+            try:
+                is_behind = not self._log.covers(listener.place)
+                yield self._passed_over(listener) if is_behind else News((), listener.place)
+                while not self._is_closed:
+                    yield await self._next(listener)
+            finally:
+                del self._listeners[listener]
 
-    async def _join(self, subscriber: _Subscriber) -> None:
-        if not self._subscribers:
-            newest = await self._source.newest_win_no()
-            if not self._subscribers:  # else another one came first, and the tail is running
-                self._last_win_no = newest
-        self._subscribers.add(subscriber)
+    async def _next(self, listener: _Listener) -> News:
+        heartbeat_at = asyncio.get_running_loop().time() + self._heartbeat_s
+        while not self._is_closed:
+            if not self._log.covers(listener.place):
+                return self._passed_over(listener)
+            wins = self._log.after(listener.place, listener.activity_id, _CHUNK_WINS)
+            is_more = len(wins) == _CHUNK_WINS
+            listener.place = wins[-1].win_no if is_more else self._log.last
+            if wins:
+                return News(wins, listener.place)
+            if not await listener.wait(heartbeat_at):
+                break
+        return News((), listener.place)
+
+    def _passed_over(self, listener: _Listener) -> News:
+        is_of_ours = 0 <= listener.place <= self._log.last
+        listener.place = self._log.floor if is_of_ours else self._log.last
+        return News((), listener.place, missed=True)
+
+    async def _filled(self, _: tuple[()]) -> None:
+        """Read what is kept, as it is now; the tail does it while anybody listens."""
+        if self._listeners:
+            return
+        newest = await self._source.newest_win_no()
+        self._begin_near(newest)
+        while self._log.last < newest and await self._read_on():
+            pass
+
+    def _begin_near(self, newest: int) -> None:
+        oldest_kept = max(0, newest - self._kept)
+        if not oldest_kept <= self._log.last <= newest:
+            self._log.begin_after(oldest_kept)
+
+    async def _read_on(self) -> bool:
+        winners = await self._source.winners_after(self._log.last, _READ_WINNERS)
+        self._log.extend(winners)
+        return bool(winners)
 
     async def run(self) -> Never:
         """Deliver until cancelled; Postgres may come and go."""
         await repeat("winner_feed", self._round, every_s=0)
 
     async def _round(self) -> None:
-        await self._wait()
-        await self._deliver()
+        is_nudged = await self._wait()
+        while self._listeners and await self._read_on():
+            await self._wake()
+        if self._listeners and not is_nudged:
+            # Postgres was put back, and gives numbers anew that were given before.
+            newest = await self._source.newest_win_no()
+            if newest < self._log.last:
+                self._log.begin_after(newest)
+                await self._wake()
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._poll_s):
                 await self._nudged.wait()
+        is_nudged = self._nudged.is_set()
         self._nudged.clear()
+        return is_nudged
 
-    async def _deliver(self) -> None:
-        while self._subscribers:
-            winners = await self._source.winners_after(self._last_win_no, _READ_WINNERS)
-            for winner in winners:
-                self._hand_out(winner)
-            if len(winners) < _READ_WINNERS:
-                return
-            await asyncio.sleep(0)  # let the subscribers take theirs
+    async def _wake(self) -> None:
+        now = asyncio.get_running_loop().time
+        for some in _slices(list(self._listeners)):
+            began = now()
+            for listener in some:
+                listener.woken.set()
+            for _ in range(3):  # until what they do has had its turn
+                await asyncio.sleep(0)
+            await asyncio.sleep(now() - began)
 
-    def _hand_out(self, winner: Winner) -> None:
-        self._last_win_no = winner.win_no
-        self._subscribers = {one for one in self._subscribers if one.offer(winner)}
+
+def _slices(listeners: Sequence[_Listener]) -> Iterator[list[_Listener]]:
+    rest = iter(listeners)
+    while some := list(islice(rest, _WOKEN_AT_ONCE)):
+        yield some

@@ -38,8 +38,12 @@ SELECT w.win_no AS place, w.win_no, w.pool_id, w.seq, w.activity_id, u.username,
        w.prize_name, w.won_at
 FROM winners AS w
 LEFT JOIN users AS u ON u.id = w.user_id
-WHERE w.win_no > :win_no AND w.win_no <= :win_no + :size::bigint
-ORDER BY w.win_no;
+WHERE w.win_no > :win_no
+ORDER BY w.win_no
+LIMIT :size;
+
+-- name: win_no_of(pool_id, seq)$
+SELECT win_no FROM winners WHERE pool_id = :pool_id AND seq = :seq;
 
 -- name: user_draws(user_id, activity_id, skip, size)
 -- activity_id 0: of all.

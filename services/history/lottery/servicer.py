@@ -1,23 +1,27 @@
 """kuji.history.v1.HistoryService: from messages to the domain and back."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
+from google.api.httpbody_pb2 import HttpBody
 from kuji.history.v1 import history_pb2 as pb
 
 from services.common.context import RequestContext
 from services.common.draw_id import parse_draw_id
 from services.common.errors import InvalidArgumentError
 from services.common.paging import page_of
-from services.history.lottery.feed import WinnerFeed
-from services.history.lottery.messages import result_message, user_draws_message, winner_message
+from services.history.lottery.messages import result_message, user_draws_message
 from services.history.lottery.public_pages import PublicPages
 from services.history.lottery.results import ResultReader
 from services.history.lottery.rules import RulesQuery
+from services.history.lottery.winner_streams import WinnerStreams
 from services.history.lottery.winners import WinnersQuery, WinnerStore
 
 _WithActivity = (
-    pb.ListPrizesRequest | pb.ListWinnersRequest | pb.StreamWinnersRequest | pb.ListUserDrawsRequest
+    pb.ListPrizesRequest
+    | pb.ListWinnersRequest
+    | pb.StreamWinnersRequest
+    | pb.StreamWinnerEventsRequest
+    | pb.ListUserDrawsRequest
 )
 
 
@@ -31,12 +35,16 @@ class HistoryServicer:
     """See kuji/history/v1/history.proto."""
 
     def __init__(
-        self, pages: PublicPages, winners: WinnerStore, results: ResultReader, feed: WinnerFeed
+        self,
+        pages: PublicPages,
+        winners: WinnerStore,
+        results: ResultReader,
+        streams: WinnerStreams,
     ) -> None:
         self._pages = pages
         self._winners = winners
         self._results = results
-        self._feed = feed
+        self._streams = streams
 
     async def ListActivities(
         self, _: pb.ListActivitiesRequest, __: RequestContext
@@ -68,12 +76,20 @@ class HistoryServicer:
         return await self._pages.winners(WinnersQuery(_activity_id_of(request), page_of(request)))
 
     async def StreamWinners(
-        self, request: pb.StreamWinnersRequest, _: RequestContext
+        self, request: pb.StreamWinnersRequest, ctx: RequestContext
     ) -> AsyncIterator[pb.Winner | None]:
         """See the proto."""
-        async with aclosing(self._feed.subscribe(_activity_id_of(request))) as winners:
-            async for winner in winners:
-                yield winner_message(winner) if winner else None
+        activity_id, address = _activity_id_of(request), ctx.origin.address
+        async for winner in self._streams.messages(activity_id, request.after_draw_id, address):
+            yield winner
+
+    async def StreamWinnerEvents(
+        self, request: pb.StreamWinnerEventsRequest, ctx: RequestContext
+    ) -> AsyncIterator[HttpBody]:
+        """See the proto."""
+        activity_id, address = _activity_id_of(request), ctx.origin.address
+        async for events in self._streams.events(activity_id, request.last_event_id, address):
+            yield events
 
     async def ListUserDraws(
         self, request: pb.ListUserDrawsRequest, ctx: RequestContext

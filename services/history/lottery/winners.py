@@ -5,6 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import asyncpg
 
+from services.common.draw_id import DrawId
 from services.common.masking import mask
 from services.common.paging import Page
 from services.common.postgres import load_queries
@@ -109,6 +110,13 @@ class WinnerStore:
         """The next winners after *win_no*, at most *count*, oldest first."""
         rows = _queries.winners_after(self._postgres, win_no=win_no, size=count)
         return [_winner(row) async for row in rows]
+
+    async def win_no_of(self, draw_id: DrawId) -> int | None:
+        """The number of a winner; None where no draw of that id has won."""
+        win_no: int | None = await _queries.win_no_of(
+            self._postgres, pool_id=draw_id.pool_id, seq=draw_id.seq
+        )
+        return win_no
 
     async def user_draws(
         self, user_id: int, activity_id: int, page: Page, *, won_only: bool

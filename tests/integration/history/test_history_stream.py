@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from services.common.server.serve import build_server
 from services.common.settings import ServiceSettings
+from services.common.status import error_info_of
 from services.history.assembly import History
 from stack.ports import free_port
 from tests.support.history import (
@@ -24,6 +25,7 @@ from tests.support.history import (
     recording,
     until_recorded,
 )
+from tests.support.winners import record_wins
 
 
 @asynccontextmanager
@@ -70,7 +72,7 @@ async def test_stream_tells_each_winner_to_all_who_listen_until_closed(
 
 
 async def _subscribers_are(history: History, count: int) -> bool:
-    return len(history.feed._subscribers) == count
+    return len(history.feed._listeners) == count
 
 
 async def _lengths_are(lists: list[list[str]], lengths: list[int]) -> bool:
@@ -86,20 +88,56 @@ async def test_lists_and_streams_go_on_when_redis_is_away(
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
     async with (
         history_of(postgres_dsn, nowhere, page_age_s=0.05, poll_s=0.05) as history,
-        aclosing(history.feed.subscribe(0)) as stream,
+        aclosing(history.feed.listen(0, None, "")) as stream,
     ):
-        assert await anext(stream) is None
+        assert 0 == (await anext(stream)).place
         told = asyncio.create_task(anext(stream))
         await eventually(lambda: _subscribers_are(history, 1))
         await writer.draw([(user, prize.prize_id)])
         async with recording(postgres_dsn, redis_url):
             await until_recorded(postgres, writer)
-        winner = await asyncio.wait_for(told, 10)
-        assert winner is not None
-        assert 1 == winner.win_no
+        news = await asyncio.wait_for(told, 60)
+        assert [1] == [win.win_no for win in news.wins]
 
         async def is_listed() -> bool:
             page = await history.servicer.ListWinners(pb.ListWinnersRequest(), ANYONE)
             return len(page.winners) == 1
 
         await eventually(is_listed)
+
+
+async def _all_of(stream: Any) -> tuple[list[str], str]:
+    """The draws that come, and why no more do."""
+    told: list[str] = []
+    try:
+        async for winner in stream:
+            told.append(winner.draw_id)  # noqa: PERF401  # until it fails
+    except grpc.aio.AioRpcError as error:
+        info = error_info_of(error)
+        return told, info.reason if info else str(error)
+    return told, ""
+
+
+async def test_messages_go_on_after_a_winner(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """From the winner after one that is known; who reads too slowly is dropped, with a reason."""
+    await record_wins(postgres, redis, 50)
+    async with (
+        history_of(postgres_dsn, redis_url, stream_kept=40) as history,
+        served(history) as typed,
+    ):
+        stub: Any = typed
+        stream = stub.StreamWinners(pb.StreamWinnersRequest(after_draw_id="1-48"), timeout=60)
+        told = [(await anext(aiter(stream))).draw_id for _ in range(2)]
+        assert ["1-49", "1-50"] == told
+        for draw_id, reason in (("1-2", "INVALID_ARGUMENT"), ("1-999", "NOT_FOUND")):
+            request = pb.StreamWinnersRequest(after_draw_id=draw_id)
+            refused = stub.StreamWinners(request, timeout=60)
+            assert ([], reason) == await _all_of(refused)
+        for _ in range(60):  # unread, far more than what the windows on the way hold
+            await record_wins(postgres, redis, 100)
+        rest, reason = await _all_of(stream)
+        told += rest
+    assert "OVERLOADED" == reason
+    assert [f"1-{n}" for n in range(49, 49 + len(told))] == told

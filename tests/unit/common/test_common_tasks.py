@@ -13,6 +13,7 @@ from services.draw.blindbox.sweeper import Sweeper
 from services.draw.guard import MemoryGuard
 from services.draw.proof.prover import Prover
 from services.history.lottery.feed import WinnerFeed
+from services.history.settings import HistorySettings
 from services.pool.books.watch import BooksWatch
 from services.recorder.lag import LagGauges
 
@@ -60,8 +61,9 @@ def _sweeper(work: Deaf) -> Loop:
 
 
 def _feed(work: Deaf) -> Loop:
-    feed = WinnerFeed(NOTHING, poll_s=0.01)
-    feed._deliver = work  # type: ignore[method-assign]
+    told: Any = {"postgres_dsn": "postgresql://x", "redis_url": "redis://x", "auth_address": ""}
+    feed = WinnerFeed(NOTHING, NOTHING, NOTHING, HistorySettings(listen="", **told))
+    feed._round = work  # type: ignore[method-assign]
     return feed.run
 
 

@@ -111,6 +111,7 @@ class Bounds(_message.Message):
 Global___Bounds: _TypeAlias = Bounds  # noqa: Y015
 
 REASONS_FIELD_NUMBER: _builtins.int
+EVENTS_FIELD_NUMBER: _builtins.int
 BOUNDS_FIELD_NUMBER: _builtins.int
 NULLABLE_FIELD_NUMBER: _builtins.int
 OLD_CLIENTS_FIELD_NUMBER: _builtins.int
@@ -119,6 +120,12 @@ reasons: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions
 UNAVAILABLE, OVERLOADED; where it needs a token, UNAUTHENTICATED; where it
 needs a role, PERMISSION_DENIED. A reason that is not among these is a
 defect: it is logged and counted, and in tests the call fails.
+"""
+events: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
+"""The RPC's bytes are Server-Sent Events, whose data is a message of this
+type as JSON. Over HTTP a client that comes back says the id of its last
+event in the header last-event-id: it arrives in the request's field
+last_event_id.
 """
 bounds: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Bounds]
 """What a request's field may hold. Every number, text, list and enum of a

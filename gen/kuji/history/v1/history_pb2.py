@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from kuji.common.v1 import access_pb2 as kuji_dot_common_dot_v1_dot_access__pb2
 from kuji.common.v1 import contract_pb2 as kuji_dot_common_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkuji/history/v1/history.proto\x12\x0fkuji.history.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xbc\x01\n\x08\x41\x63tivity\x12\x13\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x0e\n\x06status\x18\x06 \x01(\t\"\x17\n\x15ListActivitiesRequest\"G\n\x16ListActivitiesResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.Activity\"0\n\x11ListPrizesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x88\x01\n\x0fGetRulesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1f\n\x04page\x18\x02 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x03 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x0c\n\n_page_size\"\xc9\x01\n\x10GetRulesResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.kuji.history.v1.RulesVersion\x12\'\n\x06limits\x18\x02 \x01(\x0b\x32\x17.kuji.history.v1.Limits\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\x12\x0c\n\x04page\x18\x04 \x01(\x05\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x10\n\x08has_more\x18\x06 \x01(\x08\x12\x0f\n\x07\x63onfirm\x18\x07 \x01(\t\"|\n\x0cRulesVersion\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66rom_seq\x18\x02 \x01(\x03\x12+\n\x06prizes\x18\x03 \x03(\x0b\x32\x1b.kuji.history.v1.RuledPrize\"j\n\nRuledPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\x12\x13\n\x0btotal_count\x18\x04 \x01(\x05\x12\x12\n\nis_enabled\x18\x05 \x01(\x08\"\x87\x01\n\x06Limits\x12\x18\n\x10\x63ooldown_seconds\x18\x01 \x01(\x05\x12\x1a\n\x12max_draws_per_user\x18\x02 \x01(\x05\x12\x19\n\x11max_draws_per_day\x18\x03 \x01(\x05\x12\x19\n\x11max_wins_per_user\x18\x04 \x01(\x05\x12\x11\n\ttime_zone\x18\x05 \x01(\t\"\x82\x01\n\x12ListPrizesResponse\x12+\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x19.kuji.history.v1.Activity\x12&\n\x06prizes\x18\x02 \x03(\x0b\x32\x16.kuji.history.v1.Prize\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\"\xa6\x01\n\x05Prize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\x12\x13\n\x0btotal_count\x18\x05 \x01(\x05\x12\x17\n\x0fremaining_count\x18\x06 \x01(\x05\x12\x13\n\x0bprobability\x18\x07 \x01(\x01\x12\x12\n\nis_enabled\x18\x08 \x01(\x08\"\x7f\n\x10GetResultRequest\x12k\n\x07\x64raw_id\x18\x01 \x01(\tBZ\xfa\xd4\x18V\x08\x01\x30\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$b#looks like \'12-345\': pool and placej\x06\x31\x32-345\"<\n\x11GetResultResponse\x12\'\n\x06result\x18\x01 \x01(\x0b\x32\x17.kuji.history.v1.Result\"\xbc\x01\n\x06Result\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x0b\n\x03won\x18\x04 \x01(\x08\x12.\n\x05prize\x18\x05 \x01(\x0b\x32\x19.kuji.history.v1.WonPrizeB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04odds\x18\x07 \x01(\x01\"Q\n\x08WonPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\x12\n\nprize_code\x18\x04 \x01(\t\"\x8b\x01\n\x12ListWinnersRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x42\x07\n\x05_pageB\x0c\n\n_page_size\"r\n\x13ListWinnersResponse\x12(\n\x07winners\x18\x01 \x03(\x0b\x32\x17.kuji.history.v1.Winner\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x06Winner\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x10\n\x08prize_id\x18\x04 \x01(\x03\x12\x12\n\nprize_name\x18\x05 \x01(\t\x12*\n\x06won_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x14StreamWinnersRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x9f\x01\n\x14ListUserDrawsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x12\x10\n\x08won_only\x18\x04 \x01(\x08\x42\x07\n\x05_pageB\x0c\n\n_page_size\"v\n\x15ListUserDrawsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.UserDraw\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x08UserDraw\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x10\n\x08prize_id\x18\x03 \x01(\x03\x12\x12\n\nprize_name\x18\x04 \x01(\t\x12\x0b\n\x03won\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc3\x07\n\x0eHistoryService\x12\x86\x01\n\x0eListActivities\x12&.kuji.history.v1.ListActivitiesRequest\x1a\'.kuji.history.v1.ListActivitiesResponse\"#\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/lottery/activities\x12{\n\nListPrizes\x12\".kuji.history.v1.ListPrizesRequest\x1a#.kuji.history.v1.ListPrizesResponse\"$\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02\x15\x12\x13/api/lottery/prizes\x12\x8d\x01\n\x08GetRules\x12 .kuji.history.v1.GetRulesRequest\x1a!.kuji.history.v1.GetRulesResponse\"<\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02-\x12+/api/lottery/activities/{activity_id}/rules\x12\x8a\x01\n\tGetResult\x12!.kuji.history.v1.GetResultRequest\x1a\".kuji.history.v1.GetResultResponse\"6\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\'\x12\x1d/api/lottery/result/{draw_id}b\x06result\x12\x81\x01\n\x0bListWinners\x12#.kuji.history.v1.ListWinnersRequest\x1a$.kuji.history.v1.ListWinnersResponse\"\'\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/lottery/global-history\x12\x81\x01\n\rStreamWinners\x12%.kuji.history.v1.StreamWinnersRequest\x1a\x17.kuji.history.v1.Winner\".\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02$\x12\"/api/lottery/global-history/stream0\x01\x12\x85\x01\n\rListUserDraws\x12%.kuji.history.v1.ListUserDrawsRequest\x1a&.kuji.history.v1.ListUserDrawsResponse\"%\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/user/lottery-historyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkuji/history/v1/history.proto\x12\x0fkuji.history.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\"\xbc\x01\n\x08\x41\x63tivity\x12\x13\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x80\xd5\x18\x01\x12\x0e\n\x06status\x18\x06 \x01(\t\"\x17\n\x15ListActivitiesRequest\"G\n\x16ListActivitiesResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.Activity\"0\n\x11ListPrizesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\"\x88\x01\n\x0fGetRulesRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12\x1f\n\x04page\x18\x02 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x03 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x0c\n\n_page_size\"\xc9\x01\n\x10GetRulesResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.kuji.history.v1.RulesVersion\x12\'\n\x06limits\x18\x02 \x01(\x0b\x32\x17.kuji.history.v1.Limits\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\x12\x0c\n\x04page\x18\x04 \x01(\x05\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x10\n\x08has_more\x18\x06 \x01(\x08\x12\x0f\n\x07\x63onfirm\x18\x07 \x01(\t\"|\n\x0cRulesVersion\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66rom_seq\x18\x02 \x01(\x03\x12+\n\x06prizes\x18\x03 \x03(\x0b\x32\x1b.kuji.history.v1.RuledPrize\"j\n\nRuledPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\x12\x13\n\x0btotal_count\x18\x04 \x01(\x05\x12\x12\n\nis_enabled\x18\x05 \x01(\x08\"\x87\x01\n\x06Limits\x12\x18\n\x10\x63ooldown_seconds\x18\x01 \x01(\x05\x12\x1a\n\x12max_draws_per_user\x18\x02 \x01(\x05\x12\x19\n\x11max_draws_per_day\x18\x03 \x01(\x05\x12\x19\n\x11max_wins_per_user\x18\x04 \x01(\x05\x12\x11\n\ttime_zone\x18\x05 \x01(\t\"\x82\x01\n\x12ListPrizesResponse\x12+\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x19.kuji.history.v1.Activity\x12&\n\x06prizes\x18\x02 \x03(\x0b\x32\x16.kuji.history.v1.Prize\x12\x17\n\x0fseed_commitment\x18\x03 \x01(\t\"\xa6\x01\n\x05Prize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\x12\x13\n\x0btotal_count\x18\x05 \x01(\x05\x12\x17\n\x0fremaining_count\x18\x06 \x01(\x05\x12\x13\n\x0bprobability\x18\x07 \x01(\x01\x12\x12\n\nis_enabled\x18\x08 \x01(\x08\"\x7f\n\x10GetResultRequest\x12k\n\x07\x64raw_id\x18\x01 \x01(\tBZ\xfa\xd4\x18V\x08\x01\x30\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$b#looks like \'12-345\': pool and placej\x06\x31\x32-345\"<\n\x11GetResultResponse\x12\'\n\x06result\x18\x01 \x01(\x0b\x32\x17.kuji.history.v1.Result\"\xbc\x01\n\x06Result\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x0b\n\x03won\x18\x04 \x01(\x08\x12.\n\x05prize\x18\x05 \x01(\x0b\x32\x19.kuji.history.v1.WonPrizeB\x04\x80\xd5\x18\x01\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04odds\x18\x07 \x01(\x01\"Q\n\x08WonPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\x12\n\nprize_code\x18\x04 \x01(\t\"\x8b\x01\n\x12ListWinnersRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x42\x07\n\x05_pageB\x0c\n\n_page_size\"r\n\x13ListWinnersResponse\x12(\n\x07winners\x18\x01 \x03(\x0b\x32\x17.kuji.history.v1.Winner\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x06Winner\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x10\n\x08prize_id\x18\x04 \x01(\x03\x12\x12\n\nprize_name\x18\x05 \x01(\t\x12*\n\x06won_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x01\n\x14StreamWinnersRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x12o\n\rafter_draw_id\x18\x02 \x01(\tBX\xfa\xd4\x18T0\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$b#looks like \'12-345\': pool and placej\x06\x31\x32-345\"X\n\x19StreamWinnerEventsRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x12\x1e\n\rlast_event_id\x18\x02 \x01(\tB\x07\xfa\xd4\x18\x03\x30\x80\x01\"\x9f\x01\n\x14ListUserDrawsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x05\x42\x0c\xfa\xd4\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\x08\xfa\xd4\x18\x04\x10\x01\x18\x64H\x01\x88\x01\x01\x12\x1b\n\x0b\x61\x63tivity_id\x18\x03 \x01(\x03\x42\x06\xfa\xd4\x18\x02\x10\x00\x12\x10\n\x08won_only\x18\x04 \x01(\x08\x42\x07\n\x05_pageB\x0c\n\n_page_size\"v\n\x15ListUserDrawsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.kuji.history.v1.UserDraw\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\x93\x01\n\x08UserDraw\x12\x0f\n\x07\x64raw_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tivity_id\x18\x02 \x01(\x03\x12\x10\n\x08prize_id\x18\x03 \x01(\x03\x12\x12\n\nprize_name\x18\x04 \x01(\t\x12\x0b\n\x03won\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc8\x08\n\x0eHistoryService\x12\x86\x01\n\x0eListActivities\x12&.kuji.history.v1.ListActivitiesRequest\x1a\'.kuji.history.v1.ListActivitiesResponse\"#\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/api/lottery/activities\x12{\n\nListPrizes\x12\".kuji.history.v1.ListPrizesRequest\x1a#.kuji.history.v1.ListPrizesResponse\"$\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02\x15\x12\x13/api/lottery/prizes\x12\x8d\x01\n\x08GetRules\x12 .kuji.history.v1.GetRulesRequest\x1a!.kuji.history.v1.GetRulesResponse\"<\xa8\xd4\x18\x01\xb2\xd4\x18\x01(\x82\xd3\xe4\x93\x02-\x12+/api/lottery/activities/{activity_id}/rules\x12\x8a\x01\n\tGetResult\x12!.kuji.history.v1.GetResultRequest\x1a\".kuji.history.v1.GetResultResponse\"6\xa8\xd4\x18\x02\xb2\xd4\x18\x01\x04\x82\xd3\xe4\x93\x02\'\x12\x1d/api/lottery/result/{draw_id}b\x06result\x12\x81\x01\n\x0bListWinners\x12#.kuji.history.v1.ListWinnersRequest\x1a$.kuji.history.v1.ListWinnersResponse\"\'\xa8\xd4\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/lottery/global-history\x12]\n\rStreamWinners\x12%.kuji.history.v1.StreamWinnersRequest\x1a\x17.kuji.history.v1.Winner\"\n\xa8\xd4\x18\x01\xb2\xd4\x18\x02\x04\x08\x30\x01\x12\xa7\x01\n\x12StreamWinnerEvents\x12*.kuji.history.v1.StreamWinnerEventsRequest\x1a\x14.google.api.HttpBody\"M\xa8\xd4\x18\x01\xb2\xd4\x18\x01\x08\xba\xd4\x18\x16kuji.history.v1.Winner\x82\xd3\xe4\x93\x02$\x12\"/api/lottery/global-history/stream0\x01\x12\x85\x01\n\rListUserDraws\x12%.kuji.history.v1.ListUserDrawsRequest\x1a&.kuji.history.v1.ListUserDrawsResponse\"%\xa8\xd4\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/user/lottery-historyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +60,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTWINNERSREQUEST'].fields_by_name['activity_id']._serialized_options = b'\372\324\030\002\020\000'
   _globals['_STREAMWINNERSREQUEST'].fields_by_name['activity_id']._loaded_options = None
   _globals['_STREAMWINNERSREQUEST'].fields_by_name['activity_id']._serialized_options = b'\372\324\030\002\020\000'
+  _globals['_STREAMWINNERSREQUEST'].fields_by_name['after_draw_id']._loaded_options = None
+  _globals['_STREAMWINNERSREQUEST'].fields_by_name['after_draw_id']._serialized_options = b'\372\324\030T0\':#^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$b#looks like \'12-345\': pool and placej\00612-345'
+  _globals['_STREAMWINNEREVENTSREQUEST'].fields_by_name['activity_id']._loaded_options = None
+  _globals['_STREAMWINNEREVENTSREQUEST'].fields_by_name['activity_id']._serialized_options = b'\372\324\030\002\020\000'
+  _globals['_STREAMWINNEREVENTSREQUEST'].fields_by_name['last_event_id']._loaded_options = None
+  _globals['_STREAMWINNEREVENTSREQUEST'].fields_by_name['last_event_id']._serialized_options = b'\372\324\030\0030\200\001'
   _globals['_LISTUSERDRAWSREQUEST'].fields_by_name['page']._loaded_options = None
   _globals['_LISTUSERDRAWSREQUEST'].fields_by_name['page']._serialized_options = b'\372\324\030\010\020\001\030\200\224\353\334\003'
   _globals['_LISTUSERDRAWSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -76,53 +83,57 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HISTORYSERVICE'].methods_by_name['ListWinners']._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['ListWinners']._serialized_options = b'\250\324\030\001\202\323\344\223\002\035\022\033/api/lottery/global-history'
   _globals['_HISTORYSERVICE'].methods_by_name['StreamWinners']._loaded_options = None
-  _globals['_HISTORYSERVICE'].methods_by_name['StreamWinners']._serialized_options = b'\250\324\030\001\202\323\344\223\002$\022\"/api/lottery/global-history/stream'
+  _globals['_HISTORYSERVICE'].methods_by_name['StreamWinners']._serialized_options = b'\250\324\030\001\262\324\030\002\004\010'
+  _globals['_HISTORYSERVICE'].methods_by_name['StreamWinnerEvents']._loaded_options = None
+  _globals['_HISTORYSERVICE'].methods_by_name['StreamWinnerEvents']._serialized_options = b'\250\324\030\001\262\324\030\001\010\272\324\030\026kuji.history.v1.Winner\202\323\344\223\002$\022\"/api/lottery/global-history/stream'
   _globals['_HISTORYSERVICE'].methods_by_name['ListUserDraws']._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['ListUserDraws']._serialized_options = b'\250\324\030\002\202\323\344\223\002\033\022\031/api/user/lottery-history'
-  _globals['_ACTIVITY']._serialized_start=174
-  _globals['_ACTIVITY']._serialized_end=362
-  _globals['_LISTACTIVITIESREQUEST']._serialized_start=364
-  _globals['_LISTACTIVITIESREQUEST']._serialized_end=387
-  _globals['_LISTACTIVITIESRESPONSE']._serialized_start=389
-  _globals['_LISTACTIVITIESRESPONSE']._serialized_end=460
-  _globals['_LISTPRIZESREQUEST']._serialized_start=462
-  _globals['_LISTPRIZESREQUEST']._serialized_end=510
-  _globals['_GETRULESREQUEST']._serialized_start=513
-  _globals['_GETRULESREQUEST']._serialized_end=649
-  _globals['_GETRULESRESPONSE']._serialized_start=652
-  _globals['_GETRULESRESPONSE']._serialized_end=853
-  _globals['_RULESVERSION']._serialized_start=855
-  _globals['_RULESVERSION']._serialized_end=979
-  _globals['_RULEDPRIZE']._serialized_start=981
-  _globals['_RULEDPRIZE']._serialized_end=1087
-  _globals['_LIMITS']._serialized_start=1090
-  _globals['_LIMITS']._serialized_end=1225
-  _globals['_LISTPRIZESRESPONSE']._serialized_start=1228
-  _globals['_LISTPRIZESRESPONSE']._serialized_end=1358
-  _globals['_PRIZE']._serialized_start=1361
-  _globals['_PRIZE']._serialized_end=1527
-  _globals['_GETRESULTREQUEST']._serialized_start=1529
-  _globals['_GETRESULTREQUEST']._serialized_end=1656
-  _globals['_GETRESULTRESPONSE']._serialized_start=1658
-  _globals['_GETRESULTRESPONSE']._serialized_end=1718
-  _globals['_RESULT']._serialized_start=1721
-  _globals['_RESULT']._serialized_end=1909
-  _globals['_WONPRIZE']._serialized_start=1911
-  _globals['_WONPRIZE']._serialized_end=1992
-  _globals['_LISTWINNERSREQUEST']._serialized_start=1995
-  _globals['_LISTWINNERSREQUEST']._serialized_end=2134
-  _globals['_LISTWINNERSRESPONSE']._serialized_start=2136
-  _globals['_LISTWINNERSRESPONSE']._serialized_end=2250
-  _globals['_WINNER']._serialized_start=2253
-  _globals['_WINNER']._serialized_end=2400
-  _globals['_STREAMWINNERSREQUEST']._serialized_start=2402
-  _globals['_STREAMWINNERSREQUEST']._serialized_end=2453
-  _globals['_LISTUSERDRAWSREQUEST']._serialized_start=2456
-  _globals['_LISTUSERDRAWSREQUEST']._serialized_end=2615
-  _globals['_LISTUSERDRAWSRESPONSE']._serialized_start=2617
-  _globals['_LISTUSERDRAWSRESPONSE']._serialized_end=2735
-  _globals['_USERDRAW']._serialized_start=2738
-  _globals['_USERDRAW']._serialized_end=2885
-  _globals['_HISTORYSERVICE']._serialized_start=2888
-  _globals['_HISTORYSERVICE']._serialized_end=3851
+  _globals['_ACTIVITY']._serialized_start=201
+  _globals['_ACTIVITY']._serialized_end=389
+  _globals['_LISTACTIVITIESREQUEST']._serialized_start=391
+  _globals['_LISTACTIVITIESREQUEST']._serialized_end=414
+  _globals['_LISTACTIVITIESRESPONSE']._serialized_start=416
+  _globals['_LISTACTIVITIESRESPONSE']._serialized_end=487
+  _globals['_LISTPRIZESREQUEST']._serialized_start=489
+  _globals['_LISTPRIZESREQUEST']._serialized_end=537
+  _globals['_GETRULESREQUEST']._serialized_start=540
+  _globals['_GETRULESREQUEST']._serialized_end=676
+  _globals['_GETRULESRESPONSE']._serialized_start=679
+  _globals['_GETRULESRESPONSE']._serialized_end=880
+  _globals['_RULESVERSION']._serialized_start=882
+  _globals['_RULESVERSION']._serialized_end=1006
+  _globals['_RULEDPRIZE']._serialized_start=1008
+  _globals['_RULEDPRIZE']._serialized_end=1114
+  _globals['_LIMITS']._serialized_start=1117
+  _globals['_LIMITS']._serialized_end=1252
+  _globals['_LISTPRIZESRESPONSE']._serialized_start=1255
+  _globals['_LISTPRIZESRESPONSE']._serialized_end=1385
+  _globals['_PRIZE']._serialized_start=1388
+  _globals['_PRIZE']._serialized_end=1554
+  _globals['_GETRESULTREQUEST']._serialized_start=1556
+  _globals['_GETRESULTREQUEST']._serialized_end=1683
+  _globals['_GETRESULTRESPONSE']._serialized_start=1685
+  _globals['_GETRESULTRESPONSE']._serialized_end=1745
+  _globals['_RESULT']._serialized_start=1748
+  _globals['_RESULT']._serialized_end=1936
+  _globals['_WONPRIZE']._serialized_start=1938
+  _globals['_WONPRIZE']._serialized_end=2019
+  _globals['_LISTWINNERSREQUEST']._serialized_start=2022
+  _globals['_LISTWINNERSREQUEST']._serialized_end=2161
+  _globals['_LISTWINNERSRESPONSE']._serialized_start=2163
+  _globals['_LISTWINNERSRESPONSE']._serialized_end=2277
+  _globals['_WINNER']._serialized_start=2280
+  _globals['_WINNER']._serialized_end=2427
+  _globals['_STREAMWINNERSREQUEST']._serialized_start=2430
+  _globals['_STREAMWINNERSREQUEST']._serialized_end=2594
+  _globals['_STREAMWINNEREVENTSREQUEST']._serialized_start=2596
+  _globals['_STREAMWINNEREVENTSREQUEST']._serialized_end=2684
+  _globals['_LISTUSERDRAWSREQUEST']._serialized_start=2687
+  _globals['_LISTUSERDRAWSREQUEST']._serialized_end=2846
+  _globals['_LISTUSERDRAWSRESPONSE']._serialized_start=2848
+  _globals['_LISTUSERDRAWSRESPONSE']._serialized_end=2966
+  _globals['_USERDRAW']._serialized_start=2969
+  _globals['_USERDRAW']._serialized_end=3116
+  _globals['_HISTORYSERVICE']._serialized_start=3119
+  _globals['_HISTORYSERVICE']._serialized_end=4215
 # @@protoc_insertion_point(module_scope)

@@ -667,20 +667,55 @@ class StreamWinnersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACTIVITY_ID_FIELD_NUMBER: _builtins.int
+    AFTER_DRAW_ID_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """0: of all activities."""
+    after_draw_id: _builtins.str
+    """The draw of the last winner that is known: those after it come first.
+    Empty: from now on. One that lies further back than is kept, thousands of
+    winners ago, is INVALID_ARGUMENT: read ListWinners instead.
+    """
     def __init__(
         self,
         *,
         activity_id: _builtins.int = ...,
+        after_draw_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "after_draw_id", b"after_draw_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamWinnersRequest: _TypeAlias = StreamWinnersRequest  # noqa: Y015
+
+@_typing.final
+class StreamWinnerEventsRequest(_message.Message):
+    """Which winners."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVITY_ID_FIELD_NUMBER: _builtins.int
+    LAST_EVENT_ID_FIELD_NUMBER: _builtins.int
+    activity_id: _builtins.int
+    """0: of all activities."""
+    last_event_id: _builtins.str
+    """The id of the last event that is known; empty: from now on. The header
+    last-event-id says the same, and counts if both are there.
+    """
+    def __init__(
+        self,
+        *,
+        activity_id: _builtins.int = ...,
+        last_event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "last_event_id", b"last_event_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamWinnerEventsRequest: _TypeAlias = StreamWinnerEventsRequest  # noqa: Y015
 
 @_typing.final
 class ListUserDrawsRequest(_message.Message):

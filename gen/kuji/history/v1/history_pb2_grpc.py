@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from kuji.history.v1 import history_pb2 as kuji_dot_history_dot_v1_dot_history__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -65,6 +66,11 @@ class HistoryServiceStub:
                 request_serializer=kuji_dot_history_dot_v1_dot_history__pb2.StreamWinnersRequest.SerializeToString,
                 response_deserializer=kuji_dot_history_dot_v1_dot_history__pb2.Winner.FromString,
                 _registered_method=True)
+        self.StreamWinnerEvents = channel.unary_stream(
+                '/kuji.history.v1.HistoryService/StreamWinnerEvents',
+                request_serializer=kuji_dot_history_dot_v1_dot_history__pb2.StreamWinnerEventsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.ListUserDraws = channel.unary_unary(
                 '/kuji.history.v1.HistoryService/ListUserDraws',
                 request_serializer=kuji_dot_history_dot_v1_dot_history__pb2.ListUserDrawsRequest.SerializeToString,
@@ -116,8 +122,31 @@ class HistoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamWinners(self, request, context):
-        """Each new winner as it is recorded, from now on. As JSON: Server-Sent
-        Events.
+        """Each new winner as it is recorded, once, in order: from now on, or from
+        the one after a winner that is known. Streams are bounded, in all
+        (OVERLOADED) and for one address (RATE_LIMITED); a caller that reads too
+        slowly is dropped (OVERLOADED), and comes back with the last that it had.
+        Whether the other end is there, HTTP/2's own pings tell.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamWinnerEvents(self, request, context):
+        """Each new winner as it is recorded, as Server-Sent Events without a name. An
+        event's id is the winner's number. A comment comes where nothing else does
+        for ten seconds, so that nobody on the way takes the stream for dead.
+        Streams are bounded as those of StreamWinners.
+
+        Whoever comes back with the id of the last event gets what came since.
+        Of what is no longer at hand, thousands of winners ago, or of an id that
+        is none of ours, an event named "missed" tells; the winner list has them.
+        A reader that is slow misses winners likewise.
+
+        An EventSource would give up for good on anything but an open stream. So a
+        caller that accepts text/event-stream is refused, where it may come back,
+        by an event named "refused", whose data is the usual envelope, and after
+        which the stream ends. Everybody else gets the refusal as of any route.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +191,11 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.StreamWinners,
                     request_deserializer=kuji_dot_history_dot_v1_dot_history__pb2.StreamWinnersRequest.FromString,
                     response_serializer=kuji_dot_history_dot_v1_dot_history__pb2.Winner.SerializeToString,
+            ),
+            'StreamWinnerEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamWinnerEvents,
+                    request_deserializer=kuji_dot_history_dot_v1_dot_history__pb2.StreamWinnerEventsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListUserDraws': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUserDraws,
@@ -332,6 +366,33 @@ class HistoryService:
             '/kuji.history.v1.HistoryService/StreamWinners',
             kuji_dot_history_dot_v1_dot_history__pb2.StreamWinnersRequest.SerializeToString,
             kuji_dot_history_dot_v1_dot_history__pb2.Winner.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamWinnerEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kuji.history.v1.HistoryService/StreamWinnerEvents',
+            kuji_dot_history_dot_v1_dot_history__pb2.StreamWinnerEventsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from kuji.history.v1 import history_pb2 as _history_pb2
 import abc as _abc_1
@@ -51,8 +52,27 @@ class HistoryServiceStub:
     same: the winners are numbered without gaps.
     """
     StreamWinners: _grpc.UnaryStreamMultiCallable[_history_pb2.StreamWinnersRequest, _history_pb2.Winner]
-    """Each new winner as it is recorded, from now on. As JSON: Server-Sent
-    Events.
+    """Each new winner as it is recorded, once, in order: from now on, or from
+    the one after a winner that is known. Streams are bounded, in all
+    (OVERLOADED) and for one address (RATE_LIMITED); a caller that reads too
+    slowly is dropped (OVERLOADED), and comes back with the last that it had.
+    Whether the other end is there, HTTP/2's own pings tell.
+    """
+    StreamWinnerEvents: _grpc.UnaryStreamMultiCallable[_history_pb2.StreamWinnerEventsRequest, _httpbody_pb2.HttpBody]
+    """Each new winner as it is recorded, as Server-Sent Events without a name. An
+    event's id is the winner's number. A comment comes where nothing else does
+    for ten seconds, so that nobody on the way takes the stream for dead.
+    Streams are bounded as those of StreamWinners.
+
+    Whoever comes back with the id of the last event gets what came since.
+    Of what is no longer at hand, thousands of winners ago, or of an id that
+    is none of ours, an event named "missed" tells; the winner list has them.
+    A reader that is slow misses winners likewise.
+
+    An EventSource would give up for good on anything but an open stream. So a
+    caller that accepts text/event-stream is refused, where it may come back,
+    by an event named "refused", whose data is the usual envelope, and after
+    which the stream ends. Everybody else gets the refusal as of any route.
     """
     ListUserDraws: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListUserDrawsRequest, _history_pb2.ListUserDrawsResponse]
     """The caller's own draws, newest first."""
@@ -80,8 +100,27 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     same: the winners are numbered without gaps.
     """
     StreamWinners: _aio.UnaryStreamMultiCallable[_history_pb2.StreamWinnersRequest, _history_pb2.Winner]  # type: ignore[assignment]
-    """Each new winner as it is recorded, from now on. As JSON: Server-Sent
-    Events.
+    """Each new winner as it is recorded, once, in order: from now on, or from
+    the one after a winner that is known. Streams are bounded, in all
+    (OVERLOADED) and for one address (RATE_LIMITED); a caller that reads too
+    slowly is dropped (OVERLOADED), and comes back with the last that it had.
+    Whether the other end is there, HTTP/2's own pings tell.
+    """
+    StreamWinnerEvents: _aio.UnaryStreamMultiCallable[_history_pb2.StreamWinnerEventsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Each new winner as it is recorded, as Server-Sent Events without a name. An
+    event's id is the winner's number. A comment comes where nothing else does
+    for ten seconds, so that nobody on the way takes the stream for dead.
+    Streams are bounded as those of StreamWinners.
+
+    Whoever comes back with the id of the last event gets what came since.
+    Of what is no longer at hand, thousands of winners ago, or of an id that
+    is none of ours, an event named "missed" tells; the winner list has them.
+    A reader that is slow misses winners likewise.
+
+    An EventSource would give up for good on anything but an open stream. So a
+    caller that accepts text/event-stream is refused, where it may come back,
+    by an event named "refused", whose data is the usual envelope, and after
+    which the stream ends. Everybody else gets the refusal as of any route.
     """
     ListUserDraws: _aio.UnaryUnaryMultiCallable[_history_pb2.ListUserDrawsRequest, _history_pb2.ListUserDrawsResponse]  # type: ignore[assignment]
     """The caller's own draws, newest first."""
@@ -142,8 +181,33 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.StreamWinnersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_history_pb2.Winner], _abc.AsyncIterator[_history_pb2.Winner]]:
-        """Each new winner as it is recorded, from now on. As JSON: Server-Sent
-        Events.
+        """Each new winner as it is recorded, once, in order: from now on, or from
+        the one after a winner that is known. Streams are bounded, in all
+        (OVERLOADED) and for one address (RATE_LIMITED); a caller that reads too
+        slowly is dropped (OVERLOADED), and comes back with the last that it had.
+        Whether the other end is there, HTTP/2's own pings tell.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamWinnerEvents(
+        self,
+        request: _history_pb2.StreamWinnerEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Each new winner as it is recorded, as Server-Sent Events without a name. An
+        event's id is the winner's number. A comment comes where nothing else does
+        for ten seconds, so that nobody on the way takes the stream for dead.
+        Streams are bounded as those of StreamWinners.
+
+        Whoever comes back with the id of the last event gets what came since.
+        Of what is no longer at hand, thousands of winners ago, or of an id that
+        is none of ours, an event named "missed" tells; the winner list has them.
+        A reader that is slow misses winners likewise.
+
+        An EventSource would give up for good on anything but an open stream. So a
+        caller that accepts text/event-stream is refused, where it may come back,
+        by an event named "refused", whose data is the usual envelope, and after
+        which the stream ends. Everybody else gets the refusal as of any route.
         """
 
     @_abc_1.abstractmethod
