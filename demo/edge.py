@@ -1,5 +1,6 @@
 """The JSON face of Kuji, as a client sees it."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -42,6 +43,23 @@ class Edge:
         if answer["status"] != 1:
             raise EdgeError(response.status, answer["reason"], answer["msg"])
         return answer["data"]
+
+    async def events(self, path: str) -> AsyncIterator[Json]:
+        """
+        The data of each event of a stream, until it ends.
+
+        Raises:
+            EdgeError: It was refused.
+            aiohttp.ClientError, TimeoutError: It was cut, or gives nothing for long.
+        """
+        timeout = aiohttp.ClientTimeout(sock_connect=_CALL_TIMEOUT_S, sock_read=_CALL_TIMEOUT_S)
+        async with self._session.get(path, timeout=timeout) as response:
+            if response.content_type != "text/event-stream":
+                answer: Json = await response.json()
+                raise EdgeError(response.status, answer["reason"], answer["msg"])
+            async for line in response.content:
+                if line.startswith(b"data:") and line.endswith(b"\n"):  # else it was cut within
+                    yield json.loads(line[5:])
 
     async def get(self, path: str, token: str = "", **query: str | int) -> Any:  # noqa: ANN401
         """The data of a GET, repeated while its failures pass."""

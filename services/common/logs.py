@@ -9,6 +9,11 @@ import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
+from services.common.outages import is_outage, told
+
+# asyncpg, when a call is given up within a transaction, or its connection is cut.
+_ROLLED_BACK = "Resetting connection with an active transaction"
+
 
 class _Steady:
     """A stream that never fails: a log on a full disk is no reason to fail a call."""
@@ -25,9 +30,24 @@ class _Steady:
             self._stream.flush()
 
 
+class _Libraries(logging.Handler):
+    """What libraries log, in lines like ours; what they met as an outage is no error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        error = record.exc_info[1] if record.exc_info else None
+        said = record.getMessage()
+        if error is not None and is_outage(error):
+            log.warning(said, logger=record.name, error=told(error))
+        elif said.startswith(_ROLLED_BACK):
+            log.warning(said, logger=record.name)
+        else:
+            log.log(record.levelno, said, logger=record.name, exc_info=error)
+
+
 def configure_logs(service: str, level: str) -> None:
     """Log as *service* from *level* ("debug" … "error") up."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -1,22 +1,28 @@
-"""A crowd at a running stack's edge: it draws, buys, edits, reads and logs in, and remembers."""
+"""A crowd at a running stack: it draws, buys, edits, reads, listens, logs in, and remembers."""
 
 import asyncio
 import itertools
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kuji.draw.v1.draw_pb2 import BatchDraw
+
 from demo.accounts import Player, log_in
 from demo.edge import Edge, Json
 from ops.connections import Login
+from services.common.orders import card_order_num
+from tests.chaos.desk import Desk
 from tests.chaos.told import OK, SOLD_OUT, Line, Told
 
-KINDS = ("draw", "order", "edit", "block", "read", "log in")
+KINDS = ("draw", "batch", "order", "card", "edit", "block", "read", "stream", "log in")
 _TOKEN_S = 600.0
 _PAUSE_S = 0.1
 _SEED = 7
+_BATCH = 10  # draws of a player in a batch
 
 
 @dataclass(frozen=True)
@@ -44,16 +50,21 @@ class Crowd:
 
     Args:
         edge: Where it calls.
+        desk: Where batches are drawn.
         admin: Who administrates.
-        players: Who draw; the first two buy, too.
+        players: Who draw; the first two buy and use cards, too, and the last two draw in batches.
 
     Attributes:
         draws: By player: request id → the answered draw.
         orders: By player: order number → the answered items.
+        streamed: Draws of the winners that were heard of as they won; how often each.
     """
 
-    def __init__(self, edge: Edge, admin: Login, players: Sequence[Player], market: Market) -> None:
+    def __init__(
+        self, edge: Edge, desk: Desk, admin: Login, players: Sequence[Player], market: Market
+    ) -> None:
         self._edge = edge
+        self._desk = desk
         self._line = Line(edge)
         self._admin = admin
         self._players = players
@@ -61,27 +72,42 @@ class Crowd:
         self._random = random.Random(_SEED)
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._listening: asyncio.Future[None] = asyncio.Future()
         self._admin_token, self._token_until = "", 0.0
         self.draws: dict[Player, dict[str, Json]] = {player: {} for player in players}
         self.orders: dict[Player, dict[str, list[Json]]] = {player: {} for player in players}
+        self.streamed: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Call from now on."""
         await self.admin_token()
+        buyers, batchers = self._players[:2], self._players[-2:]
         jobs: list[Coroutine[Any, Any, None]] = [
             self._for_ever(self._edit, 2 * _PAUSE_S),
             self._for_ever(self._block, 2 * _PAUSE_S),
             self._for_ever(self._read, _PAUSE_S),
             self._for_ever(self._log_in, 4 * _PAUSE_S),
             *(self._for_ever(self._draw_of(player), _PAUSE_S / 2) for player in self._players),
-            *(self._for_ever(self._order_of(player), _PAUSE_S) for player in self._players[:2]),
+            *(self._for_ever(self._order_of(player), _PAUSE_S) for player in buyers),
+            *(self._for_ever(self._card_of(player), 4 * _PAUSE_S) for player in buyers),
+            self._for_ever(self._batch_of(batchers), 2 * _PAUSE_S),
+            self._for_ever(self._listen, _PAUSE_S),
         ]
         self._tasks = [asyncio.ensure_future(job) for job in jobs]
 
     async def stop(self) -> None:
         """Begin nothing more; return once all that was begun is answered."""
         self._is_stopping = True
+        self._listening.cancel()
         await asyncio.gather(*self._tasks)
+
+    async def leave(self) -> None:
+        """Go at once, whatever was begun."""
+        self._is_stopping = True
+        self._listening.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
 
     def take_told(self) -> Told:
         """What it was told since the last time."""
@@ -156,6 +182,53 @@ class Crowd:
                 self.orders[player][order_num] = placed["results"]
 
         return order
+
+    def _card_of(self, player: Player) -> Callable[[int], Coroutine[Any, Any, None]]:
+        async def use_card(number: int) -> None:
+            goods_id = self._market.infinite_id
+            body: Json = {"user_id": player.user_id, "goods_id": goods_id, "count": 1}
+            path = "/admin/api/item-cards"
+            given = await self._line.ask("card", "POST", path, self._admin_token, body)
+            if given.what != OK:
+                return
+            card_id = int(given.data["item_card_ids"][0])
+            body = {"goods_id": goods_id, "item_card_id": card_id, "request_id": f"card {number}"}
+            path = "/api/blindbox/item_card_draw"
+            drawn = await self._answer("card", path, player.token, body)
+            self.orders[player][card_order_num(card_id)] = [drawn]
+
+        return use_card
+
+    def _batch_of(self, players: Sequence[Player]) -> Callable[[int], Coroutine[Any, Any, None]]:
+        async def draw(number: int) -> None:
+            since = time.monotonic()
+            wanted = {
+                (player, f"batch {number} {place}"): BatchDraw(
+                    activity_id=self._market.activity_id,
+                    user_id=player.user_id,
+                    request_id=f"batch {number} {place}",
+                )
+                for player in players
+                for place in range(_BATCH)
+            }
+            while wanted:
+                for (player, name), drawn in (await self._desk.draw(wanted, self._line)).items():
+                    self.draws[player][name] = drawn
+                    del wanted[player, name]
+                await asyncio.sleep(_PAUSE_S)
+            self._line.told.waited("batch", since)
+
+        return draw
+
+    async def _listen(self, _number: int) -> None:
+        path = f"/api/lottery/global-history/stream?activity_id={self._market.activity_id}"
+        self._listening = asyncio.ensure_future(self._line.listen("stream", path, self._heard))
+        await asyncio.wait([self._listening])
+        if not self._listening.cancelled():
+            self._listening.result()
+
+    def _heard(self, winner: Json) -> None:
+        self.streamed[winner["draw_id"]] += 1
 
     async def _edit(self, number: int) -> None:
         path = f"/admin/api/prizes/{self._market.edited_id}"

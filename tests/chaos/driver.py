@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from demo.edge import open_edge
 from ops.connections import Login
 from tests.chaos.crowd import Crowd
+from tests.chaos.desk import open_desk
 from tests.chaos.faults import Fault, Ground
 from tests.chaos.market import Opened, open_market
 from tests.chaos.told import Told
@@ -22,6 +23,9 @@ _SETTINGS = {
     "KUJI_DRAW_PROCESSES": "2",
     "KUJI_SWEEP_EVERY_S": "1",
     "KUJI_SWEEP_AFTER_S": "3",
+    # A token that expires on the way is no good one.
+    "KUJI_ACCESS_TOKEN_TTL_S": "7200",
+    "KUJI_SERVICE_TOKEN_TTL_S": "7200",
 }
 
 
@@ -43,7 +47,7 @@ class Course:
 
     def untrue(self) -> Iterator[str]:
         """What somebody was told, and nobody may be."""
-        for what, count in self.told.untrue(edge_is_away=self.fault.edge_is_away).items():
+        for what, count in self.told.untrue(self.fault.mute).items():
             yield f"{self.fault.name}: {what}, {count} times"
 
     def unhealed(self) -> Iterator[str]:
@@ -54,6 +58,32 @@ class Course:
             yield f"{self.fault.name}: {', '.join(self.ended)} ended"
 
 
+class Audience:
+    """Who is shown how it goes; it need not look."""
+
+    def begins(self, fault: Fault) -> None:
+        """The *fault* befalls the stack now."""
+
+    def ended(self, course: Course) -> None:
+        """All goes well again, or will not."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What befalls a stack.
+
+    Args:
+        faults: One after the other.
+        scarce_units: Of what is to be sold out on the way.
+        within_s: What has not begun by then is left out, which the verdict says.
+    """
+
+    faults: Sequence[Fault]
+    scarce_units: int = 500
+    within_s: float = float("inf")
+
+
 @contextmanager
 def chaos_stack(home: Path) -> Iterator[StackUnderTest]:
     """A stack of its own in *home*, running."""
@@ -62,35 +92,41 @@ def chaos_stack(home: Path) -> Iterator[StackUnderTest]:
         yield stack
 
 
-async def drive(
-    stack: StackUnderTest, faults: Sequence[Fault], report: Callable[[Course], None]
-) -> Verdict:
-    """The verdict over *stack* after all *faults*; *report* gets the course of each."""
-    courses = []
-    async with _visited(stack) as (crowd, opened):
+async def drive(stack: StackUnderTest, plan: Plan, audience: Audience) -> Verdict:
+    """The verdict over *stack* after the faults of *plan*."""
+    begun = time.monotonic()
+    courses: list[Course] = []
+    async with _visited(stack, plan) as (crowd, opened):
         if not await crowd.goes_well(RECOVERED_S):
             raise AssertionError(f"the stack did not go well at first: {crowd.take_told()}")
         crowd.take_told()
-        for fault in faults:
+        for fault in plan.faults:
+            if time.monotonic() - begun > plan.within_s:
+                break
+            audience.begins(fault)
             courses.append(await _course(Ground(stack), crowd, fault))
-            report(courses[-1])
+            audience.ended(courses[-1])
         await crowd.stop()
         async with open_edge(stack.edge, _CONNECTIONS) as edge:
             verdict = await judge(stack, edge, crowd, opened)
     for course in courses:
-        verdict.internal += course.untrue()
+        verdict.tell(course.untrue())
         verdict.hands += course.unhealed()
+    verdict.unreached = [fault.name for fault in plan.faults[len(courses) :]]
     return verdict
 
 
 @asynccontextmanager
-async def _visited(stack: StackUnderTest) -> AsyncIterator[tuple[Crowd, Opened]]:
-    async with open_edge(stack.edge, _CONNECTIONS) as edge:
+async def _visited(stack: StackUnderTest, plan: Plan) -> AsyncIterator[tuple[Crowd, Opened]]:
+    async with open_edge(stack.edge, _CONNECTIONS) as edge, open_desk(stack) as desk:
         admin = Login.model_validate(stack.admin)
-        opened = await open_market(edge, admin)
-        crowd = Crowd(edge, admin, opened.players, opened.market)
+        opened = await open_market(edge, admin, plan.scarce_units)
+        crowd = Crowd(edge, desk, admin, opened.players, opened.market)
         await crowd.start()
-        yield crowd, opened
+        try:
+            yield crowd, opened
+        finally:
+            await crowd.leave()
 
 
 async def _course(ground: Ground, crowd: Crowd, fault: Fault) -> Course:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 import asyncpg
 from redis.asyncio import Redis
 
+from services.common.tasks import pause
 from stack import databases
 from tests.support.stacks import StackUnderTest
 
 HOME_SIZE = "4g"  # of the file system of KUJI_HOME: a bound, what is not used costs nothing
+_ROOM_KIB = 16 << 10  # left to those who write while the size is changed
 _STORM_S = 0.05
 # 53100, whatever is written, of whatever table.
 FILL = """
@@ -74,7 +76,7 @@ class Fault:
         seconds: How long it lasts.
         dies: Parts that end by it, or may, and are started again by the supervisor.
         kills: Whether they do end.
-        edge_is_away: Whether there may be no answer at all.
+        mute: Parts that may give no answer at all: envoy, or the draw process that is called.
         needs_root: Whether only root can bring it about.
     """
 
@@ -83,7 +85,7 @@ class Fault:
     seconds: float = 0.0
     dies: frozenset[str] = frozenset()
     kills: bool = False
-    edge_is_away: bool = False
+    mute: frozenset[str] = frozenset()
     needs_root: bool = False
 
 
@@ -97,7 +99,7 @@ def killed(*parts: str) -> Fault:
         yield
 
     name = f"{' and '.join(parts)} killed"
-    return Fault(name, act, 0, frozenset(parts), kills=True, edge_is_away="envoy" in parts)
+    return Fault(name, act, 0, frozenset(parts), kills=True, mute=frozenset(parts))
 
 
 def frozen(part: str, seconds: float) -> Fault:
@@ -116,7 +118,7 @@ def frozen(part: str, seconds: float) -> Fault:
             for pid in reversed(pids):
                 _signal(pid, signal.SIGCONT)
 
-    return Fault(f"{part} frozen", act, seconds, edge_is_away=part == "envoy")
+    return Fault(f"{part} frozen", act, seconds, mute=frozenset({part}))
 
 
 def _children(pid: int) -> Sequence[int]:
@@ -158,7 +160,7 @@ def cut(part: str, seconds: float) -> Fault:
 async def _again_and_again(do: Callable[[], Awaitable[object]]) -> None:
     while True:
         await do()
-        await asyncio.sleep(_STORM_S)
+        await pause(_STORM_S)
 
 
 def memory_full(seconds: float) -> Fault:
@@ -229,21 +231,33 @@ def disk_full(seconds: float) -> Fault:
 
     @asynccontextmanager
     async def act(ground: Ground) -> AsyncIterator[None]:
-        usage = os.statvfs(ground.stack.home)
+        home = ground.stack.home
+        usage, filler = os.statvfs(home), home / "filler"
         used_kib = (usage.f_blocks - usage.f_bfree) * usage.f_frsize // 1024
-        resize(ground.stack.home, f"{used_kib}k")
+        _resize(home, f"{used_kib + _ROOM_KIB}k")
         try:
+            await asyncio.to_thread(_fill, filler)
             yield
         finally:
-            resize(ground.stack.home, HOME_SIZE)
+            filler.unlink()
+            _resize(home, HOME_SIZE)
 
     dies = frozenset({"valkey", "postgres"})
     return Fault("disk full", act, seconds, dies, needs_root=True)
 
 
-def resize(folder: Path, size: str) -> None:
+def _resize(folder: Path, size: str) -> None:
     """Give the tmpfs that is mounted there another size."""
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+
+def _fill(file: Path) -> None:
+    """Write *file* until there is no room for a byte more."""
+    with file.open("wb", buffering=0) as filler:
+        for size in (1 << 20, 1 << 12, 1):
+            with suppress(OSError):
+                while True:
+                    filler.write(bytes(size))
 
 
 SHORT: Sequence[Fault] = (
@@ -273,10 +287,10 @@ LONG: Sequence[Fault] = (
     cut("postgres", 8),
     replica(8),
     read_only(25),
-    database_full(8),
-    memory_full(8),
-    disk_full(15),
-    frozen("valkey", 20),
+    database_full(25),
+    memory_full(25),
+    disk_full(25),
+    frozen("valkey", 30),
     frozen("postgres", 60),
     frozen("auth", 70),  # longer than the edge keeps keys
 )

@@ -9,7 +9,6 @@ from ops.connections import Login
 from tests.chaos.crowd import Market
 
 Post = Callable[..., Awaitable[Json]]
-SCARCE = 500  # units of what is to be sold out
 PLAYERS = 6
 
 
@@ -21,7 +20,7 @@ class Opened(NamedTuple):
     scarce: dict[str, int]
 
 
-async def open_market(edge: Edge, admin: Login) -> Opened:
+async def open_market(edge: Edge, admin: Login, scarce_units: int) -> Opened:
     """An activity with a scarce prize, goods with a scarce item, and a box that ends."""
     token = await log_in(edge, admin)
 
@@ -35,24 +34,26 @@ async def open_market(edge: Edge, admin: Login) -> Opened:
     scarce, edited = [
         int((await post("prizes", activity_id=activity_id, is_enabled=True, **fields))["prize_id"])
         for fields in (
-            {"name": "Bear", "total_count": SCARCE, "probability": 0.2},
+            {"name": "Bear", "total_count": scarce_units, "probability": 0.2},
             {"name": "Mug", "total_count": 1_000_000, "probability": 0.3},
         )
     ]
     await edge.call("PUT", f"/admin/api/activities/{activity_id}", token, {"status": "ongoing"})
     infinite, of_infinite = await _goods(
-        post, "infinite", {"stock": SCARCE, "weight": 100}, {"weight": 300}
+        post, "infinite", {"stock": scarce_units, "weight": 100}, {"weight": 300}
     )
-    ichiban, of_box = await _goods(post, "ichiban", {"stock": 100}, {"stock": 400})
+    ichiban, of_box = await _goods(
+        post, "ichiban", {"stock": scarce_units // 4}, {"stock": scarce_units}
+    )
     players = await register_players(edge, PLAYERS, "chaos", lambda: None)
     return Opened(
         Market(activity_id, edited, infinite, ichiban, int(stranger["user_id"])),
         players,
         {
-            f"prize {scarce}": SCARCE,
-            f"item {of_infinite[0]}": SCARCE,
-            f"item {of_box[0]}": 100,
-            f"item {of_box[1]}": 400,
+            f"prize {scarce}": scarce_units,
+            f"item {of_infinite[0]}": scarce_units,
+            f"item {of_box[0]}": scarce_units // 4,
+            f"item {of_box[1]}": scarce_units,
         },
     )
 

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +16,9 @@ SOLD_OUT = "200 SOLD_OUT"
 _TRUE = frozenset({OK, "503 UNAVAILABLE", "503 OVERLOADED"})
 # What is right at its place: a box is empty; an edit met one that the recorder has yet to settle.
 _TRUE_HERE = frozenset({("order", SOLD_OUT), ("edit", "409 CONFLICT")})
-_NO_ANSWER = "no answer"
+NO_ANSWER = "no answer"
+# Whom a kind of call asks; all others ask the edge.
+_ASKED = {"batch": "draw"}
 
 
 class Answer(NamedTuple):
@@ -46,14 +49,14 @@ class Told:
         """Note that a call begun at *since*, by time.monotonic(), has its answer."""
         self.longest_s[kind] = max(self.longest_s[kind], time.monotonic() - since)
 
-    def untrue(self, *, edge_is_away: bool) -> dict[str, int]:
-        """What nobody may be told; no answer at all is true while the edge itself is away."""
+    def untrue(self, mute: Container[str]) -> dict[str, int]:
+        """What nobody may be told; no answer at all is true of the parts that are *mute*."""
         return {
             f"{kind}: {what}": count
             for (kind, what), count in self.answers.items()
             if what not in _TRUE
             and (kind, what) not in _TRUE_HERE
-            and not (edge_is_away and what.startswith(_NO_ANSWER))
+            and not (_ASKED.get(kind, "envoy") in mute and what.startswith(NO_ANSWER))
         }
 
 
@@ -69,8 +72,12 @@ class Line:
     ) -> Answer:
         """What a call of this *kind* is told; *body* is the query of a GET."""
         answer = await self._asked(method, path, token, body)
-        self.told.answers[kind, answer.what] += 1
+        self.note(kind, answer.what)
         return answer
+
+    def note(self, kind: str, what: str) -> None:
+        """A call of this *kind* was told *what*."""
+        self.told.answers[kind, what] += 1
 
     async def _asked(self, method: str, path: str, token: str, body: Json | None) -> Answer:
         try:
@@ -80,4 +87,15 @@ class Line:
         except EdgeError as error:
             return Answer(f"{error.status} {error.reason}", None)
         except (aiohttp.ClientError, TimeoutError) as error:
-            return Answer(f"{_NO_ANSWER} ({type(error).__name__})", None)
+            return Answer(f"{NO_ANSWER} ({type(error).__name__})", None)
+
+    async def listen(self, kind: str, path: str, heard: Callable[[Json], None]) -> None:
+        """Hear the events of a stream until it ends, or gives none for long; then it is done."""
+        try:
+            async for event in self._edge.events(path):
+                self.note(kind, OK)
+                heard(event)
+        except EdgeError as error:
+            self.note(kind, f"{error.status} {error.reason}")
+        except (aiohttp.ClientError, TimeoutError):
+            return  # a stream may be cut; who listens comes again

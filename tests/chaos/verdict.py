@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from demo.accounts import Player
@@ -13,6 +13,7 @@ from demo.edge import Edge, Json
 from stack.processes import ROOT
 from tests.chaos.crowd import Crowd
 from tests.chaos.market import Opened
+from tests.chaos.told import NO_ANSWER
 from tests.support.stacks import StackUnderTest
 
 _RECORDED_S = 120.0
@@ -34,8 +35,12 @@ class Verdict:
         lost: Answered, and not there, or not so.
         doubled: There twice.
         oversold: More than there was.
-        internal: What nobody may be told, and what the logs call an error.
+        internal: Defects: INTERNAL, and what the logs call an error.
+        hung_up: 499, and calls that ended without a word.
+        logged_out: 401 for a good token.
+        untrue: What else nobody may be told.
         hands: What did not become well by itself.
+        unreached: Faults that there was no time for.
     """
 
     draws: int = 0
@@ -44,11 +49,41 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     oversold: list[str] = field(default_factory=list)
     internal: list[str] = field(default_factory=list)
+    hung_up: list[str] = field(default_factory=list)
+    logged_out: list[str] = field(default_factory=list)
+    untrue: list[str] = field(default_factory=list)
     hands: list[str] = field(default_factory=list)
+    unreached: list[str] = field(default_factory=list)
+
+    def found(self) -> dict[str, list[str]]:
+        """What was found, by what it is called."""
+        return {
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "oversold": self.oversold,
+            "INTERNAL": self.internal,
+            "499 or no answer": self.hung_up,
+            "401 for a good token": self.logged_out,
+            "told otherwise untrue": self.untrue,
+            "hands needed": self.hands,
+            "not reached": self.unreached,
+        }
 
     def sentences(self) -> list[str]:
         """All that was found."""
-        return [*self.lost, *self.doubled, *self.oversold, *self.internal, *self.hands]
+        return [f"{name}: {one}" for name, found in self.found().items() for one in found]
+
+    def tell(self, untrue: Iterable[str]) -> None:
+        """Add what somebody was told, and nobody may be."""
+        for sentence in untrue:
+            if "INTERNAL" in sentence:
+                self.internal.append(sentence)
+            elif any(word in sentence for word in (" 499", NO_ANSWER, "bare")):
+                self.hung_up.append(sentence)
+            elif " 401" in sentence:
+                self.logged_out.append(sentence)
+            else:
+                self.untrue.append(sentence)
 
 
 async def judge(stack: StackUnderTest, edge: Edge, crowd: Crowd, opened: Opened) -> Verdict:
@@ -90,9 +125,10 @@ async def _recorded(edge: Edge, opened: Opened, player: Player, count: int) -> d
     while True:
         path = "/api/user/lottery-history"
         pages = edge.pages(path, "records", player.token, activity_id=activity_id)
-        rows = [row async for row in pages]
+        # What is recorded meanwhile moves rows from one page to the next, which has them again.
+        rows = {row["draw_id"]: row async for row in pages}
         if len(rows) >= count or time.monotonic() > deadline:
-            return {row["draw_id"]: row for row in rows}
+            return rows
         await asyncio.sleep(0.5)
 
 
@@ -134,16 +170,21 @@ def _judge_scarce(crowd: Crowd, opened: Opened, verdict: Verdict) -> None:
             verdict.oversold.append(f"{what} was given {counts[what]} times, there were {units}")
     codes = Counter(code for _, code in won)
     verdict.doubled += [f"{code} was given {n} times" for code, n in codes.items() if n > 1]
+    heard = crowd.streamed.items()
+    verdict.doubled += [f"{draw} was streamed {n} times" for draw, n in heard if n > 1]
 
 
 def _log_errors(stack: StackUnderTest) -> list[str]:
     """What the services call an error, and what they end with."""
-    return [
-        f"{service}: {line[:300]}"
-        for service in _SERVICES
-        for line in (stack.home / "logs" / f"{service}.log").read_text().splitlines()
-        if '"level": "error"' in line or line.startswith(("Traceback", "kuji: "))
-    ]
+    found = []
+    for service in _SERVICES:
+        lines = (stack.home / "logs" / f"{service}.log").read_text().splitlines()
+        for number, line in enumerate(lines):
+            if line.startswith(("Traceback", "kuji: ")):
+                found.append("\n".join([f"{service}: {line}", *lines[number + 1 : number + 40]]))
+            elif '"level": "error"' in line:
+                found.append(f"{service}: {line[:300]}")
+    return found
 
 
 async def _books(stack: StackUnderTest, edge: Edge, token: str, opened: Opened) -> list[str]:

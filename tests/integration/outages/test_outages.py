@@ -24,6 +24,7 @@ from kuji.history.v1 import history_pb2
 from redis.asyncio import Redis
 
 from services.common.status import error_info_of
+from services.common.tasks import pause
 from tests.support.history import eventually
 from tests.support.house import House, open_activity, open_goods, open_house
 from tests.support.proxy import Proxy
@@ -236,7 +237,7 @@ async def again_and_again(do: Callable[[], Awaitable[object]]) -> AsyncIterator[
     async def storm() -> None:
         while True:
             await do()
-            await asyncio.sleep(0.02)
+            await pause(0.02)
 
     task = asyncio.ensure_future(storm())
     yield

@@ -1,6 +1,7 @@
 """Logs as JSON lines."""
 
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -42,3 +43,21 @@ def test_traceback_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) 
     shown = capsys.readouterr().err
     assert "failed on 13 characters" in shown
     assert "correct horse" not in shown.replace('fail("correct horse")', "")
+
+
+def test_libraries_log_like_the_house(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One JSON line each; what nobody waits for any more is an error unless it is an outage."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    configure_logs("draw", "info")
+    for error in (TimeoutError("away"), ValueError("wrong")):
+        logging.getLogger("asyncio").error("never retrieved", exc_info=error)
+    outage, defect = map(json.loads, capsys.readouterr().err.splitlines())
+    assert ("warning", "TimeoutError: away") == (outage["level"], outage["error"])
+    assert ("error", "never retrieved", "asyncio") == (
+        defect["level"],
+        defect["event"],
+        defect["logger"],
+    )
+    assert "ValueError" == defect["exception"][0]["exc_type"]
