@@ -215,5 +215,7 @@ class _ServiceMaker:
         }
         if service in USERS_OF_REDIS:
             own["KUJI_REDIS_URL"] = self.addresses.redis[service]
+        if service == "draw":
+            own["KUJI_MARKS_FOLDER"] = str(self.home.data("marks"))
         command = [sys.executable, "-m", MODULES[service]]
         return Program(name, command, self.home.log(name), {**self.environment, **own})

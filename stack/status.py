@@ -142,7 +142,9 @@ async def _postgres(dsn: str) -> _Answer:
 
 async def _service(home: Home, metrics: str, name: str) -> _Answer:
     """Envoy asks each service for its health; whether it answers at all, its metrics say."""
-    await http_get(metrics)
+    _, measured = await http_get(metrics)
+    if behind := sum(_samples(measured, "kuji_draw_pools_behind")):
+        return _Answer(False, f"Redis is older than what was answered, in {behind:.0f} pools")
     cluster = name.partition("-")[0]
     _, text = await http_get_from_socket(home.folder / "envoy" / "admin.sock", "/clusters")
     flags = [line for line in text.splitlines() if line.startswith(f"{cluster}::")]
@@ -152,10 +154,14 @@ async def _service(home: Home, metrics: str, name: str) -> _Answer:
 
 async def _recorder(metrics: str) -> _Answer:
     _, text = await http_get(metrics)
-    samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
-    draws = sum(one.value for one in samples if one.name == "kuji_recorder_lag_draws")
-    oldest_ms = max([0.0, *(one.value for one in samples if one.name == "kuji_recorder_lag_ms")])
+    draws = sum(_samples(text, "kuji_recorder_lag_draws"))
+    oldest_ms = max([0.0, *_samples(text, "kuji_recorder_lag_ms")])
     return _Answer(True, f"{draws:,.0f} draws behind, the oldest {oldest_ms / 1000:.1f} s")
+
+
+def _samples(text: str, name: str) -> list[float]:
+    families = text_string_to_metric_families(text)
+    return [one.value for family in families for one in family.samples if one.name == name]
 
 
 async def _edge(home: Home, url: str) -> _Answer:

@@ -22,19 +22,26 @@ def rebuild(
     limits, and the request ids of a day. Healthy pools are left as they are. Draws that come
     meanwhile are refused.
 
+    It says how many draws had been answered and were not recorded: they are lost, and the units
+    that they won can be won again.
+
     Exit code 0: all pools are there; 2: not.
     """
     try:
-        outcomes = asyncio.run(_rebuild(read_settings(OpsSettings), pool))
+        outcomes, lost = asyncio.run(_rebuild(read_settings(OpsSettings), pool))
     except RebuildError as error:
         raise OperatorError(str(error)) from error
+    for pool_id, draws in lost.items():
+        out.print(f"[yellow]![/] pool {pool_id}: {draws} answered draws are lost")
     out.print(
         f"[green]✓[/] {outcomes[Outcome.REBUILT]} rebuilt, "
         f"{outcomes[Outcome.HEALTHY]} healthy and left alone"
     )
 
 
-async def _rebuild(settings: OpsSettings, pool_id: int | None) -> Counter[Outcome]:
+async def _rebuild(
+    settings: OpsSettings, pool_id: int | None
+) -> tuple[Counter[Outcome], dict[int, int]]:
     async with open_stores(settings) as stores:
         rebuilder = Rebuilder(stores.postgres, stores.redis)
         known = await rebuilder.pool_ids()
@@ -47,4 +54,4 @@ async def _rebuild(settings: OpsSettings, pool_id: int | None) -> Counter[Outcom
                 outcome = await rebuilder.rebuild(one, partial(bars.advance, task))
                 bars.update(task, total=1, completed=1, note=outcome)
                 outcomes[outcome] += 1
-    return outcomes
+    return outcomes, rebuilder.lost

@@ -10,6 +10,7 @@ from kuji.draw.v1 import pool_pb2
 
 from services.common.orders import draw_request_id
 from services.common.postgres import Connection, load_queries
+from services.pool.marks.mark import Mark
 from services.pool.rule.fairness import request_digest
 from services.pool.rule.terms import DAY_MS
 from services.pool.store.layout import PackedRequest, PackedUser
@@ -26,10 +27,14 @@ class Recorded(NamedTuple):
         seq: Newest draw in Postgres, or the last place of a gap noted after it.
         version: Newest configuration that an operator's change has published; it may be newer
             than the newest recorded one.
+        mark: The newest change that was answered, as the draw processes have told.
+        reserved_seq: No draw has an id above it; 0: nobody knows.
     """
 
     seq: int
     version: int
+    mark: Mark = Mark()
+    reserved_seq: int = 0
 
 
 class Standing(NamedTuple):
@@ -58,7 +63,8 @@ class Standing(NamedTuple):
 async def lock(connection: Connection, pool_id: int) -> Recorded:
     """How far the pool is recorded; its row stays locked to the end of the transaction."""
     pool = await _queries.lock_pool(connection, pool_id=pool_id)
-    return Recorded(pool["recorded_seq"], pool["version"])
+    mark = Mark(pool["mark_seq"], pool["mark_us"])
+    return Recorded(pool["recorded_seq"], pool["version"], mark, pool["reserved_seq"])
 
 
 async def standing(connection: Connection, pool_id: int) -> Standing:
@@ -152,7 +158,17 @@ async def pool_ids(connection: Connection) -> list[int]:
     return [row["id"] async for row in _queries.pool_ids(connection)]
 
 
-async def note_gap(connection: Connection, pool_id: int, first_seq: int, last_seq: int) -> None:
+async def lost_draws(connection: Connection, pool_id: int, recorded: Recorded) -> int:
+    """How many draws were answered and are not recorded, as far as the draw processes have told."""
+    lost: int = await _queries.answered_draws(
+        connection, pool_id=pool_id, after_seq=recorded.seq, mark_seq=recorded.mark.seq
+    )
+    return lost
+
+
+async def note_gap(
+    connection: Connection, pool_id: int, first_seq: int, last_seq: int, run_id: str
+) -> None:
     """
     Note that these places are never used; recording goes on after them.
 
@@ -163,3 +179,4 @@ async def note_gap(connection: Connection, pool_id: int, first_seq: int, last_se
         connection, pool_id=pool_id, first_seq=first_seq, last_seq=last_seq, reason="rebuild"
     )
     await _queries.skip_to(connection, pool_id=pool_id, seq=last_seq)
+    await _queries.reserve_to(connection, pool_id=pool_id, seq=last_seq, run_id=run_id)

@@ -6,8 +6,9 @@ from typing import Any
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
-from ops.rebuild.facts import Standing
+from ops.rebuild.facts import Recorded, Standing
 from services.pool.configuration import config_of, document_of
+from services.pool.marks.mark import Bounds
 from services.pool.rule.clock import ANY_TIME
 from services.pool.rule.terms import DAY_MS, ConfigureCode, Status
 from services.pool.store.keys import CONFIG, RECORDED, REQUESTS, STATE, STOCK, key
@@ -19,7 +20,7 @@ from services.pool.store.scripts import load_script
 async def publish(
     redis: Redis,
     pool_id: int,
-    seq: int,
+    recorded: Recorded,
     standing: Standing,
     version: int,
     message: pool_pb2.PoolConfig,
@@ -30,7 +31,7 @@ async def publish(
     Args:
         redis: Has nothing of the pool that is drawn from.
         pool_id: The pool.
-        seq: The next draw comes after it.
+        recorded: The next draw comes after its seq, and every change after its mark's time.
         standing: What remains.
         version: Of *message*, newer than that of *standing*.
         message: The configuration.
@@ -41,15 +42,15 @@ async def publish(
     script = load_script("configure")
     keys = [key(pool_id, name) for name in script.keys]
     packed, document = pack_config(version, config_of(message)), document_of(message)
-    state = await _state(redis, seq, standing)
+    state = await _state(redis, recorded, standing)
     async with redis.pipeline(transaction=True) as pipe:
         pipe.hset(key(pool_id, STATE), mapping=state)
         if standing.left:
             pipe.hset(key(pool_id, STOCK), mapping={str(k): n for k, n in standing.left.items()})
-        pipe.set(key(pool_id, RECORDED), seq)
+        pipe.set(key(pool_id, RECORDED), recorded.seq)
         if standing.config is not None:
             pipe.set(key(pool_id, CONFIG), _closed(standing, standing.config))
-        anything = Known(0, 0, *ANY_TIME).pack()
+        anything = Known(*Bounds().mark, Bounds().last_seq, *ANY_TIME).pack()
         arguments: list[Any] = [standing.version, version, packed, document, anything]
         pipe.eval(script.source, len(keys), *keys, *arguments)
         *_, reply = await pipe.execute()
@@ -62,10 +63,11 @@ async def now_ms(redis: Redis) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-async def _state(redis: Redis, seq: int, standing: Standing) -> dict[Any, Any]:
+async def _state(redis: Redis, recorded: Recorded, standing: Standing) -> dict[Any, Any]:
     today = await now_ms(redis) // DAY_MS
     return {
-        StateField.SEQ: seq,
+        StateField.SEQ: recorded.seq,
+        StateField.CLOCK_US: max(recorded.mark.clock_us, standing.last_ms * 1000),
         StateField.VERSION: standing.version,
         StateField.REQ_DAY: today,
         StateField.REQ_HALF: today % len(REQUESTS),

@@ -6,10 +6,12 @@ SELECT id FROM pools ORDER BY id;
 -- name: lock_pool(pool_id)^
 -- Held to the end of the transaction: neither the recorder nor an operator's change comes between.
 -- Orders of the pool, which refer to it, may come in meanwhile.
-SELECT version, recorded_seq
+SELECT version, recorded_seq, coalesce(seq, 0) AS mark_seq, coalesce(clock_us, 0) AS mark_us,
+       coalesce(reserved_seq, 0) AS reserved_seq
 FROM pools
+LEFT JOIN pool_marks ON pool_id = id
 WHERE id = :pool_id
-FOR NO KEY UPDATE;
+FOR NO KEY UPDATE OF pools;
 
 -- name: newest_config(pool_id)^
 SELECT version, config::text AS config, units::text AS units
@@ -113,6 +115,18 @@ VALUES (:pool_id, :first_seq, :last_seq, :reason);
 
 -- name: skip_to(pool_id, seq)!
 UPDATE pools SET recorded_seq = :seq WHERE id = :pool_id;
+
+-- name: answered_draws(pool_id, after_seq, mark_seq)$
+-- Draws that were answered after this one; ids that were never given are none.
+SELECT greatest(:mark_seq::bigint - :after_seq::bigint, 0) - coalesce(sum(last_seq - first_seq + 1), 0)::bigint
+FROM ledger_gaps
+WHERE pool_id = :pool_id AND first_seq > :after_seq AND last_seq <= :mark_seq;
+
+-- name: reserve_to(pool_id, seq, run_id)!
+-- What is rebuilt is believed in this run of Redis.
+UPDATE pool_marks
+SET reserved_seq = greatest(reserved_seq, :seq), run_id = :run_id
+WHERE pool_id = :pool_id;
 
 -- name: keep_blocks()$
 -- Waits for whoever changes a block, and keeps others from it until the end of the transaction.

@@ -20,9 +20,11 @@ from ops.rebuild.facts import Recorded, Standing
 from ops.rebuild.publication import now_ms, publish
 from services.admin.for_operators import GoodsRows, Rows, box_pool_config, pool_config
 from services.common.postgres import Connection
+from services.pool.marks.mark import Mark
 from services.pool.rule.terms import ConfigureCode
 from services.pool.store.keys import ALL, REQUESTS, STATE, USERS, key, ledger_key
 from services.pool.store.redis_store import RedisStore
+from services.pool.store.runs import run_id_of
 
 # Draws that can have been answered and not recorded when Redis was lost: the service's bound on
 # the backlog, and one batch. The next seq lies past them, so that no draw id is used twice.
@@ -42,12 +44,18 @@ class RebuildError(Exception):
 
 
 class Rebuilder:
-    """Brings pools back; those that Redis has, at least as far as Postgres, it leaves alone."""
+    """
+    Brings pools back; those that Redis has, at least as far as Postgres, it leaves alone.
+
+    Attributes:
+        lost: Pool id → draws that had been answered and went down with Redis, where there are any.
+    """
 
     def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
         self._postgres = postgres
         self._redis = redis
         self._store = RedisStore(redis, max_backlog=GAP_DRAWS)
+        self.lost: dict[int, int] = {}
 
     async def pool_ids(self) -> list[int]:
         """Every pool."""
@@ -76,8 +84,11 @@ class Rebuilder:
             if await self._is_healthy(pool_id, recorded):
                 return False
             await self._check_nothing_is_lost(pool_id, recorded)
-            seq = recorded.seq
-            await facts.note_gap(connection, pool_id, seq + 1, seq + GAP_DRAWS)
+            if lost := await facts.lost_draws(connection, pool_id, recorded):
+                self.lost[pool_id] = lost
+            last_seq = max(recorded.seq + GAP_DRAWS, recorded.reserved_seq)
+            run_id = await run_id_of(self._redis)
+            await facts.note_gap(connection, pool_id, recorded.seq + 1, last_seq, run_id)
         return True
 
     async def _restore(
@@ -97,7 +108,12 @@ class Rebuilder:
         if not await self._redis.exists(key(pool_id, STATE)):
             return False
         live = await self._store.inspect(pool_id)
-        return live is not None and live.seq >= recorded.seq and live.version >= recorded.version
+        return (
+            live is not None
+            and live.seq >= recorded.seq
+            and live.version >= recorded.version
+            and Mark(live.seq, live.clock_us).covers(recorded.mark)
+        )
 
     async def _check_nothing_is_lost(self, pool_id: int, recorded: Recorded) -> None:
         newest: Any = await self._redis.xrevrange(ledger_key(pool_id), count=1)
@@ -119,14 +135,15 @@ class Rebuilder:
                     fields = {digest: drew for day, digest, drew in requests if day % 2 == half}
                     await self._hset(pool_id, name, fields)
                 on_progress(len(requests))
-        await self._store.blocks.put_back(await facts.active_blocks(connection))
+        blocks = await facts.active_blocks(connection)
+        await self._store.blocks.put_back(blocks, await run_id_of(self._redis))
 
     async def _open(self, connection: Connection, pool_id: int, recorded: Recorded) -> None:
         """Set what remains, and publish what the operator wants, as a configuration of its own."""
         standing = await facts.standing(connection, pool_id)
         message = await _wanted(connection, pool_id, recorded, standing)
         version = await Rows(connection).next_version()
-        code = await publish(self._redis, pool_id, recorded.seq, standing, version, message)
+        code = await publish(self._redis, pool_id, recorded, standing, version, message)
         if code is not ConfigureCode.CONFIGURED:
             await self._redis.unlink(*[key(pool_id, name) for name in ALL])
             raise RebuildError(f"Pool {pool_id}: {code.name.lower()}")

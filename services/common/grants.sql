@@ -31,7 +31,8 @@ GRANT SELECT ON ended_generations, ended_sessions TO kuji_draw, kuji_admin, kuji
 -- ---------------------------------------------------------------- draw: seeds, proofs, orders
 GRANT USAGE ON SEQUENCE pool_ids TO kuji_draw;
 GRANT SELECT, INSERT ON pool_seeds, pool_reveals TO kuji_draw;
-GRANT SELECT, INSERT, UPDATE ON orders TO kuji_draw;
+GRANT SELECT, INSERT, UPDATE ON orders, pool_marks TO kuji_draw;
+GRANT INSERT ON ledger_gaps TO kuji_draw;
 GRANT UPDATE (is_revealed) ON pools TO kuji_draw;
 GRANT SELECT ON
     activities, blocks, boxes, goods, goods_items, item_cards, item_counters, ledger_gaps,

@@ -9,7 +9,7 @@ from services.draw.settings import DrawSettings
 async def run(settings: DrawSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with open_draw(settings) as draw:
-        await serve_until_stopped(draw.services, draw.verifier, settings, ready=draw.learned.wait)
+        await serve_until_stopped(draw.services, draw.verifier, settings, ready=draw.ready)
 
 
 if __name__ == "__main__":

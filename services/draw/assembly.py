@@ -1,11 +1,13 @@
 """The draw service, put together from its settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 
+import asyncpg
 from kuji.blindbox.v1 import blindbox_pb2
 from kuji.draw.v1 import draw_pb2, pool_pb2
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -15,9 +17,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.common.channels import open_channel
 from services.common.ended_tokens import following_ended_tokens
+from services.common.outages import is_outage
 from services.common.postgres import open_pool
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
+from services.draw import clock as clocks
 from services.draw.batcher import Batcher
 from services.draw.blindbox.cards import Cards
 from services.draw.blindbox.desk import Desk
@@ -28,7 +32,6 @@ from services.draw.blindbox.servicer import BlindBoxServicer
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.sweeper import Sweeper
 from services.draw.blocks import open_blocks
-from services.draw.clock import StoreClock, look_first, look_while_running
 from services.draw.code_key import CodeKey
 from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
@@ -41,6 +44,9 @@ from services.draw.proof.prover import Prover
 from services.draw.settings import DrawSettings
 from services.pool.books.collector import Auditor
 from services.pool.books.watch import BooksWatch
+from services.pool.marks.files import MarkFolder
+from services.pool.marks.keeper import MarkKeeper, look_while_running, tell_while_running
+from services.pool.marks.records import MarkRecords
 from services.pool.seeds import SeedCipher
 from services.pool.store.redis_store import RedisStore
 from services.pool.store.replicas import Replicas
@@ -48,11 +54,11 @@ from services.pool.store.replicas import Replicas
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """The parts of a running draw service; *learned* is set once it knows the pools there are."""
+    """The parts of a running draw service; *ready* returns once it knows the pools there are."""
 
     services: Sequence[Implementation]
     verifier: TokenVerifier
-    learned: asyncio.Event
+    ready: Callable[[], Awaitable[None]]
 
 
 def open_redis(url: str, timeout_s: float) -> Redis:
@@ -95,8 +101,9 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         )
         replicas = Replicas(redis, settings.confirm_replicas, settings.redis_timeout_s / 2)
         blocks = open_blocks(postgres, redis)
-        clock = StoreClock(settings.clock_hold_s)
-        await look_first(clock, redis)
+        clock = clocks.StoreClock(settings.clock_hold_s)
+        await clocks.look_first(clock, redis)
+        keeper = _keeper(settings, postgres)
         store = RedisStore(
             redis,
             settings.max_backlog_draws,
@@ -104,10 +111,13 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             blocks,
             clock.believed,
             replicas,
+            keeper,
         )
-        batcher = Batcher(store, settings.max_batch_draws, settings.max_pending_draws)
+        batcher = Batcher(
+            store, settings.max_batch_draws, settings.max_pending_draws, keeper.sealed
+        )
         code_key = CodeKey(settings.code_key.get_secret_value())
-        pools = Pools(postgres, redis, _cipher(settings), code_key, store)
+        pools = Pools(postgres, redis, _cipher(settings), code_key)
         past = PastDraws(postgres, redis, confirmer)
         drawer = Drawer(pools, batcher, past, confirmer, guard, settings.max_batch_draws)
         shelf, orders = Shelf(postgres), Orders(postgres)
@@ -116,8 +126,12 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
         boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
         watches = [
-            watching.create_task(look_while_running(clock, redis, settings.watch_every_s)),
+            watching.create_task(clocks.look_while_running(clock, redis, settings.watch_every_s)),
+            watching.create_task(tell_while_running(keeper, settings.mark_every_s)),
             watching.create_task(pools.learn_while_running(settings.watch_every_s)),
+            watching.create_task(
+                look_while_running(store, pools.known_ids, settings.watch_every_s)
+            ),
             watching.create_task(guard.look_while_running(settings.watch_every_s)),
             watching.create_task(prover.reveal_while_running(settings.watch_every_s)),
             watching.create_task(books.look_while_running(settings.audit_every_s)),
@@ -129,10 +143,26 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             _implementation(PoolServicer(pools, store), pool_pb2, "PoolService"),
             _implementation(boxes, blindbox_pb2, "BlindBoxService"),
         ]
-        yield Draw(services, token_verifier(auth, settings, ended), pools.learned)
+        verifier = token_verifier(auth, settings, ended)
+        yield Draw(services, verifier, partial(_ready, pools, store))
         for watch in watches:
             watch.cancel()
         await batcher.close()
+        await keeper.close()
+
+
+async def _ready(pools: Pools, store: RedisStore) -> None:
+    await pools.learned.wait()
+    try:
+        await store.get_ready(pools.known_ids())
+    except Exception as error:
+        if not is_outage(error):  # it is waited for, as at any other time
+            raise
+
+
+def _keeper(settings: DrawSettings, postgres: asyncpg.Pool) -> MarkKeeper:
+    folder = MarkFolder(settings.marks_folder) if settings.marks_folder is not None else None
+    return MarkKeeper(MarkRecords(postgres), folder, settle_s=3 * settings.mark_every_s)
 
 
 def _cipher(settings: DrawSettings) -> SeedCipher:

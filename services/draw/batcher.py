@@ -8,8 +8,9 @@ what has arrived already gets here. With nothing else to do, that is a tenth of 
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from prometheus_client import Histogram
 
@@ -51,13 +52,22 @@ class Batcher:
         store: Where the pools are.
         max_batch_draws: Draws in one call of the store.
         max_pending_draws: Draws of a pool that may wait here; beyond it OverloadedError.
+        sealed: When what was drawn from a pool up to now may be answered; None: at once.
     """
 
-    def __init__(self, store: PoolStore, max_batch_draws: int, max_pending_draws: int) -> None:
+    def __init__(
+        self,
+        store: PoolStore,
+        max_batch_draws: int,
+        max_pending_draws: int,
+        sealed: Callable[[int], asyncio.Future[None] | None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._max_batch_draws = max_batch_draws
         self._max_pending_draws = max_pending_draws
+        self._sealed = sealed
         self._lanes: dict[int, _Lane] = {}
+        self._unsealed: set[asyncio.Future[None]] = set()
 
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """
@@ -78,6 +88,8 @@ class Batcher:
         """Return when everything accepted is answered."""
         tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
         await asyncio.gather(*tasks)
+        if self._unsealed:
+            await asyncio.wait(self._unsealed)
 
     def _enqueue(self, pool_id: int, intents: Sequence[Intent]) -> _Waiting:
         lane = self._lanes.setdefault(pool_id, _Lane())
@@ -126,7 +138,22 @@ class Batcher:
         except Exception as error:  # noqa: BLE001  # each caller gets it, and maps it
             _fail(batch, error)
             return
-        _distribute(batch, drawing)
+        sealed = self._sealed(pool_id)
+        if sealed is None:
+            _distribute(batch, drawing)
+        else:  # the next batch does not wait for it
+            self._unsealed.add(sealed)
+            sealed.add_done_callback(partial(self._tell, batch, drawing))
+
+    def _tell(
+        self, batch: Sequence[_Waiting], drawing: Drawing, sealed: asyncio.Future[None]
+    ) -> None:
+        self._unsealed.discard(sealed)
+        error = sealed.exception()
+        if isinstance(error, Exception):
+            _fail(batch, error)
+        else:
+            _distribute(batch, drawing)
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:

@@ -17,7 +17,7 @@ _queries: Any = load_queries(__file__)
 def open_blocks(postgres: asyncpg.Pool, redis: Redis) -> BlockList:
     """The list, which restores itself; a draw that needs Postgres for it is UNAVAILABLE without."""
 
-    async def restore() -> None:
+    async def restore(run_id: str) -> None:
         async with postgres.acquire() as connection, connection.transaction():
             # Whoever sets a block holds this lock alone, until it is committed.
             await _queries.keep_blocks(connection)
@@ -25,7 +25,7 @@ def open_blocks(postgres: asyncpg.Pool, redis: Redis) -> BlockList:
             found = {
                 row["user_id"]: ms_of(row["until"]) if row["until"] else 0 async for row in rows
             }
-            await blocks.put_back(found)
+            await blocks.put_back(found, run_id)
         log.warning("block list restored", users=len(found))
 
     blocks = BlockList(redis, restore)

@@ -53,7 +53,7 @@ class PoolServicer:
     ) -> pool_pb2.SetUserBlockResponse:
         """See PoolService.SetUserBlock."""
         del ctx
-        await self._store.blocks.set(request.user_id, request.until_ms if request.blocked else None)
+        await self._store.block(request.user_id, request.until_ms if request.blocked else None)
         return pool_pb2.SetUserBlockResponse()
 
     async def InspectPools(

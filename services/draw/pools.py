@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import asyncpg
 import structlog
@@ -66,13 +66,6 @@ class Pool:
         )
 
 
-class SeqKeeper(Protocol):
-    """What is told which draws are known to have been made; a store does not go back behind."""
-
-    def note_seq(self, pool_id: int, seq: int) -> None:
-        """Remember that draw *seq* was made."""
-
-
 class Pools:
     """Finds pools, makes new ones, and remembers what does not change."""
 
@@ -82,13 +75,11 @@ class Pools:
         redis: Redis,
         cipher: SeedCipher,
         code_key: CodeKey,
-        keeper: SeqKeeper,
     ) -> None:
         self._postgres = postgres
         self._redis = redis
         self._cipher = cipher
         self._code_key = code_key
-        self._keeper = keeper
         self._of_activity: dict[int, Pool] = {}
         self._of_id: dict[int, Pool] = {}
         self._learned_to = 0
@@ -135,6 +126,10 @@ class Pools:
         except InvalidTag:
             # An operator has to look at this one; the others are drawn from all the same.
             log.error("seed not readable", pool_id=row["pool_id"])
+
+    def known_ids(self) -> list[int]:
+        """The pools of activities that this process knows."""
+        return [pool.pool_id for pool in self._of_activity.values()]
 
     async def of_activity(self, activity_id: int) -> Pool:
         """
@@ -209,7 +204,6 @@ class Pools:
     def _opened(self, row: asyncpg.Record) -> Pool:
         seed = self._cipher.decrypt(row["pool_id"], row["encrypted_seed"])
         roller = fairness.Roller(seed, row["pool_id"])
-        self._keeper.note_seq(row["pool_id"], row["recorded_seq"])
         codes = self._code_key.of_pool(row["pool_id"])
         return Pool(row["pool_id"], row["activity_id"], roller, codes, row["commitment"])
 

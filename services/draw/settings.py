@@ -1,6 +1,7 @@
 """What the draw service is told."""
 
 import re
+from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -25,6 +26,10 @@ class DrawSettings(ServiceSettings):
             pool's oldest has waited so long, the next ones are told at once to ask again.
         max_unconfirmed_wins: Wins that may wait so in this process.
         confirm_replicas: Replicas of the store that must have a draw to be confirmed by replica.
+        marks_folder: On one machine, shared by all draw processes and kept as long as the store's
+            data, but not in it: what was answered is marked there first, so that no older copy of
+            the store is used. None: Postgres has the marks, mark_every_s behind.
+        mark_every_s: How often marks are written to Postgres.
         max_store_bytes: Store memory that draws may fill; 0: nine tenths of its maxmemory.
         audit_every_s: How often the stock of the pools is audited, for the metrics.
         watch_every_s: How often store memory, store clock and ended pools are looked at.
@@ -45,6 +50,8 @@ class DrawSettings(ServiceSettings):
     confirm_patience_s: float = Field(default=2.0, gt=0)
     max_unconfirmed_wins: int = Field(default=20_000, ge=1000)
     confirm_replicas: int = Field(default=1, ge=1)
+    marks_folder: Path | None = None
+    mark_every_s: float = Field(default=0.2, gt=0)
     max_store_bytes: int = Field(default=0, ge=0)
     watch_every_s: float = Field(default=1.0, gt=0)
     clock_hold_s: float = Field(default=300.0, gt=0)

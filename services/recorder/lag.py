@@ -34,19 +34,21 @@ class LagGauges:
         """Set the gauges."""
         metrics.HALTED_POOLS.set(await _queries.count_halted_pools(self._postgres))
         pools = list(held.values())
-        for pool, drawn in zip(pools, await self._drawn(pools), strict=True):
-            _show(pool, drawn)
+        for pool, waiting in zip(pools, await self._waiting(pools), strict=True):
+            _show(pool, waiting)
         self._remove(self._shown - held.keys())
         self._shown = set(held)
 
-    async def _drawn(self, pools: list[HeldPool]) -> list[int]:
-        """Newest draw of each pool, as its store has it."""
+    async def _waiting(self, pools: list[HeldPool]) -> list[int]:
+        """Draws of each pool that wait to be recorded, as its store has it."""
         if not pools:
             return []
+        fields = [StateField.SEQ, StateField.SKIPPED, StateField.SKIPPED_TO]
         async with self._redis.pipeline(transaction=False) as pipe:
             for pool in pools:
-                pipe.hget(key(pool.pool_id, STATE), StateField.SEQ)
-            return [int(seq or 0) for seq in await pipe.execute()]
+                pipe.hmget(key(pool.pool_id, STATE), fields)
+            states = [[int(field or 0) for field in state] for state in await pipe.execute()]
+        return [_backlog(pool, *state) for pool, state in zip(pools, states, strict=True)]
 
     @staticmethod
     def _remove(pool_ids: set[int]) -> None:
@@ -55,7 +57,13 @@ class LagGauges:
             metrics.LAG_MS.remove(pool_id)
 
 
-def _show(pool: HeldPool, drawn: int) -> None:
+def _backlog(pool: HeldPool, seq: int, skipped: int, skipped_to: int) -> int:
+    """As lua/include/backlog.lua has it."""
+    never_given = skipped if pool.recorded_seq < skipped_to else 0
+    return max(0, seq - pool.recorded_seq - never_given)
+
+
+def _show(pool: HeldPool, waiting: int) -> None:
     lag_ms = max(0, int(time.time() * 1000) - pool.oldest_ms) if pool.oldest_ms else 0
-    metrics.LAG_DRAWS.labels(pool.pool_id).set(max(0, drawn - pool.recorded_seq))
+    metrics.LAG_DRAWS.labels(pool.pool_id).set(waiting)
     metrics.LAG_MS.labels(pool.pool_id).set(lag_ms)

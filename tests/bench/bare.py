@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgpack
 from redis import Redis
 
+from services.pool.marks.mark import NO_LIMIT
 from services.pool.prize_code import CODE_BYTES
 from services.pool.rule.clock import ANY_TIME
 from services.pool.rule.terms import Intent
@@ -31,7 +32,7 @@ def run(job: Job, user_of: Callable[[int, int], int]) -> tuple[Tally, list[tuple
     redis = Redis.from_url(job.target, socket_timeout=_TIMEOUT_S, max_connections=job.in_flight)
     script = load_script("draw")
     sha = redis.script_load(script.source)
-    known = Known(0, 0, *ANY_TIME).pack()
+    known = Known(0, 0, NO_LIMIT, *ANY_TIME).pack()
     keys = [key(job.pool_id, name) for name in script.keys]
 
     def send(packed: bytes) -> bytes:

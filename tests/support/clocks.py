@@ -24,8 +24,8 @@ def with_set_clock(script: Script) -> Script:
 
 def follow_set_clock(store: RedisStore) -> RedisStore:
     """Let *store* take set_clock()'s time for the server's."""
-    for script in (store._draw, store._configure, store._void):
-        script._script = with_set_clock(script._script)
+    for name, script in store._scripts.items():
+        store._scripts[name] = with_set_clock(script)
     return store
 
 

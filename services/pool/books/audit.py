@@ -118,6 +118,11 @@ def _live(facts: PoolFacts, live: LiveState) -> _Findings:
         detail = f"Redis is at draw {live.seq}, but {row.recorded_seq} is recorded"
         yield Finding(Kind.REDIS_BEHIND, row.pool_id, None, live.seq - row.recorded_seq, detail)
         return
+    if live.seq < row.mark_seq or live.clock_us < row.mark_us:
+        detail = f"Redis is older than what was answered: at draw {live.seq} of {row.mark_seq}"
+        off_by = min(live.seq - row.mark_seq, 0)
+        yield Finding(Kind.REDIS_BEHIND, row.pool_id, None, off_by, detail)
+        return
     yield from _flight(facts)
     yield from _versions(facts, live)
     yield from _stocks(facts, live)

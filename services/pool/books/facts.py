@@ -30,6 +30,7 @@ class PoolRow:
     Args:
         name: Its activity's; of a box, "its goods' title, box 3"; else "".
         goods_id, num: The box that it is; None, 0: no box.
+        mark_seq, mark_us: The newest change that was answered, see services/pool/marks/mark.py.
     """
 
     pool_id: int
@@ -43,6 +44,8 @@ class PoolRow:
     halted_reason: str
     goods_id: int | None = None
     num: int = 0
+    mark_seq: int = 0
+    mark_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ SELECT id FROM pools ORDER BY id;
 -- name: get_pool(pool_id)^
 SELECT p.id, coalesce(a.name, g.title || ', box ' || b.num, '') AS name, p.version, p.recorded_seq,
        p.recorded_version, p.draws, p.wins, p.unique_users, p.halted_reason, b.goods_id,
-       coalesce(b.num, 0) AS num
+       coalesce(b.num, 0) AS num, coalesce(m.seq, 0) AS mark_seq,
+       coalesce(m.clock_us, 0) AS mark_us
 FROM pools p
+LEFT JOIN pool_marks m ON m.pool_id = p.id
 LEFT JOIN activities a ON a.pool_id = p.id
 LEFT JOIN boxes b ON b.pool_id = p.id
 LEFT JOIN goods g ON g.id = b.goods_id

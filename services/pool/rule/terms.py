@@ -243,6 +243,7 @@ class LiveState:
         oldest_unrecorded_ms: When the oldest draw was made that is not in Postgres; 0: all are.
         users: Users who drew.
         ledger_entries: What the store still holds of the ledger.
+        clock_us: The pool's time at its newest change, see clock.py.
     """
 
     pool_id: int
@@ -256,6 +257,7 @@ class LiveState:
     stocks: Sequence[Stock]
     users: int
     ledger_entries: int
+    clock_us: int = 0
 
 
 class PoolStore(Protocol):

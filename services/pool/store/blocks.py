@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 from services.pool.rule.terms import Blocked
 from services.pool.store.keys import BLOCKS
 
-# A field that is no user: where it is missing, the store has lost the list.
+# A field that is no user: the run of the store in which the list was put back. In another run it is
+# lost, or may be older than what was answered.
 _LOADED = "loaded"
 
 
@@ -22,19 +23,22 @@ class BlockList:
 
     Args:
         redis: A client that does not decode responses.
-        restore: Puts a lost list back, by put_back(). None: what is lost counts as empty.
+        restore: Puts a lost list back, by put_back(), in the run that it is given. None: what is
+            lost counts as empty.
     """
 
-    def __init__(self, redis: Redis, restore: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, redis: Redis, restore: Callable[[str], Awaitable[None]] | None = None
+    ) -> None:
         self._redis = redis
         self._restore = restore
 
-    async def of(self, user_ids: Iterable[int]) -> list[Blocked]:
-        """Those of *user_ids* that are blocked."""
+    async def of(self, user_ids: Iterable[int], run_id: str) -> list[Blocked]:
+        """Those of *user_ids* that are blocked, in the store's run *run_id*."""
         users = list(dict.fromkeys(user_ids))
         loaded, *untils = await self._look(users)
-        if loaded is None and self._restore is not None:
-            await self._restore()
+        if loaded != run_id.encode() and self._restore is not None:
+            await self._restore(run_id)
             _, *untils = await self._look(users)
         found = zip(users, untils, strict=True)
         return [Blocked(user_id, int(until)) for user_id, until in found if until is not None]
@@ -50,13 +54,15 @@ class BlockList:
         else:
             await self._redis.hset(BLOCKS, str(user_id), str(until_ms))
 
-    async def put_back(self, blocks: Mapping[int, int]) -> None:
+    async def put_back(self, blocks: Mapping[int, int], run_id: str) -> None:
         """
-        The blocks that hold, as user id → until_ms, into a list that was lost.
+        Replace the list by the blocks that hold, as user id → until_ms.
 
-        What was set in it since stays: a block too many keeps somebody waiting, one too few is a
-        draw too many. Who changes a block meanwhile has to wait.
+        Who changes a block meanwhile has to wait, so none is missed.
         """
-        mapping: dict[Any, Any] = {_LOADED: 1}
+        mapping: dict[Any, Any] = {_LOADED: run_id}
         mapping.update({str(user_id): until_ms for user_id, until_ms in blocks.items()})
-        await self._redis.hset(BLOCKS, mapping=mapping)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(BLOCKS)
+            pipe.hset(BLOCKS, mapping=mapping)
+            await pipe.execute()

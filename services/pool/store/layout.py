@@ -41,6 +41,8 @@ class StateField(StrEnum):
     CHAIN = "chain"
     REQ_HALF = "req_half"
     CLOCK_US = "clock_us"
+    SKIPPED = "skipped"
+    SKIPPED_TO = "skipped_to"
 
 
 class EntryField(StrEnum):
@@ -62,11 +64,13 @@ class Known(NamedTuple):
     Args:
         seq: Newest draw that was answered; a store behind it is older.
         clock_us: The pool's time at the newest change that was answered; likewise.
+        last_seq: Past it no draw begins: further ids have to be reserved first.
         earliest_us, latest_us: What the store's clock may show, see rule/clock.py.
     """
 
     seq: int
     clock_us: int
+    last_seq: int
     earliest_us: int
     latest_us: int
 

@@ -1,7 +1,8 @@
 """Pools in Redis: each step one Lua script."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
 
 import msgpack
 from redis.asyncio import Redis
@@ -9,6 +10,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from services.common.errors import OverloadedError, UnavailableError
 from services.pool.ledger.entries import DrawEntry, decode_entry
+from services.pool.marks.mark import Bounds, Mark
 from services.pool.rule.clock import ANY_TIME, Span
 from services.pool.rule.selection import PPB, Mode, weight_of
 from services.pool.rule.terms import (
@@ -45,49 +47,15 @@ from services.pool.store.layout import (
     unpack_config,
 )
 from services.pool.store.replicas import Replicas
+from services.pool.store.runs import Runs
 from services.pool.store.scripts import load_script
+from services.pool.store.witness import OwnMemory, Witness
 
-_UNKNOWN_SHA = "0" * 40
-
-
-class _Script:
-    """A script that is sent by its hash, and whole when the server does not know it."""
-
-    def __init__(self, redis: Redis, name: str) -> None:
-        self._redis = redis
-        self._script = load_script(name)
-        self._sha = ""
-
-    async def run(self, pool_id: int, *arguments: bytes | str | int) -> list[Any]:
-        keys = [key(pool_id, name) for name in self._script.keys]
-        try:
-            packed = await self._evaluate_known(keys, arguments)
-        except OutOfMemoryError as error:  # the server refuses before the script begins
-            raise OverloadedError("The store is full; nothing was done.") from error
-        return _reply(packed)
-
-    async def _evaluate_known(
-        self, keys: Sequence[str], arguments: Sequence[bytes | str | int]
-    ) -> bytes:
-        try:
-            return await self._evaluate(keys, arguments)
-        except NoScriptError:
-            self._sha = await self._redis.script_load(self._script.source)
-            return await self._evaluate(keys, arguments)
-
-    async def _evaluate(self, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> bytes:
-        command = ("EVALSHA", self._sha or _UNKNOWN_SHA, len(keys), *keys, *arguments)
-        return cast(bytes, await self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
-
-
-class _Newest(NamedTuple):
-    """The newest draw of a pool that was seen, and its time at the newest change."""
-
-    seq: int
-    clock_us: int
-
-
-_NOTHING = _Newest(0, 0)
+_SCRIPTS = ("draw", "configure", "void", "skip")
+_ATTEMPTS = 4  # runs of the store that end, and ranges of draw ids, that one call may see
+_SKIP_CLOCK_OFF = -1
+_POSITION = [StateField.SEQ, StateField.CLOCK_US, StateField.LAST_MS]
+_Arguments = Callable[[str], Awaitable[Sequence[bytes | str | int]]]
 
 
 class ClockOffError(UnavailableError):
@@ -108,6 +76,7 @@ class RedisStore:
         blocks: Who may not draw; None: the list as Redis has it.
         believed: What the store's clock may show at this moment.
         replicas: Confirm the draws of pools that ask for it; None: there is no such pool here.
+        witness: Remembers how far pools were, so that no older copy is used.
     """
 
     def __init__(
@@ -118,6 +87,7 @@ class RedisStore:
         blocks: BlockList | None = None,
         believed: Callable[[], Span] = lambda: ANY_TIME,
         replicas: Replicas | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._redis = redis
         self.blocks = blocks or BlockList(redis)
@@ -125,27 +95,29 @@ class RedisStore:
         self._is_behind = is_behind
         self._believed = believed
         self._replicas = replicas
-        self._newest: dict[int, _Newest] = {}
-        self._draw = _Script(redis, "draw")
-        self._configure = _Script(redis, "configure")
-        self._void = _Script(redis, "void")
+        self._witness = witness or OwnMemory()
+        self._scripts = {name: load_script(name) for name in _SCRIPTS}
+        self._runs = Runs(redis, self._scripts, self._witness.enter)
 
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
-        """See PoolStore."""
+        """See PoolStore. Its answers may leave once the witness has sealed them."""
         if self._replicas is not None:
             self._replicas.check(pool_id)
-        blocked = await self.blocks.of(intent.user_id for intent in intents)
-        now_ms, version, replies, chain, confirm, clock_us = await self._draw.run(
-            pool_id,
-            msgpack.packb(intents, use_bin_type=False),
-            self._max_backlog,
-            int(self._is_behind(pool_id)),
-            msgpack.packb(blocked),
-            self._known(pool_id),
-        )
+        packed = msgpack.packb(intents, use_bin_type=False)
+
+        async def arguments(run_id: str) -> list[bytes | int]:
+            blocked = await self.blocks.of((intent.user_id for intent in intents), run_id)
+            is_behind = int(self._is_behind(pool_id))
+            return [packed, self._max_backlog, is_behind, msgpack.packb(blocked)]
+
+        reply = await self._call("draw", pool_id, arguments)
+        now_ms, version, replies, chain, confirm, clock_us = reply
         answers = [_answer(reply) for reply in replies]
-        newest_seq = max(answer.first_seq + answer.places - 1 for answer in answers)
-        self._note(pool_id, newest_seq, clock_us)
+        if answers[0].code is DrawCode.NOT_LOADED:
+            self._witness.missed(pool_id)
+        else:
+            newest_seq = max(answer.first_seq + answer.places - 1 for answer in answers)
+            self._witness.note(pool_id, Mark(newest_seq, clock_us))
         await self._replicate(pool_id, Confirm(confirm))
         return Drawing(now_ms, version, answers, chain.decode(), Confirm(confirm), clock_us)
 
@@ -159,57 +131,112 @@ class RedisStore:
 
     async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
         """See PoolStore."""
-        first_seq, places, clock_us = await self._void.run(
-            pool_id, digest, draws, self._known(pool_id)
-        )
+        first_seq, places, clock_us = await self._call("void", pool_id, _given(digest, draws))
         if first_seq == DrawCode.CLOCK_OFF:
             raise ClockOffError
         if first_seq == DrawCode.NOT_LOADED:
+            self._witness.missed(pool_id)
             return None
-        self._note(pool_id, 0, clock_us)
+        await self._seal(pool_id, Mark(0, clock_us))
         return Voided(first_seq, places)
-
-    def note_seq(self, pool_id: int, seq: int) -> None:
-        """Remember that draw *seq* was made: a store that does not have it is not drawn from."""
-        self._note(pool_id, seq, 0)
-
-    def _note(self, pool_id: int, seq: int, clock_us: int) -> None:
-        known = self._newest.get(pool_id, _NOTHING)
-        self._newest[pool_id] = _Newest(max(known.seq, seq), max(known.clock_us, clock_us))
-
-    def _known(self, pool_id: int) -> bytes:
-        return Known(*self._newest.get(pool_id, _NOTHING), *self._believed()).pack()
 
     async def configure(
         self, pool_id: int, expected_version: int, version: int, config: PoolConfig, document: str
     ) -> Configured:
         """See PoolStore."""
-        reply = await self._configure.run(
-            pool_id,
-            expected_version,
-            version,
-            pack_config(version, config),
-            document,
-            self._known(pool_id),
-        )
-        configured = _configured(reply)
-        self._note(pool_id, configured.seq, configured.clock_us)
+        packed = pack_config(version, config)
+        arguments = _given(expected_version, version, packed, document)
+        configured = _configured(await self._call("configure", pool_id, arguments))
+        if configured.code is ConfigureCode.CONFIGURED:
+            await self._seal(pool_id, Mark(configured.seq, configured.clock_us))
+        elif configured.code is ConfigureCode.NOT_LOADED:
+            self._witness.missed(pool_id)
         return configured
+
+    async def block(self, user_id: int, until_ms: int | None) -> None:
+        """
+        Block a user, see BlockList.set.
+
+        Raises:
+            PoolNotLoadedError: The store is older than what was answered.
+        """
+        await self.look_over()
+        await self.blocks.set(user_id, until_ms)
+
+    async def get_ready(self, pool_ids: Sequence[int]) -> None:
+        """Know what the present run needs of Postgres to draw from these pools: it may go away."""
+        await self._runs.look()
+        run = await self._runs.current()
+        await self.blocks.of((), run.run_id)
+        await self._witness.open_all(pool_ids, self)
+
+    async def look_over(self) -> None:
+        """PoolNotLoadedError where the store is older than what was answered, in any pool."""
+        await self._runs.look()
+        await self._witness.check(self)
+
+    async def positions(self, pool_ids: Sequence[int]) -> dict[int, Mark]:
+        """See Position."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for pool_id in pool_ids:
+                pipe.hmget(key(pool_id, STATE), _POSITION)
+            states = zip(pool_ids, await pipe.execute(), strict=True)
+        return {
+            pool_id: Mark(int(seq), _clock_us(clock_us, last_ms))
+            for pool_id, (seq, clock_us, last_ms) in states
+            if seq is not None
+        }
+
+    async def skip_to(self, pool_id: int, seq: int, mark: Mark) -> None:
+        """See Position."""
+        run, keys = await self._runs.current(), self._keys("skip", pool_id)
+        known = self._known(Bounds(mark))
+        if int(await self._runs.call(run, "skip", keys, seq, known)) == _SKIP_CLOCK_OFF:
+            raise ClockOffError
+
+    async def _call(self, name: str, pool_id: int, arguments: _Arguments) -> list[Any]:
+        """The reply of a script, whatever run the store is in."""
+        run, keys = await self._runs.current(), self._keys(name, pool_id)
+        for _ in range(_ATTEMPTS):
+            try:
+                bounds = self._witness.known(pool_id) or await self._witness.open(pool_id, self)
+                given = [*await arguments(run.run_id), self._known(bounds)]
+                reply = _reply(await self._runs.call(run, name, keys, *given))
+            except NoScriptError:
+                run = await self._runs.after(run)
+            except OutOfMemoryError as error:  # the server refuses before the script begins
+                raise OverloadedError("The store is full; nothing was done.") from error
+            else:
+                if len(reply) > 1:
+                    return reply
+                await self._witness.reserve(pool_id, *reply)
+        raise UnavailableError
+
+    def _keys(self, name: str, pool_id: int) -> list[str]:
+        return [key(pool_id, one) for one in self._scripts[name].keys]
+
+    def _known(self, bounds: Bounds) -> bytes:
+        return Known(*bounds.mark, bounds.last_seq, *self._believed()).pack()
+
+    async def _seal(self, pool_id: int, mark: Mark) -> None:
+        self._witness.note(pool_id, mark)
+        sealed = self._witness.sealed(pool_id)
+        if sealed is not None:
+            await asyncio.shield(sealed)
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """See PoolStore."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hmget(
-                key(pool_id, STATE), [StateField.VERSION, StateField.SEQ, StateField.LAST_MS]
-            )
+            pipe.hmget(key(pool_id, STATE), [StateField.VERSION, *_POSITION])
             pipe.get(key(pool_id, CONFIG))
             pipe.hgetall(key(pool_id, STOCK))
             pipe.hlen(key(pool_id, USERS))
             pipe.xlen(key(pool_id, LEDGER))
             pipe.get(key(pool_id, RECORDED))
-            (version, seq, last_ms), packed, stock, users, entries, recorded = await pipe.execute()
+            state, packed, stock, users, entries, recorded = await pipe.execute()
         if packed is None:
             return None
+        version, seq, clock_us, last_ms = state
         config = unpack_config(packed)
         stocks = _stocks(config, stock)
         weights = _weights(config, stocks)
@@ -225,6 +252,7 @@ class RedisStore:
             stocks=stocks,
             users=users,
             ledger_entries=entries,
+            clock_us=_clock_us(clock_us, last_ms),
         )
 
     async def _drawn_after(self, pool_id: int, recorded: int, seq: int) -> int:
@@ -237,6 +265,18 @@ class RedisStore:
             entry = decode_entry(stream_id, fields)
             return entry.drawn_ms if isinstance(entry, DrawEntry) else 0
         return 0
+
+
+def _given(*arguments: bytes | str | int) -> _Arguments:
+    async def given(_: str) -> Sequence[bytes | str | int]:
+        return arguments
+
+    return given
+
+
+def _clock_us(clock_us: bytes | None, last_ms: bytes | None) -> int:
+    """As lua/include/guard.lua has it."""
+    return int(clock_us) if clock_us is not None else int(last_ms or 0) * 1000
 
 
 def _stocks(config: PackedConfig, left: Mapping[bytes, bytes]) -> list[Stock]:

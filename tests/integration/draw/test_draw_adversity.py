@@ -308,10 +308,11 @@ async def valkey(tmp_path: Path) -> AsyncIterator[Valkey]:
 
 
 async def test_nothing_acknowledged_is_lost_when_redis_is_killed(
-    postgres: asyncpg.Pool, postgres_dsn: str, valkey: Valkey
+    postgres: asyncpg.Pool, postgres_dsn: str, valkey: Valkey, tmp_path: Path
 ) -> None:
     """X1, X2: kill -9 amid draws, three times: every answer that was given is there, unchanged."""
-    async with open_world(postgres, postgres_dsn, valkey.url, redis_timeout_s=1.0) as world:
+    settings = {"redis_timeout_s": 1.0, "marks_folder": tmp_path / "marks"}
+    async with open_world(postgres, postgres_dsn, valkey.url, **settings) as world:
         activity = await world.activity((300, SURE))
         answered: dict[tuple[int, str], draw_pb2.DrawResult] = {}
         for life in range(3):

@@ -19,12 +19,11 @@ from services.pool.prize_code import prize_code
 from services.pool.rule.selection import PPB
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import ledger_key
-from services.pool.store.redis_store import RedisStore
 from services.recorder.writer import record
 from tests.support.blindbox import ItemSpec
 from tests.support.blindbox_draw import Mall, open_mall
 from tests.support.draw_service import SEED_KEY, open_world
-from tests.support.draws import CODE_KEY, NO_BACKLOG_BOUND
+from tests.support.draws import CODE_KEY
 from tests.support.history import eventually
 from tests.support.ledgers import export_pool, snapshot, verify_file
 
@@ -135,9 +134,8 @@ async def test_processes_with_another_code_key_give_the_same_rolls_and_other_cod
     activity = await mall.world.activity((9, PPB))
 
     async def intent(code_key: str) -> tuple[bytes, bytes]:
-        store = RedisStore(mall.redis, NO_BACKLOG_BOUND)
         cipher, key = SeedCipher(SEED_KEY), CodeKey(code_key)
-        pool = await Pools(mall.postgres, mall.redis, cipher, key, store).of_id(activity.pool_id)
+        pool = await Pools(mall.postgres, mall.redis, cipher, key).of_id(activity.pool_id)
         one = pool.intent(7, "a", 3)
         return one.rolls, one.codes
 

@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 from ops.rebuild import facts, rebuilder
 from ops.rebuild.rebuilder import GAP_DRAWS, Outcome, RebuildError
 from services.admin.store import Rows
+from services.pool.marks.keeper import MarkKeeper
+from services.pool.marks.records import ROOM, MarkRecords
 from services.pool.rule.selection import PPB
 from services.pool.rule.terms import Answer, ConfigureCode, DrawCode, Quota, Status
 from services.pool.store.keys import key
@@ -338,13 +340,11 @@ async def test_pool_is_refused_and_rebuilt_when_redis_is_set_back(
     await _set_back(redis, old)
     (refused,) = await campaign.ask((1, "a"))
     assert DrawCode.NOT_LOADED == refused.code
-    newcomer = RedisStore(redis, NO_BACKLOG_BOUND)  # a process that started later
-    newcomer.note_seq(
-        campaign.pool_id, await campaign.fetchval("SELECT recorded_seq FROM pools WHERE id = $1")
-    )
+    keeper = MarkKeeper(MarkRecords(postgres), None, settle_s=0)
+    newcomer = RedisStore(redis, NO_BACKLOG_BOUND, witness=keeper)  # a process that started later
     assert DrawCode.NOT_LOADED == (await campaign.ask((1, "a"), store=newcomer))[0].code
     assert Outcome.REBUILT == await rebuild(campaign)
-    assert [5 + GAP_DRAWS + 1] == [answer.first_seq for answer in await campaign.draw((1, "a"))]
+    assert [5 + ROOM + 1] == [answer.first_seq for answer in await campaign.draw((1, "a"))]
     await campaign.record()
     assert ([], 6) == (await findings(campaign), await campaign.verify())
 

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from ops.rebuild.rebuilder import GAP_DRAWS, Outcome, Rebuilder
 from services.common.orders import draw_request_id
 from services.pool.books.collector import Auditor
+from services.pool.marks.records import ROOM
 from services.pool.rule.fairness import request_digest
 from services.pool.rule.terms import DrawCode, Status, Voided
 from services.pool.store.keys import key
@@ -198,7 +199,7 @@ async def test_shop_that_sends_its_orders_again_is_served_when_redis_was_rebuilt
         assert kept == await shop.order(box, "kept", count=3)
         again = await shop.order(box, "lost", count=2)
         assert lost.order_id == again.order_id
-        first_seq = 3 + GAP_DRAWS + 1
+        first_seq = ROOM + 1  # past all ids that were reserved
         assert [f"{box.pool_id}-{seq}" for seq in (first_seq, first_seq + 1)] == drew(again)
         assert [15, 1] == await mall.left(box)
         await mall.record(box)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.common.errors import OverloadedError
+from services.common.errors import OverloadedError, UnavailableError
 from services.draw.batcher import Batcher
 from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent
 from tests.support.draws import MemoryStore, intent
@@ -151,3 +151,31 @@ async def test_pools_do_not_wait_for_each_other() -> None:
         assert 2 == len(store.calls)
         store.gate.set()
     assert 2 == len(store.calls)
+
+
+async def test_answers_leave_when_they_are_sealed_and_the_next_batch_does_not_wait() -> None:
+    """What cannot be sealed fails for its callers alone; close() waits for what is unsealed."""
+    store, loop = GatedStore(), asyncio.get_running_loop()
+    store.gate.set()
+    seals: list[asyncio.Future[None]] = []
+
+    def sealed(_: int) -> asyncio.Future[None]:
+        seals.append(loop.create_future())
+        return seals[-1]
+
+    batcher = Batcher(store, max_batch_draws=1, max_pending_draws=1000, sealed=sealed)
+    draws = [asyncio.create_task(submit(batcher, user)) for user in (1, 2, 3)]
+    while len(seals) < 3:  # noqa: ASYNC110  # turns of the loop
+        await asyncio.sleep(0)
+    assert not any(draw.done() for draw in draws)
+    closing = asyncio.create_task(batcher.close())
+    seals[1].set_exception(UnavailableError())
+    seals[2].set_result(None)
+    assert [3] == await draws[2]
+    with pytest.raises(UnavailableError):
+        await draws[1]
+    assert not closing.done()
+    assert not draws[0].done()
+    seals[0].set_result(None)
+    assert [1] == await draws[0]
+    await closing

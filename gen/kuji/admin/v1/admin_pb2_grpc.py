@@ -211,7 +211,9 @@ class AdminServiceServicer:
 
         Idempotent.
 
-        NOT_FOUND: no such user. UNAVAILABLE: it may hold in some pools; repeat it.
+        NOT_FOUND: no such user. POOL_NOT_LOADED: the store is older than what was
+        answered; see docs/runbook.md. UNAVAILABLE: it may hold in some pools; repeat
+        it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -230,7 +232,8 @@ class AdminServiceServicer:
 
         Idempotent.
 
-        UNAVAILABLE: it may be lifted in some activities; repeat it.
+        POOL_NOT_LOADED: the store is older than what was answered; see
+        docs/runbook.md. UNAVAILABLE: it may be lifted in some activities; repeat it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -84,7 +84,9 @@ class AdminServiceStub:
 
     Idempotent.
 
-    NOT_FOUND: no such user. UNAVAILABLE: it may hold in some pools; repeat it.
+    NOT_FOUND: no such user. POOL_NOT_LOADED: the store is older than what was
+    answered; see docs/runbook.md. UNAVAILABLE: it may hold in some pools; repeat
+    it.
     """
     ListBlocks: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListBlocksRequest, _admin_pb2.ListBlocksResponse]
     """The blocks that hold, newest first."""
@@ -94,7 +96,8 @@ class AdminServiceStub:
 
     Idempotent.
 
-    UNAVAILABLE: it may be lifted in some activities; repeat it.
+    POOL_NOT_LOADED: the store is older than what was answered; see
+    docs/runbook.md. UNAVAILABLE: it may be lifted in some activities; repeat it.
     """
     ListUsers: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListUsersRequest, _admin_pb2.ListUsersResponse]
     """Accounts whose username or e-mail address begins with q, whatever its case,
@@ -173,7 +176,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     Idempotent.
 
-    NOT_FOUND: no such user. UNAVAILABLE: it may hold in some pools; repeat it.
+    NOT_FOUND: no such user. POOL_NOT_LOADED: the store is older than what was
+    answered; see docs/runbook.md. UNAVAILABLE: it may hold in some pools; repeat
+    it.
     """
     ListBlocks: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListBlocksRequest, _admin_pb2.ListBlocksResponse]  # type: ignore[assignment]
     """The blocks that hold, newest first."""
@@ -183,7 +188,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     Idempotent.
 
-    UNAVAILABLE: it may be lifted in some activities; repeat it.
+    POOL_NOT_LOADED: the store is older than what was answered; see
+    docs/runbook.md. UNAVAILABLE: it may be lifted in some activities; repeat it.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListUsersRequest, _admin_pb2.ListUsersResponse]  # type: ignore[assignment]
     """Accounts whose username or e-mail address begins with q, whatever its case,
@@ -319,7 +325,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Idempotent.
 
-        NOT_FOUND: no such user. UNAVAILABLE: it may hold in some pools; repeat it.
+        NOT_FOUND: no such user. POOL_NOT_LOADED: the store is older than what was
+        answered; see docs/runbook.md. UNAVAILABLE: it may hold in some pools; repeat
+        it.
         """
 
     @_abc_1.abstractmethod
@@ -341,7 +349,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Idempotent.
 
-        UNAVAILABLE: it may be lifted in some activities; repeat it.
+        POOL_NOT_LOADED: the store is older than what was answered; see
+        docs/runbook.md. UNAVAILABLE: it may be lifted in some activities; repeat it.
         """
 
     @_abc_1.abstractmethod

@@ -95,6 +95,8 @@ class PoolServiceServicer:
         every replica.
 
         Idempotent.
+
+        POOL_NOT_LOADED: the store is older than what was answered, in some pool.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,6 +59,8 @@ class PoolServiceStub:
     every replica.
 
     Idempotent.
+
+    POOL_NOT_LOADED: the store is older than what was answered, in some pool.
     """
     InspectPools: _grpc.UnaryUnaryMultiCallable[_pool_pb2.InspectPoolsRequest, _pool_pb2.InspectPoolsResponse]
     """The live state of pools: version, stock, ledger position."""
@@ -94,6 +96,8 @@ class PoolServiceAsyncStub(PoolServiceStub):
     every replica.
 
     Idempotent.
+
+    POOL_NOT_LOADED: the store is older than what was answered, in some pool.
     """
     InspectPools: _aio.UnaryUnaryMultiCallable[_pool_pb2.InspectPoolsRequest, _pool_pb2.InspectPoolsResponse]  # type: ignore[assignment]
     """The live state of pools: version, stock, ledger position."""
@@ -144,6 +148,8 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         every replica.
 
         Idempotent.
+
+        POOL_NOT_LOADED: the store is older than what was answered, in some pool.
         """
 
     @_abc_1.abstractmethod

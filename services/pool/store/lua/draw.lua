@@ -24,9 +24,11 @@ pool's clock, us}:
   {-9 PROTECTED, ms to wait} | {-10 VOID} | {-11 UNCONFIRMED} |
   {-12 CLOCK_OFF}: this server's clock jumped; nothing is drawn until it is right
   draw = {prize id (0: a miss), ticket, weight, total, code bytes ('' for a miss)}
+  or {newest seq} alone: nothing is done, further ids have to be reserved first.
 O(intents x prizes). One slot. Either every intent's effects are written, or none. ]]
 --@layout
 --@include guard
+--@include backlog
 --@include selection
 --@include users
 --@include requests
@@ -43,12 +45,13 @@ if not pool then
   for i = 1, #intents do answers[i] = { CODE_NOT_LOADED } end
   return cmsgpack.pack({ now_ms, 0, answers, '', CONFIRM_STORE, 0 })
 end
+if pool.seq >= known[KNOWN_LAST_SEQ] then return cmsgpack.pack({ pool.seq }) end
 pool.clock_is_off = not now_us
 local first_seq = pool.seq + 1
 local confirm = pool.config[CONFIG_CONFIRM] or CONFIRM_STORE
 local requests = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)
 local batch = load_batch(intents, cmsgpack.unpack(ARGV[4]), requests)
-local shed = pool.seq - tonumber(redis.call('GET', KEY_RECORDED) or 0) >= tonumber(ARGV[2])
+local shed = backlog(state, pool.seq) >= tonumber(ARGV[2])
 -- Where a miss is possible draws go on: nothing is refused by its outcome.
 local may_miss = pool.config[CONFIG_MODE] == MODE_ODDS
 local stuck = ARGV[3] == '1' and confirm == CONFIRM_RECORDED and not may_miss

@@ -69,7 +69,7 @@ class Till:
 
     def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
         self.store = InterruptedStore(redis)
-        pools = Pools(postgres, redis, SeedCipher(SEED_KEY), CodeKey(CODE_KEY), self.store)
+        pools = Pools(postgres, redis, SeedCipher(SEED_KEY), CodeKey(CODE_KEY))
         batcher = Batcher(self.store, 400, 20_000)
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, self.store)
