@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
+RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
@@ -20,20 +21,31 @@ moved:
 installed: moved
 	@test -x $(BIN)/python || { echo "Nothing is installed here: run make setup"; exit 1; }
 
-setup: $(STAMP) ## install everything into .venv
+setup: $(STAMP) ## install everything into .venv, tools for tests included
 
-$(STAMP): requirements.lock pyproject.toml gen/pyproject.toml setup.py | moved
+SOURCES := pyproject.toml gen/pyproject.toml setup.py
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Kuji needs Python 3.11 or newer; set PYTHON=python3.x")'
-	@echo "Installing into .venv (a minute or two, once) ..."
+	@echo "Installing $(1) into .venv (a minute or two, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e gen -e .
+	@$(PIP) --require-hashes -r $(2)
+	@$(PIP) --quiet --no-deps --no-build-isolation -e gen -e .
+endef
+
+# What runs needs no tools; they come with the first command that does. The one holds all of the other.
+$(RUNTIME): requirements.lock $(SOURCES) | moved
+	$(call install,what runs,$<)
 	@touch $@
 
-run: $(STAMP) ## start the whole stack in the foreground
+$(STAMP): requirements-dev.lock requirements.lock $(SOURCES) | moved
+	$(call install,everything,$<)
+	@touch $(RUNTIME) $@
+
+run: $(RUNTIME) ## start the whole stack in the foreground
 	@exec $(BIN)/python -m stack run
 
-up: $(STAMP) ## start the whole stack in the background
+up: $(RUNTIME) ## start the whole stack in the background
 	@$(BIN)/python -m stack up
 
 down: installed ## stop what `make up` started; data stays
@@ -42,7 +54,7 @@ down: installed ## stop what `make up` started; data stays
 status: installed ## what runs, and how it is
 	@$(BIN)/python -m stack status
 
-demo: $(STAMP) ## play a small campaign and check the books
+demo: $(RUNTIME) ## play a small campaign and check the books
 	@$(BIN)/python -m demo
 
 test: $(STAMP) lint ## lint, types and all tests
@@ -76,6 +88,8 @@ openapi-tools: ## for its test: a TypeScript compiler, into .cache; needs Node
 	@cp tests/contract/typescript/{package.json,package-lock.json} .cache/typescript
 	@cd .cache/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
-lock: $(STAMP) ## refresh requirements.lock
-	@$(BIN)/uv pip compile --upgrade --universal --generate-hashes --no-emit-index-url \
-	  --no-header --extra dev --python-version 3.11 -o requirements.lock pyproject.toml
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-package kuji --python-version 3.11
+lock: $(STAMP) ## refresh requirements.lock (what runs) and requirements-dev.lock (and tools)
+	@$(LOCK) --extra dev -o requirements-dev.lock pyproject.toml
+	@$(LOCK) --extra checkout -c requirements-dev.lock -o requirements.lock pyproject.toml

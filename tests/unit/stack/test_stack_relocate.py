@@ -9,6 +9,8 @@ import pytest
 
 from stack.processes import ROOT
 
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+
 _OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
@@ -16,7 +18,7 @@ _OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 def _checkout(tmp_path: Path) -> Path:
     """One that was made in /old/place: a .venv as pip leaves it, in small."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("gen", "stack", "requirements.lock", "pyproject.toml", "setup.py"):
+    for name in ("gen", "stack", "pyproject.toml", "setup.py", *LOCKS):
         (tmp_path / name).symlink_to(ROOT / name)
     files = {
         "bin/activate": '# activate\nVIRTUAL_ENV="/old/place/.venv"\nexport VIRTUAL_ENV\n',
