@@ -1,16 +1,20 @@
 """The act as the command performs it: announced, played, judged, reported."""
 
+from functools import partial
+
+from demo.host import OwnStack
 from demo.lottery.act import Lottery
+from demo.lottery.afterwards import checks_afterwards
 from demo.lottery.plan import Plan
 from demo.lottery.report import print_report
 from demo.report import print_verdict
 from demo.stage import open_stage
-from ops.connections import Endpoints
 from ops.terminal import counted, out, progress
 
 
-async def play_lottery(plan: Plan, endpoints: Endpoints) -> bool:
+async def play_lottery(plan: Plan, stack: OwnStack) -> bool:
     """Whether everything added up."""
+    endpoints = stack.endpoints
     out.print(
         f"{counted(plan.users, 'user')}, {counted(plan.draws, 'draw')}, "
         f"{counted(len(plan.prizes), 'prize')} at {endpoints.edge} (seed {plan.seed})"
@@ -20,5 +24,6 @@ async def play_lottery(plan: Plan, endpoints: Endpoints) -> bool:
             act = Lottery(plan, stage)
             played = await act.play()
             seen, checks = await act.judge(played)
+            checks += await checks_afterwards(stage, played, partial(stack.kill, "draw"))
     print_report(out, plan, played, seen)
     return print_verdict(out, checks)

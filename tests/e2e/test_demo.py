@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from demo.checks import Check
 from demo.lottery.act import Lottery
 from demo.lottery.plan import Plan, parse_prizes
 from demo.stage import Stage, open_stage
-from ops.connections import Endpoints, read_endpoints
+from ops.connections import Endpoints, open_database, read_endpoints
 from ops.terminal import progress
 from stack.home import Home
 from stack.ports import free_port
@@ -194,38 +195,55 @@ async def _without_row(stage: Stage, table: str, pool_id: int, seq: int) -> Asyn
         )
 
 
-async def test_demo_command_gives_4_units_to_4_winners_when_many_draw_at_once(home: Path) -> None:
-    """One prize of 4 units at probability 1, a hundred users at once: exactly four win."""
-    ran = await _run(
-        "demo",
-        *("--acts", "lottery", "--prizes", "4:1.0", "--users", "100", "--draws", "100"),
-        home=home,
-        port=free_port(),
+async def _demo(folder: Path, *arguments: str, **environment: str) -> Ran:
+    """The command, in *folder*, where it may leave its own; a KUJI_HOME is another's."""
+    settings = {"TMPDIR": str(folder), "KUJI_HOME": str(folder / "home"), "COLUMNS": "100"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "demo", *arguments),
+        cwd=ROOT,
+        env={**os.environ, **settings, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    assert ran.code == 0, ran.out + ran.err
-    assert re.search(r"Prize A +100\.00% +4 +4 +0\s", ran.out)
-    assert "The books balance." in ran.out
-    assert Home(home).owner() is not None, "it stopped a stack that was not its own"
+    out, err = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
+    return Ran(process.returncode, out.decode(), err.decode())
 
 
-async def test_demo_command_starts_and_stops_a_stack_when_none_runs(folder: Path) -> None:
-    """On a fresh machine one command is enough for both acts, and it leaves nothing running."""
-    home = folder / "fresh"
-    ran = await _run("demo", "--users", "10", "--draws", "60", home=home, port=free_port())
+def _left_behind(folder: Path) -> list[Path]:
+    return list(folder.glob("kuji-demo-*"))
+
+
+async def test_demo_command_leaves_nothing_when_all_is_well(
+    folder: Path, home: Path, endpoints: Endpoints
+) -> None:
+    """Both acts, on a stack of its own: the one that runs gets no user, and no folder stays."""
+    stores = {"KUJI_POSTGRES_DSN": endpoints.postgres, "KUJI_REDIS_URL": endpoints.redis}
+    before = await _users(endpoints)
+    ran = await _demo(folder, *("--users", "10", "--draws", "60", "--prizes", "4:1.0"), **stores)
     assert ran.code == 0, ran.out + ran.err
     assert 2 == ran.out.count("The books balance.")
+    assert re.search(r"Prize A +100\.00% +4 +4 +0\s", ran.out)
     assert re.search(r"F +Keyring +40 +40 +0\s", ran.out)
     assert re.search(r"Last prize\nd\*\*\*\d  Figure, black, with draw \d+-81\s", ran.out)
     assert re.search(r"B +Plush +∞ +\d+ +∞\s", ran.out)
-    assert Home(home).owner() is None
+    assert "✓ 60 draws, asked for again after kill -9, are the same ones" in ran.out
+    assert "✓ the revealed seed gives every draw again, in order" in ran.out
+    assert (before, []) == (await _users(endpoints), _left_behind(folder))
+    assert Home(home).owner() is not None, "it stopped a stack that was not its own"
 
 
-async def test_demo_command_exits_2_when_the_stack_cannot_start(folder: Path, home: Path) -> None:
-    """A port that is taken is told in one sentence."""
-    port = int(read_endpoints(home).edge.rpartition(":")[2])
-    ran = await _run("demo", home=folder / "never", port=port)
+async def _users(endpoints: Endpoints) -> int:
+    async with open_database(endpoints.postgres) as postgres:
+        return int(await postgres.fetchval("SELECT count(*) FROM accounts"))
+
+
+async def test_demo_command_exits_2_when_its_stack_cannot_start(folder: Path) -> None:
+    """It says so in one sentence, and where the logs are."""
+    ran = await _demo(folder, KUJI_REDIS_SERVER="/nonexistent")
     assert (2, "kuji: The stack did not start\n") == (ran.code, ran.err)
-    assert f"Port {port} is taken" in ran.out
+    (kept,) = _left_behind(folder)
+    assert f"stay in {kept}" in ran.out.replace("\n", "")
+    shutil.rmtree(kept)
 
 
 @pytest.mark.parametrize(
@@ -236,20 +254,17 @@ async def test_demo_command_exits_2_when_an_option_is_unfit(
     folder: Path, arguments: list[str]
 ) -> None:
     """A typing error starts nothing."""
-    home = folder / "unfit"
-    ran = await _run("demo", *arguments, home=home, port=free_port())
-    assert ran.code == 2
+    ran = await _demo(folder, *arguments)
+    assert (2, []) == (ran.code, _left_behind(folder))
     assert arguments[0] in ran.err
-    assert not home.exists()
 
 
 async def test_demo_command_stops_its_stack_when_it_is_terminated(folder: Path) -> None:
     """SIGTERM in the middle of the demo leaves nothing running."""
-    home = folder / "terminated"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "demo", "--users", "5", "--draws", "100000"),
         cwd=ROOT,
-        env={**os.environ, "KUJI_HOME": str(home), "KUJI_EDGE_PORT": str(free_port())},
+        env={**os.environ, "TMPDIR": str(folder)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -268,4 +283,4 @@ async def test_demo_command_stops_its_stack_when_it_is_terminated(folder: Path) 
         if process.returncode is None:
             process.kill()
     assert code != 0
-    assert Home(home).owner() is None
+    assert [] == _left_behind(folder)
