@@ -1,6 +1,7 @@
 """The public lists of blind boxes, ready as messages and shared by those who ask together."""
 
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -13,19 +14,30 @@ from services.history.blindbox.messages import (
     goods_message,
     records_page_message,
 )
-from services.history.blindbox.records import RecordReader, RecordsQuery
+from services.history.blindbox.records import Drawn, RecordReader, RecordsQuery
 from services.history.fresh_cache import FreshCache
 from services.history.settings import HistorySettings
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 _KINDS = 3
+_DAYS = 16  # each of up to a megabyte
 
 
 def start_of_day(moment: datetime, zone: ZoneInfo) -> datetime:
     """When the day began in which *moment* falls in *zone*, in UTC."""
     day = moment.astimezone(zone).date()
     return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """The records of goods since a moment, up to *drawn*."""
+
+    goods_id: int
+    since: datetime
+    version: Hashable
+    drawn: Drawn = field(compare=False)
 
 
 class SharedReads(Generic[K, V]):
@@ -66,6 +78,8 @@ class PublicRecords:
         self._goods = FreshCache(self._load_goods, settings.page_age_s, _KINDS)
         self._pages = SharedReads(self._load_page)
         self._days = SharedReads(self._load_day)
+        # Thousands of rows: made anew where there are more of them, and each second.
+        self._listed_days = FreshCache(self._list_day, settings.page_age_s, _DAYS)
 
     async def goods(self, kind: str) -> pb.ListGoodsResponse:
         """The goods on the shelf, of type *kind*; "": of both."""
@@ -81,7 +95,7 @@ class PublicRecords:
 
     async def aclose(self) -> None:
         """Stop what is being read."""
-        for reads in (self._goods, self._pages, self._days):
+        for reads in (self._goods, self._pages, self._days, self._listed_days):
             await reads.aclose()
 
     async def _load_goods(self, kind: str) -> pb.ListGoodsResponse:
@@ -91,5 +105,11 @@ class PublicRecords:
         return records_page_message(await self._reader.page(query))
 
     async def _load_day(self, goods_id: int) -> pb.ListDailyRecordsResponse:
+        drawn = await self._reader.drawn(goods_id)
         since = start_of_day(self._now(), self._zone)
-        return daily_records_message(await self._reader.since(goods_id, since, self._daily_size))
+        return await self._listed_days.get(_Day(goods_id, since, drawn.version, drawn))
+
+    async def _list_day(self, day: _Day) -> pb.ListDailyRecordsResponse:
+        size = self._daily_size
+        rows = await self._reader.since(day.goods_id, day.drawn, day.since, size)
+        return daily_records_message(rows)

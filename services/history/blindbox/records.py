@@ -1,6 +1,6 @@
 """Winning records of goods, as pages and by the day: all that was drawn, recorded or not yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -76,6 +76,21 @@ class _Recorded:
     recorded_seqs: Mapping[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """All that goods gave up to a moment: what is recorded of it, and the draws that are not."""
+
+    recorded: _Recorded
+    tail: Sequence[TailDraw]
+
+    @property
+    def version(self) -> Hashable:
+        """Equal while nothing more is drawn or recorded."""
+        newest = {one.pool_id: one.seq for one in self.tail}
+        recorded_seqs = frozenset(self.recorded.recorded_seqs.items())
+        return self.recorded.items, recorded_seqs, frozenset(newest.items())
+
+
 class RecordReader:
     """Reads records of goods, whether they are on the shelf or not."""
 
@@ -105,9 +120,9 @@ class RecordReader:
         last_page = -(-(recorded.items + len(fresh)) // size)
         return RecordPage(rows, max(1, last_page))
 
-    async def since(self, goods_id: int, since: datetime, size: int) -> list[WinningRecord]:
+    async def drawn(self, goods_id: int) -> Drawn:
         """
-        The records of goods from a moment on, newest first, at most *size*.
+        What goods have given.
 
         Raises:
             GoodsNotFoundError: There are no such goods.
@@ -116,13 +131,22 @@ class RecordReader:
         async def look() -> _Recorded:
             return await self._look(goods_id, _ALL_LEVELS)
 
-        recorded, tail = await self._tails.settle(look)
+        return Drawn(*await self._tails.settle(look))
+
+    async def since(
+        self, goods_id: int, drawn: Drawn, since: datetime, size: int
+    ) -> list[WinningRecord]:
+        """Of what goods had given, the records from a moment on, newest first, at most *size*."""
         since_ms = ms_of(since)
-        fresh = [one for one in tail if one.drawn_ms >= since_ms]
+        fresh = [one for one in drawn.tail if one.drawn_ms >= since_ms]
         fresh.sort(key=_newest_first, reverse=True)
         rows = await self._describe(fresh[:size])
         found = _queries.recorded_since(
-            self._postgres, goods_id=goods_id, since=since, newest_no=recorded.items, size=size
+            self._postgres,
+            goods_id=goods_id,
+            since=since,
+            newest_no=drawn.recorded.items,
+            size=size,
         )
         rows += [_record(row) async for row in found]
         rows.sort(key=_newest_first, reverse=True)

@@ -17,7 +17,7 @@ from services.common.errors import GoodsNotFoundError, InvalidArgumentError
 from services.common.timestamps import datetime_of_ms
 from services.history.assembly import History
 from services.history.blindbox import records
-from services.history.blindbox.records import RecordReader
+from services.history.blindbox.records import RecordReader, WinningRecord
 from services.history.blindbox.tail import LedgerTails
 from services.pool.store.keys import ledger_key
 from tests.support.blindbox import ItemSpec
@@ -120,6 +120,13 @@ async def counter(postgres: asyncpg.Pool, redis: Redis) -> Counter:
     return Counter(shop, RecordReader(postgres, LedgerTails(redis, 10_000)))
 
 
+async def since(counter: Counter, moment: datetime, size: int) -> list[WinningRecord]:
+    """The records from a moment on."""
+    goods_id = counter.shop.shelf.goods_id
+    drawn = await counter.reader.drawn(goods_id)
+    return await counter.reader.since(goods_id, drawn, moment, size)
+
+
 @settings(
     max_examples=150,
     deadline=None,
@@ -133,9 +140,41 @@ async def test_records_since_a_moment_are_the_newest_of_those_after_it(
     """P2: from any moment on: at most so many, the newest, newest first, from either source."""
     items = counter.shop.items
     since_ms = items[after].drawn_ms if after < len(items) else items[-1].drawn_ms + 1
-    rows = await counter.reader.since(counter.shop.shelf.goods_id, datetime_of_ms(since_ms), size)
+    rows = await since(counter, datetime_of_ms(since_ms), size)
     drawn = newest_first([item for item in items if item.drawn_ms >= since_ms])
     assert [item.id for item in drawn[:size]] == [row.id for row in rows]
+
+
+async def test_day_is_listed_anew_only_when_there_is_more_of_it(
+    postgres: asyncpg.Pool,
+    redis: Redis,
+    postgres_dsn: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many ask; and a draw is on the list at once, recorded or not."""
+    shop = await sold_boxes(postgres, redis)
+    box, listed = shop.shelf.boxes[2], RecordReader.since
+    listings: list[int] = []
+
+    async def counting(*arguments: Any) -> list[WinningRecord]:
+        listings.append(1)
+        return await listed(*arguments)
+
+    monkeypatch.setattr(RecordReader, "since", counting)
+    # A second of this machine may be long: what is kept is kept for the length of the test.
+    told: dict[str, Any] = {"time_zone": time_zone_at_noon(), "page_age_s": 3600}
+    async with history_of(postgres_dsn, redis_url, **told) as history:
+
+        async def newest() -> tuple[str, int]:
+            rows = [await today(history, shop) for _ in range(5)][-1]
+            return rows[0].draw_id, len(listings)
+
+        assert (newest_first(shop.items)[0].draw_id, 1) == await newest()
+        await shop.buy(box, 1)
+        assert (shop.items[-1].draw_id, 2) == await newest()
+        await shop.record(box)
+        assert (shop.items[-1].draw_id, 3) == await newest()
 
 
 async def test_no_more_than_the_newest_are_listed(
@@ -164,8 +203,7 @@ async def test_day_is_whole_when_the_recorder_overtakes_the_reader(
         return await read(tails, after_seqs)
 
     monkeypatch.setattr(LedgerTails, "_read", overtaken)
-    since = datetime.now(UTC) - timedelta(days=1)
-    rows = await counter.reader.since(shop.shelf.goods_id, since, 100)
+    rows = await since(counter, datetime.now(UTC) - timedelta(days=1), 100)
     assert [item.id for item in newest_first(shop.items)] == [row.id for row in rows]
 
 
