@@ -68,4 +68,11 @@ GRANT INSERT ON ledger_links, lottery_records, order_items, winners TO kuji_reco
 GRANT SELECT, INSERT ON pool_versions TO kuji_recorder;
 GRANT SELECT, INSERT, UPDATE ON item_counters, prizes TO kuji_recorder;
 GRANT SELECT, UPDATE ON activities, orders, pools, winner_counter TO kuji_recorder;
-GRANT SELECT ON boxes, goods_items, ledger_gaps TO kuji_recorder;
+GRANT SELECT ON boxes, goods, goods_items, ledger_gaps TO kuji_recorder;
+-- What an older Postgres has lost, and the ledger knows.
+GRANT INSERT ON orders TO kuji_recorder;
+GRANT INSERT ON item_cards TO kuji_recorder;
+GRANT UPDATE (revision, on_shelf, is_ended, protection_seconds, confirm, updated_at) ON goods
+TO kuji_recorder;
+GRANT USAGE ON SEQUENCE orders_id_seq TO kuji_recorder;
+GRANT EXECUTE ON FUNCTION pass_lost_ids TO kuji_recorder;

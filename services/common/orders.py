@@ -16,6 +16,9 @@ class OrderType(IntEnum):
     ITEM_CARD = 3
 
 
+ORDER_TYPES_OF_GOODS = {"ichiban": OrderType.ICHIBAN, "infinite": OrderType.INFINITE}
+
+
 class GoodslistType(IntEnum):
     """What an order item is."""
 
@@ -51,6 +54,26 @@ def draw_request_id(order_num: str, attempt: int) -> str:
     is_card = order_num.startswith(CARD_PREFIX)
     kind, name = ("card", order_num[len(CARD_PREFIX) :]) if is_card else ("order", order_num)
     return f"{kind}:{name}" if attempt == 1 else f"{kind}@{attempt}:{name}"
+
+
+def order_of_draw(request_id: str) -> tuple[str, int]:
+    """
+    The order number and the attempt of a draw's request id: the inverse of draw_request_id().
+
+    Raises:
+        ValueError: It is no order's.
+    """
+    kind, _, name = request_id.partition(":")
+    what, _, attempt = kind.partition("@")
+    if what not in ("order", "card") or not name:
+        raise ValueError(f"{request_id!r} is no order's")
+    return (f"{CARD_PREFIX}{name}" if what == "card" else name), int(attempt or 1)
+
+
+def card_of_order(order_num: str) -> int | None:
+    """The item card under whose order number this is; None: it is a shop's."""
+    is_card = order_num.startswith(CARD_PREFIX)
+    return int(order_num[len(CARD_PREFIX) :]) if is_card else None
 
 
 def money(amount: Decimal) -> str:

@@ -20,6 +20,7 @@ from services.pool.rule import fairness
 from services.pool.rule.terms import Intent
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import DOCUMENT, REQUESTS, key
+from services.pool.store.layout import PackedOrder
 
 log = structlog.get_logger()
 
@@ -54,8 +55,10 @@ class Pool:
     faces: Mapping[int, PrizeFace] = field(default_factory=dict)
     faces_version: int = 0
 
-    def intent(self, user_id: int, request_id: str, draws: int) -> Intent:
-        """The wish of *user_id* to draw *draws* at once, under *request_id*."""
+    def intent(
+        self, user_id: int, request_id: str, draws: int, order: PackedOrder | None = None
+    ) -> Intent:
+        """The wish of *user_id* to draw *draws* at once, under *request_id*, for *order*."""
         return Intent(
             user_id,
             request_id,
@@ -63,6 +66,7 @@ class Pool:
             draws,
             self.roller.rolls(user_id, request_id, draws),
             self.codes.codes(user_id, request_id, draws),
+            order.pack() if order else b"",
         )
 
 

@@ -15,5 +15,8 @@ DELAY_S = Histogram(
 )
 HELD_POOLS = Gauge("kuji_recorder_held_pools", "Pools that this process records")
 HALTED_POOLS = Gauge("kuji_recorder_halted_pools", "Pools whose recording has stopped")
+RESTORED_ORDERS = Counter(
+    "kuji_recorder_restored_orders", "Orders that Postgres had lost, written from the ledger"
+)
 LAG_DRAWS = Gauge("kuji_recorder_lag_draws", "Draws not yet recorded", ["pool"])
 LAG_MS = Gauge("kuji_recorder_lag_ms", "Age of the oldest draw being recorded", ["pool"])

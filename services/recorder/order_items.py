@@ -6,10 +6,17 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from services.common.orders import GoodslistType, order_item_id
+from services.common.orders import (
+    ORDER_TYPES_OF_GOODS,
+    GoodslistType,
+    OrderType,
+    order_item_id,
+)
 from services.common.postgres import Connection, load_queries
 from services.pool.ledger.entries import Draw, DrawEntry, Entry
-from services.recorder.batch import Batch, LedgerViolationError, Win
+from services.recorder.batch import Batch, Win
+from services.recorder.lost_orders import OrderKey
+from services.recorder.orders import OrderDraws, OrderedBox, mark_orders
 
 _queries = load_queries(__file__)
 _ALL_LEVELS = 0  # the shang_id under which item_counters counts the goods' items
@@ -48,11 +55,13 @@ class Box(NamedTuple):
     Args:
         goods_id: Of which goods.
         num: Its number.
+        order_type: Of its orders, where no card is spent.
         items: By prize id.
     """
 
     goods_id: int
     num: int
+    order_type: OrderType
     items: Mapping[int, BoxItem]
 
 
@@ -74,7 +83,8 @@ async def _load_box(connection: Connection, pool_id: int) -> Box | None:
     if not rows:
         return None
     items = {row["prize_id"]: BoxItem(row["goods_item_id"], row["shang_id"]) for row in rows}
-    return Box(rows[0]["goods_id"], rows[0]["num"], items)
+    order_type = ORDER_TYPES_OF_GOODS[rows[0]["type"]]
+    return Box(rows[0]["goods_id"], rows[0]["num"], order_type, items)
 
 
 class _Given(NamedTuple):
@@ -100,12 +110,14 @@ async def add_order_items(
     Raises:
         LedgerViolationError: A draw has no order of its user, or one that was released.
     """
-    draws = (draw for entry in entries if isinstance(entry, DrawEntry) for draw in entry.draws)
+    drawn = [entry for entry in entries if isinstance(entry, DrawEntry)]
+    draws = (draw for entry in drawn for draw in entry.draws)
     given = [
         _Given(draw, win, box.items[win.prize_id])
         for draw, win in zip(draws, batch.wins, strict=True)
     ]
-    orders = await _mark_orders(connection, batch.pool_id, given)
+    ordered = OrderedBox(batch.pool_id, box.goods_id, box.num, box.order_type)
+    orders = await mark_orders(connection, ordered, _draws_by_order(given, drawn))
     numbers = await _take_numbers(connection, box.goods_id, given)
     await connection.copy_records_to_table(
         "order_items",
@@ -114,45 +126,30 @@ async def add_order_items(
     )
 
 
-async def _mark_orders(
-    connection: Connection, pool_id: int, given: Sequence[_Given]
-) -> dict[bytes, asyncpg.Record]:
-    """The orders, by the draw's request id; from now on drawn."""
-    places = Counter(one.draw.request_id for one in given)
-    first_seqs = {one.draw.request_id: one.win.seq for one in reversed(given)}
-    orders = await _load_orders(connection, places)
-    for one in given:
-        _check(pool_id, one, orders.get(one.draw.request_id))
-    reserved = [request_id for request_id in places if orders[request_id]["status"] == "reserved"]
-    if reserved:
-        await _queries.mark_drawn(
-            connection,
-            ids=[orders[request_id]["id"] for request_id in reserved],
-            first_seqs=[first_seqs[request_id] for request_id in reserved],
-            places=[places[request_id] for request_id in reserved],
+def _draws_by_order(
+    given: Sequence[_Given], entries: Iterable[DrawEntry]
+) -> dict[OrderKey, OrderDraws]:
+    notes = {
+        OrderKey(note.user_id, note.draw_request_id): note
+        for entry in entries
+        for note in entry.orders
+    }
+    places = Counter(_key(one.draw) for one in given)
+    firsts = {_key(one.draw): one for one in reversed(given)}
+    return {
+        key: OrderDraws(
+            one.draw.draw_count,
+            one.win.seq,
+            places[key],
+            one.win.won_at,
+            notes.get(key),
         )
-    return orders
+        for key, one in firsts.items()
+    }
 
 
-async def _load_orders(
-    connection: Connection, request_ids: Iterable[bytes]
-) -> dict[bytes, asyncpg.Record]:
-    names = [request_id.decode() for request_id in request_ids]
-    rows = _queries.orders_of_draws(connection, request_ids=names)
-    return {row["draw_request_id"].encode(): row async for row in rows}
-
-
-def _check(pool_id: int, given: _Given, order: asyncpg.Record | None) -> None:
-    draw, seq = given.draw, given.win.seq
-    if order is None or (order["pool_id"], order["user_id"]) != (pool_id, draw.user_id):
-        raise LedgerViolationError(
-            f"pool {pool_id}: draw {seq} has no order of user {draw.user_id} "
-            f"with the request id {draw.request_id.decode()}"
-        )
-    if order["status"] == "released":
-        raise LedgerViolationError(
-            f"pool {pool_id}: draw {seq} belongs to order {order['id']}, which was released"
-        )
+def _key(draw: Draw) -> OrderKey:
+    return OrderKey(draw.user_id, draw.request_id)
 
 
 async def _take_numbers(
@@ -175,11 +172,11 @@ def _rows(
     box: Box,
     pool_id: int,
     given: Sequence[_Given],
-    orders: Mapping[bytes, asyncpg.Record],
+    orders: Mapping[OrderKey, asyncpg.Record],
     numbers: dict[int, int],
 ) -> Iterator[tuple[Any, ...]]:
     for draw, win, item in given:
-        order = orders[draw.request_id]
+        order = orders[_key(draw)]
         numbers[_ALL_LEVELS] += 1
         numbers[item.shang_id] += 1
         yield (

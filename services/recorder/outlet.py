@@ -26,14 +26,24 @@ class Outlet:
         self._keep_draws = keep_draws
         self._trim_every = max(1, keep_draws // 10)
 
-    async def announce(self, pools: Sequence[HeldPool]) -> None:
-        """Say how far *pools* are recorded: a crash may have come before it was said."""
+    async def announce(self, pools: Sequence[HeldPool]) -> dict[int, int]:
+        """
+        Say how far *pools* are recorded: a crash may have come before it was said.
+
+        Returns:
+            Pool id → how far it was said to be, where that was further.
+        """
         if not pools:
-            return
+            return {}
         async with self._redis.pipeline(transaction=False) as pipe:
             for pool in pools:
-                pipe.set(key(pool.pool_id, RECORDED), pool.recorded_seq)
-            await pipe.execute()
+                pipe.set(key(pool.pool_id, RECORDED), pool.recorded_seq, get=True)
+            told = await pipe.execute()
+        return {
+            pool.pool_id: int(seq)
+            for pool, seq in zip(pools, told, strict=True)
+            if int(seq or 0) > pool.recorded_seq
+        }
 
     async def publish(self, pool: HeldPool, recorded: Recorded) -> None:
         """Say what a commit did, in one round trip."""

@@ -96,6 +96,15 @@ SET name = excluded.name, image_url = excluded.image_url, total_count = excluded
                       THEN coalesce(known.deleted_at, excluded.deleted_at) END,
     updated_at = now();
 
+-- name: repair_goods(pool_id, revision, on_shelf, is_ended, protection_seconds, confirm)!
+-- Brings the goods up to a revision of which one of their boxes knows, and they do not.
+UPDATE goods
+SET revision = :revision, on_shelf = coalesce(:on_shelf, on_shelf),
+    is_ended = goods.is_ended OR :is_ended, protection_seconds = :protection_seconds,
+    confirm = :confirm, updated_at = now()
+FROM boxes
+WHERE boxes.pool_id = :pool_id AND goods.id = boxes.goods_id AND goods.revision < :revision;
+
 -- name: set_version(pool_id, version)!
 UPDATE pools SET version = :version WHERE id = :pool_id;
 
@@ -109,9 +118,10 @@ RETURNING prizes.id;
 
 -- name: box_items(pool_id)
 -- What the box's prizes are; none where the pool is no box.
-SELECT boxes.goods_id, boxes.num, prizes.id AS prize_id, goods_items.id AS goods_item_id,
-       goods_items.shang_id
+SELECT boxes.goods_id, boxes.num, goods.type, prizes.id AS prize_id,
+       goods_items.id AS goods_item_id, goods_items.shang_id
 FROM boxes
+JOIN goods ON goods.id = boxes.goods_id
 JOIN prizes ON prizes.pool_id = boxes.pool_id
 JOIN goods_items ON goods_items.id = prizes.goods_item_id
 WHERE boxes.pool_id = :pool_id;
@@ -128,6 +138,74 @@ SET status = 'drawn', first_seq = drew.first_seq, places = drew.places, updated_
 FROM unnest(:ids::bigint[], :first_seqs::bigint[], :places::smallint[])
     AS drew (id, first_seq, places)
 WHERE orders.id = drew.id AND orders.status = 'reserved';
+
+-- name: pass_lost_ids(ids, seqs)$
+-- True where a pool is behind what was recorded of it: then all ids pass those given meanwhile.
+SELECT pass_lost_ids(NULL, NULL)
+WHERE EXISTS (
+    SELECT
+    FROM unnest(:ids::bigint[], :seqs::bigint[]) AS told (id, seq)
+    JOIN pools USING (id)
+    WHERE pools.recorded_seq < told.seq
+);
+
+-- name: pass_lost_version(version)$
+SELECT pass_lost_ids('pool_versions_seq', :version);
+
+-- name: pass_lost_prize_ids(seen)$
+SELECT pass_lost_ids('prizes_id_seq', :seen);
+
+-- name: pass_lost_order_ids(seen)$
+SELECT pass_lost_ids('orders_id_seq', :seen);
+
+-- name: pass_lost_card_ids(seen)$
+SELECT pass_lost_ids('item_cards_id_seq', :seen);
+
+-- name: restore_cards(orders)!
+-- Cards that orders spent and that are not there; which goods they were for is not known any more.
+INSERT INTO item_cards (id, user_id, goods_id, created_by, created_at)
+OVERRIDING SYSTEM VALUE
+SELECT item_card_id, user_id, goods_id, 0, drawn_at
+FROM jsonb_to_recordset(:orders::jsonb)
+    AS lost (item_card_id bigint, user_id bigint, goods_id bigint, drawn_at timestamptz)
+WHERE item_card_id IS NOT NULL
+ON CONFLICT DO NOTHING;
+
+-- name: raise_attempts(orders)
+-- Orders of which only an earlier attempt is there. A card may have been given back and spent in
+-- another box.
+UPDATE orders
+SET attempt = lost.attempt, draw_request_id = lost.draw_request_id, goods_id = lost.goods_id,
+    num = lost.num, pool_id = lost.pool_id, request_id = lost.request_id, status = 'reserved',
+    refusal = '', updated_at = lost.drawn_at
+FROM jsonb_to_recordset(:orders::jsonb)
+    AS lost (order_num text, user_id bigint, draw_count smallint, attempt integer, goods_id bigint,
+             num integer, pool_id bigint, request_id text, draw_request_id text,
+             drawn_at timestamptz)
+WHERE orders.order_num = lost.order_num AND orders.user_id = lost.user_id
+    AND orders.draw_count = lost.draw_count AND orders.attempt < lost.attempt
+    AND orders.status <> 'drawn'
+RETURNING orders.id, orders.draw_request_id, orders.pool_id, orders.user_id, orders.order_type,
+          orders.status;
+
+-- name: restore_orders(orders)
+-- Orders that are not there; one whose number or card another order has is left out. Where another
+-- has its id, it gets a fresh one.
+INSERT INTO orders (
+    id, order_num, order_type, user_id, goods_id, num, pool_id, draw_count, item_card_id,
+    request_id, attempt, draw_request_id, created_at, updated_at
+)
+OVERRIDING SYSTEM VALUE
+SELECT CASE WHEN EXISTS (SELECT FROM orders WHERE id = order_id)
+            THEN nextval('orders_id_seq') ELSE order_id END,
+       order_num, order_type, user_id, goods_id, num, pool_id, draw_count, item_card_id,
+       request_id, attempt, draw_request_id, drawn_at, drawn_at
+FROM jsonb_to_recordset(:orders::jsonb)
+    AS lost (order_id bigint, order_num text, order_type smallint, user_id bigint, goods_id bigint,
+             num integer, pool_id bigint, draw_count smallint, item_card_id bigint,
+             request_id text, attempt integer, draw_request_id text, drawn_at timestamptz)
+ON CONFLICT DO NOTHING
+RETURNING id, draw_request_id, pool_id, user_id, order_type, status;
 
 -- name: count_items(goods_id, shang_ids, counts)
 -- Raises the goods' counter (shang_id 0) and those of its levels, and gives them. Give the levels

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -107,9 +107,16 @@ class Recorder:
         for pool_id in lost:
             del held[pool_id]
         taken = await locks.take(held)
-        await self._outlet.announce(taken)
+        await self._pass_lost_ids(await self._outlet.announce(taken))
         held.update({pool.pool_id: pool for pool in taken})
         metrics.HELD_POOLS.set(len(held))
+
+    async def _pass_lost_ids(self, told: Mapping[int, int]) -> None:
+        """Where Postgres is behind what it was *told* to hold, it was put back: ids as well."""
+        if told and await _queries.pass_lost_ids(
+            self._postgres, ids=list(told), seqs=list(told.values())
+        ):
+            log.warning("Postgres was put back: recording again", pools=len(told))
 
     async def _write_down(self, pool: HeldPool) -> None:
         try:

@@ -20,6 +20,9 @@ async def repair(connection: Connection, pool_id: int, entry: ConfigEntry) -> No
 
     The administration publishes before it commits; what it could not commit any more, the
     ledger knows. Descriptions are not in the ledger: a prize that was lost comes back without.
+
+    A change of goods is committed before it is published. So goods are behind a box's entry only
+    where Postgres was put back; of the box itself, the finisher sees that it is behind its goods.
     """
     log.warning("repairing from the ledger", pool_id=pool_id, version=entry.version)
     config = parse_config(entry.config_json)
@@ -29,7 +32,11 @@ async def repair(connection: Connection, pool_id: int, entry: ConfigEntry) -> No
         await _queries.repair_prizes(
             connection, activity_id=activity_id, pool_id=pool_id, **columns
         )
+        await _queries.pass_lost_prize_ids(connection, seen=max(columns["ids"], default=0))
+    else:
+        await _queries.repair_goods(connection, **_goods_columns(pool_id, config, entry))
     await _queries.set_version(connection, pool_id=pool_id, version=entry.version)
+    await _queries.pass_lost_version(connection, version=entry.version)
 
 
 def _activity_columns(pool_id: int, config: PoolConfig) -> dict[str, Any]:
@@ -42,6 +49,19 @@ def _activity_columns(pool_id: int, config: PoolConfig) -> dict[str, Any]:
         "max_draws_per_user": config.limits.draws_per_user,
         "max_draws_per_day": config.limits.draws_per_day,
         "max_wins_per_user": config.limits.wins_per_user,
+        "confirm": _confirm(config.confirm),
+    }
+
+
+def _goods_columns(pool_id: int, config: PoolConfig, entry: ConfigEntry) -> dict[str, Any]:
+    # A box ends by itself once it is sold out; one that has units left ended with its goods.
+    has_ended = config.status == PoolStatus.POOL_STATUS_ENDED
+    return {
+        "pool_id": pool_id,
+        "revision": config.goods_revision,
+        "on_shelf": None if has_ended else config.status == PoolStatus.POOL_STATUS_OPEN,
+        "is_ended": has_ended and any(prize.remaining for prize in entry.units),
+        "protection_seconds": config.protection_ms // 1000,
         "confirm": _confirm(config.confirm),
     }
 

@@ -32,6 +32,7 @@ def box_pool_config(goods: Goods, box: Box, prizes: Iterable[BoxPrize]) -> pool_
         prizes=[_pool_prize(prize) for prize in prizes],
         protection_ms=goods.terms.protection_seconds * 1000,
         confirm=CONFIRMS[goods.terms.confirm],
+        goods_revision=goods.revision,
     )
 
 

@@ -28,6 +28,7 @@ from services.draw.past import PastDraw
 from services.draw.pools import Pools
 from services.pool.rule.terms import Answer, Confirm, DrawCode, Intent, PoolStore, Voided
 from services.pool.rule.terms import Status as PoolStatus
+from services.pool.store.layout import PackedOrder
 from services.pool.store.redis_store import ClockOffError
 
 # A pool knows a request id for 24 h; past this age, asking by it could draw a second time.
@@ -92,7 +93,8 @@ class Fulfilment:
 
     async def _intent(self, order: Order) -> Intent:
         pool = await self._pools.of_id(order.pool_id)
-        return pool.intent(order.user_id, order.draw_request_id, order.draw_count)
+        noted = PackedOrder(order.order_id, order.request_id.encode())
+        return pool.intent(order.user_id, order.draw_request_id, order.draw_count, noted)
 
     async def _draw(self, order: Order, intent: Intent) -> Drew | Released:
         try:

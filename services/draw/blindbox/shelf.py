@@ -8,12 +8,11 @@ import asyncpg
 from cachetools import LRUCache
 
 from services.common.errors import GoodsNotFoundError
-from services.common.orders import OrderType, money
+from services.common.orders import ORDER_TYPES_OF_GOODS, OrderType, money
 from services.common.postgres import load_queries
 
 _ITEMS_KEPT = 100_000  # of all boxes known; some 600 bytes each
 _queries: Any = load_queries(__file__)
-_ORDER_TYPES = {"ichiban": OrderType.ICHIBAN, "infinite": OrderType.INFINITE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Shelf:
         kind = await _queries.goods_type(self._postgres, goods_id=goods_id)
         if kind is None:
             raise GoodsNotFoundError
-        return _ORDER_TYPES[kind]
+        return ORDER_TYPES_OF_GOODS[kind]
 
     async def nums_left(self, goods_id: int) -> list[int]:
         """Boxes of these goods that may have tickets left, ascending; the others have none."""
@@ -106,7 +105,7 @@ class Shelf:
         if row is None or row["pool_id"] is None:
             # Not remembered: a box draws from the moment that it is open.
             raise GoodsNotFoundError("num" if row else "goods_id")
-        order_type = self._order_types.setdefault(goods_id, _ORDER_TYPES[row["type"]])
+        order_type = self._order_types.setdefault(goods_id, ORDER_TYPES_OF_GOODS[row["type"]])
         items = await self._items(row["pool_id"])
         box = Box(goods_id, num, order_type, row["pool_id"], items)
         return self._boxes.setdefault((goods_id, num), box)

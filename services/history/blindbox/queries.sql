@@ -144,15 +144,16 @@ WHERE oi.goods_id = :goods_id AND oi.created_at >= :since AND oi.goods_no <= :ne
 ORDER BY oi.created_at DESC, oi.pool_id DESC, oi.seq DESC
 LIMIT :size;
 
--- name: describe_draws(request_ids, prize_ids)
+-- name: describe_draws(user_ids, request_ids, prize_ids)
 -- What draws gave that are not recorded yet; place counts them from 1. One whose order is missing
 -- is left out: the recorder raises the alarm.
 SELECT draw.place, o.id AS order_id, u.username, i.shang_id, s.title AS shang_title, s.color,
        i.title, i.img_url, o.num
-FROM unnest(:request_ids::text[], :prize_ids::bigint[]) WITH ORDINALITY
-    AS draw (request_id, prize_id, place)
-JOIN orders AS o ON o.draw_request_id = draw.request_id
+FROM unnest(:user_ids::bigint[], :request_ids::text[], :prize_ids::bigint[]) WITH ORDINALITY
+    AS draw (user_id, request_id, prize_id, place)
 JOIN prizes ON prizes.id = draw.prize_id
+JOIN orders AS o ON (o.draw_request_id, o.user_id, o.pool_id)
+    = (draw.request_id, draw.user_id, prizes.pool_id)
 JOIN goods_items AS i ON i.id = prizes.goods_item_id
 JOIN shangs AS s ON s.id = i.shang_id
 LEFT JOIN users AS u ON u.id = o.user_id

@@ -173,6 +173,7 @@ class RecordReader:
             return []
         found = _queries.describe_draws(
             self._postgres,
+            user_ids=[one.draw.user_id for one in draws],
             request_ids=[one.draw.request_id.decode() for one in draws],
             prize_ids=[one.draw.prize_id for one in draws],
         )

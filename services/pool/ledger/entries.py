@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import msgpack
 
 from services.pool.prize_code import CODE_BYTES, OLD_CODE_BYTES
-from services.pool.store.layout import EntryField
+from services.pool.store.layout import EntryField, PackedOrder, unpack_orders
 
 # Replies are bytes.
-_DRAWS, _CODES, _CONFIG, _UNITS, _TIME, _LINK, _AWAITED = (
+_DRAWS, _CODES, _CONFIG, _UNITS, _TIME, _LINK, _AWAITED, _ORDERS = (
     field.encode()
     for field in (
         EntryField.DRAWS,
@@ -19,6 +19,7 @@ _DRAWS, _CODES, _CONFIG, _UNITS, _TIME, _LINK, _AWAITED = (
         EntryField.TIME,
         EntryField.LINK,
         EntryField.AWAITED,
+        EntryField.ORDERS,
     )
 )
 _PRIZE_ID = 5  # of a draw's places
@@ -63,6 +64,23 @@ class Draw(NamedTuple):
         return self.user_draw_no == 1 and self.draw_index < self.draw_count
 
 
+class OrderNote(NamedTuple):
+    """
+    What an entry knows of an order besides its draws.
+
+    Args:
+        user_id: Whose it is.
+        draw_request_id: The request id of its draws.
+        order_id: As Postgres gave it.
+        request_id: Its caller's name for it; empty for a shop's.
+    """
+
+    user_id: int
+    draw_request_id: bytes
+    order_id: int
+    request_id: bytes
+
+
 class DrawEntry(NamedTuple):
     """
     Draws of one script call: seq first_seq … last_seq, in order.
@@ -74,6 +92,7 @@ class DrawEntry(NamedTuple):
         draws: At least one.
         link: 40 hexadecimal digits that bind it to all entries before it.
         announced: Whether its wins may be announced from here; else only once they are recorded.
+        orders: What its draws were ordered by, in order; none in lotteries, and in old entries.
     """
 
     last_seq: int
@@ -82,6 +101,7 @@ class DrawEntry(NamedTuple):
     draws: Sequence[Draw]
     link: str = ""
     announced: bool = True
+    orders: Sequence[OrderNote] = ()
 
     @property
     def first_seq(self) -> int:
@@ -155,7 +175,8 @@ def _decode_draws(last_seq: int, fields: Mapping[bytes, bytes]) -> DrawEntry:
     is_old = len(draws[0]) == len(Draw._fields)
     decoded = _old_draws(draws) if is_old else _draws(draws, fields.get(_CODES, b""))
     link, announced = _link(fields), not is_awaited(fields)
-    return DrawEntry(last_seq, drawn_ms, version, decoded, link, announced)
+    orders = _orders(decoded, fields.get(_ORDERS, b""))
+    return DrawEntry(last_seq, drawn_ms, version, decoded, link, announced, orders)
 
 
 def is_awaited(fields: Mapping[bytes, bytes]) -> bool:
@@ -168,6 +189,16 @@ def _draws(draws: Sequence[Sequence[Any]], codes: bytes) -> list[Draw]:
         raise ValueError(f"{len(codes)} bytes are not the codes of its winners")
     cut = iter([codes[at : at + CODE_BYTES] for at in range(0, len(codes), CODE_BYTES)])
     return [Draw._make((*draw, next(cut) if draw[_PRIZE_ID] else b"")) for draw in draws]
+
+
+def _orders(draws: Sequence[Draw], packed: bytes) -> Sequence[OrderNote]:
+    if not packed:
+        return ()
+    firsts = [draw for draw in draws if draw.draw_index == 0]
+    return [
+        OrderNote(first.user_id, first.request_id, *order)
+        for first, order in zip(firsts, unpack_orders(packed), strict=True)
+    ]
 
 
 def _old_draws(draws: Sequence[Sequence[Any]]) -> list[Draw]:
@@ -203,6 +234,7 @@ def encode_entry(entry: Entry) -> tuple[str, dict[Any, Any]]:
             EntryField.LINK: entry.link,
             EntryField.CODES: b"".join(draw.code_bytes for draw in entry.draws),
             **({} if entry.announced else {EntryField.AWAITED: 0}),
+            **({EntryField.ORDERS: _packed_orders(entry)} if entry.orders else {}),
         }
     return entry.stream_id, {
         EntryField.CONFIG: entry.config_json,
@@ -210,3 +242,7 @@ def encode_entry(entry: Entry) -> tuple[str, dict[Any, Any]]:
         EntryField.TIME: entry.changed_ms,
         EntryField.LINK: entry.link,
     }
+
+
+def _packed_orders(entry: DrawEntry) -> bytes:
+    return b"".join(PackedOrder(note.order_id, note.request_id).pack() for note in entry.orders)

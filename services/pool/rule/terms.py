@@ -112,6 +112,7 @@ class Intent(NamedTuple):
         draws: How many at once, all or nothing, 1…100.
         rolls: 32 bytes for each of *draws*.
         codes: 5 secret bytes for the prize code of each of *draws*, and of a last prize.
+        order: What the ledger is to know of the order that draws, packed; empty: there is none.
     """
 
     user_id: int
@@ -120,6 +121,7 @@ class Intent(NamedTuple):
     draws: int
     rolls: bytes
     codes: bytes
+    order: bytes = b""
 
 
 class Blocked(NamedTuple):

@@ -55,6 +55,7 @@ class EntryField(StrEnum):
     LINK = "h"
     CODES = "g"
     AWAITED = "a"  # its wins are told once they are recorded
+    ORDERS = "o"  # what its draws were ordered by
 
 
 class Known(NamedTuple):
@@ -134,6 +135,30 @@ class PackedRequest(NamedTuple):
     def pack(self) -> bytes:
         """As the hash holds it."""
         return _packed(self)
+
+
+class PackedOrder(NamedTuple):
+    """
+    What the ledger knows of an order besides its draws: enough to write the order again.
+
+    Args:
+        order_id: As Postgres gave it.
+        request_id: The caller's name for it, as bytes; empty for a shop's.
+    """
+
+    order_id: int
+    request_id: bytes
+
+    def pack(self) -> bytes:
+        """As the ledger's entry holds it, one after the other."""
+        return _packed(self)
+
+
+def unpack_orders(packed: bytes) -> list[PackedOrder]:
+    """What a field ORDERS holds."""
+    orders = msgpack.Unpacker(raw=True)
+    orders.feed(packed)
+    return [PackedOrder(*order) for order in orders]
 
 
 def pack_config(version: int, config: PoolConfig) -> bytes:

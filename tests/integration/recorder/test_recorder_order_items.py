@@ -284,7 +284,7 @@ STEPS = [
     (steps, "_count_prizes"),
     (steps, "_advance"),
     (order_items, "_load_box"),
-    (order_items, "_mark_orders"),
+    (order_items, "mark_orders"),
     (order_items, "_take_numbers"),
     (steps, "_add_order_items"),
     (steps, "_add_winners"),
@@ -407,7 +407,7 @@ async def test_orders_are_found_by_key_when_the_table_is_small(
             "EXPLAIN " + order_items._queries.orders_of_draws.sql, ["order:1", "order:2"]
         )
     lines = [row[0] for row in plan]
-    assert any("Index Scan using orders_draw_request_id_key" in line for line in lines), lines
+    assert any("Index Scan using orders_draw on" in line for line in lines), lines
 
 
 async def test_ended_boxes_are_not_even_looked_at(

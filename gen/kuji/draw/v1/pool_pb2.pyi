@@ -175,6 +175,7 @@ class PoolConfig(_message.Message):
     PROTECTION_MS_FIELD_NUMBER: _builtins.int
     CONFIRM_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
+    GOODS_REVISION_FIELD_NUMBER: _builtins.int
     mode: Global___PoolMode.ValueType
     """How the winner is selected. Fixed for the pool's life."""
     status: Global___PoolStatus.ValueType
@@ -194,6 +195,10 @@ class PoolConfig(_message.Message):
     cause: _builtins.str
     """What this configuration was made for, where nothing but it may be made for
     the same: "disqualification:<draw_id>" gives a unit back. Else empty.
+    """
+    goods_revision: _builtins.int
+    """Of a blind box: the revision of its goods that it was made from, which tells
+    whether these were changed before or after; 0: of an activity, or not known.
     """
     @_builtins.property
     def limits(self) -> Global___UserLimits:
@@ -216,10 +221,11 @@ class PoolConfig(_message.Message):
         protection_ms: _builtins.int = ...,
         confirm: Global___Confirm.ValueType = ...,
         cause: _builtins.str = ...,
+        goods_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cause", b"cause", "confirm", b"confirm", "end_ms", b"end_ms", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cause", b"cause", "confirm", b"confirm", "end_ms", b"end_ms", "goods_revision", b"goods_revision", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

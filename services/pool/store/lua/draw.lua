@@ -71,6 +71,10 @@ if pool.seq >= first_seq then
     table.insert(fields, ENTRY_AWAITED)
     table.insert(fields, 0)
   end
+  if #batch.orders > 0 then
+    table.insert(fields, ENTRY_ORDERS)
+    table.insert(fields, table.concat(batch.orders))
+  end
   redis.call('XADD', KEY_LEDGER, id, unpack(fields))
 end
 local version = pool.config[CONFIG_VERSION]

@@ -65,6 +65,7 @@ async def test_opening_stores_and_publishes_each_box(world: World) -> None:
                 mode=pool_pb2.POOL_MODE_TICKETS,
                 status=OPEN,
                 protection_ms=30_000,
+                goods_revision=1,
                 prizes=[
                     pool_pb2.PoolPrize(
                         prize_id=first_prize, name="Mug", image_url="m.png", units=5, enabled=True

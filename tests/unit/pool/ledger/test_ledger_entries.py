@@ -10,6 +10,7 @@ from services.pool.ledger.entries import (
     Draw,
     DrawEntry,
     MalformedEntryError,
+    OrderNote,
     PrizeUnits,
     decode_entry,
     encode_entry,
@@ -39,7 +40,7 @@ def draws(code_bytes: int) -> st.SearchStrategy[Draw]:
 def entries_of(draws: st.SearchStrategy[Draw]) -> st.SearchStrategy[DrawEntry]:
     """Entries of one to five *draws*."""
     some = st.lists(draws, min_size=1, max_size=5)
-    return st.builds(DrawEntry, ids, ids, ids, some, st.just("ab" * 20), st.booleans())
+    return st.builds(DrawEntry, ids, ids, ids, some, st.just("ab" * 20), st.booleans(), st.just(()))
 
 
 draw_entries = entries_of(draws(code_bytes=5))
@@ -121,3 +122,26 @@ def test_decoding_fails_when_entry_is_malformed(
     """No entry is half understood."""
     with pytest.raises(MalformedEntryError):
         decode_entry(stream_id, fields)
+
+
+def test_orders_come_with_their_draws_outside_what_is_chained() -> None:
+    """One order a draw of n, in order; entries without the field are read as before."""
+    first, second = (Draw(7, b"order:a", n, 2, n + 1, 5, 1, 1, 9, b"12345") for n in range(2))
+    other = Draw(8, b"card:3", 0, 1, 1, 5, 1, 1, 9, b"54321")
+    notes = [OrderNote(7, b"order:a", 2**52, b""), OrderNote(8, b"card:3", 12, b"mine")]
+    entry = DrawEntry(3, 99, 1, [first, second, other], orders=notes)
+    stream_id, fields = encode_entry(entry)
+    read = as_read(fields)
+    assert entry == decode_entry(stream_id.encode(), read)
+    without = {name: value for name, value in read.items() if name != b"o"}
+    assert entry._replace(orders=()) == decode_entry(stream_id.encode(), without)
+    assert fields["d"] == encode_entry(entry._replace(orders=()))[1]["d"]
+
+
+def test_entry_is_malformed_when_orders_are_not_those_of_its_draws() -> None:
+    """An order too few or too many is given to nobody."""
+    draw = Draw(7, b"order:a", 0, 1, 1, 5, 1, 1, 9, b"12345")
+    note = OrderNote(7, b"order:a", 2, b"")
+    stream_id, fields = encode_entry(DrawEntry(1, 99, 1, [draw], orders=[note, note]))
+    with pytest.raises(MalformedEntryError):
+        decode_entry(stream_id.encode(), as_read(fields))

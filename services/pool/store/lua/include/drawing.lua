@@ -63,6 +63,7 @@ local function draw_all(pool, batch, intent, user, now_ms)
   local extra = draw_last_prize(pool, user, code_bytes(intent, count))
   if extra then drawn[#drawn + 1] = append(pool, batch, intent, count, user, extra) end
   local request = { first_seq, #drawn, count }
+  if intent[INTENT_ORDER] ~= '' then batch.orders[#batch.orders + 1] = intent[INTENT_ORDER] end
   batch.fresh[digest], batch.requests[digest], batch.drew[user_id] = request, request, true
   pool.state[STATE_LAST_USER], pool.state[STATE_LAST_MS] = user_id, now_ms
   local left, next_ms = allowance(pool.config, user, now_ms)

@@ -1,8 +1,10 @@
 -- intents: one intent after the other, against the pool as the ones before left it.
 
--- {users, requests: what is known; fresh, drew, draws, codes: what this call adds; blocked}
+-- {users, requests: what is known; fresh, drew, draws, codes, orders: what this call adds; blocked}
 local function load_batch(intents, blocks, requests)
-  local batch = { users = {}, fresh = {}, drew = {}, draws = {}, codes = {}, blocked = {} }
+  local batch = {
+    users = {}, fresh = {}, drew = {}, draws = {}, codes = {}, orders = {}, blocked = {},
+  }
   local ids, digests = {}, {}
   for i, intent in ipairs(intents) do
     ids[i], digests[i] = intent[INTENT_USER_ID], intent[INTENT_DIGEST]
