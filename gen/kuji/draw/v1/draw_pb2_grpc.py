@@ -97,6 +97,10 @@ class DrawServiceServicer:
         """Draws for many users at once: up to 1000 draws, each with its own result
         or error, in the order of the request. One bad element spoils nothing.
 
+        A service answers for the users that it names: whether they exist is not
+        asked, and one that does not exist draws. Its draws are recorded under that
+        id, shown without a name, and are those of whoever gets the id later.
+
         Idempotent per element, by its request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -52,6 +52,10 @@ class DrawServiceStub:
     """Draws for many users at once: up to 1000 draws, each with its own result
     or error, in the order of the request. One bad element spoils nothing.
 
+    A service answers for the users that it names: whether they exist is not
+    asked, and one that does not exist draws. Its draws are recorded under that
+    id, shown without a name, and are those of whoever gets the id later.
+
     Idempotent per element, by its request_id.
     """
     DrawStream: _grpc.StreamStreamMultiCallable[_draw_pb2.DrawStreamRequest, _draw_pb2.DrawStreamResponse]
@@ -82,6 +86,10 @@ class DrawServiceAsyncStub(DrawServiceStub):
     DrawBatch: _aio.UnaryUnaryMultiCallable[_draw_pb2.DrawBatchRequest, _draw_pb2.DrawBatchResponse]  # type: ignore[assignment]
     """Draws for many users at once: up to 1000 draws, each with its own result
     or error, in the order of the request. One bad element spoils nothing.
+
+    A service answers for the users that it names: whether they exist is not
+    asked, and one that does not exist draws. Its draws are recorded under that
+    id, shown without a name, and are those of whoever gets the id later.
 
     Idempotent per element, by its request_id.
     """
@@ -134,6 +142,10 @@ class DrawServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_draw_pb2.DrawBatchResponse, _abc.Awaitable[_draw_pb2.DrawBatchResponse]]:
         """Draws for many users at once: up to 1000 draws, each with its own result
         or error, in the order of the request. One bad element spoils nothing.
+
+        A service answers for the users that it names: whether they exist is not
+        asked, and one that does not exist draws. Its draws are recorded under that
+        id, shown without a name, and are those of whoever gets the id later.
 
         Idempotent per element, by its request_id.
         """
