@@ -9,8 +9,8 @@ VALUES (:pool_id, :commitment, :encrypted_seed);
 
 -- name: pool_of_activity(activity_id)^
 -- The pool of an activity, with its seed.
-SELECT activities.pool_id, activities.id AS activity_id, pools.recorded_seq,
-       pool_seeds.commitment, pool_seeds.encrypted_seed
+SELECT activities.pool_id, activities.id AS activity_id, pool_seeds.commitment,
+       pool_seeds.encrypted_seed
 FROM activities
 JOIN pools ON pools.id = activities.pool_id
 JOIN pool_seeds ON pool_seeds.pool_id = activities.pool_id
@@ -18,8 +18,8 @@ WHERE activities.id = :activity_id;
 
 -- name: pools_to_learn(after, limit)
 -- The pools, with their seeds, of the activities after this one that have not been ended.
-SELECT activities.pool_id, activities.id AS activity_id, pools.recorded_seq,
-       pool_seeds.commitment, pool_seeds.encrypted_seed
+SELECT activities.pool_id, activities.id AS activity_id, pool_seeds.commitment,
+       pool_seeds.encrypted_seed
 FROM activities
 JOIN pools ON pools.id = activities.pool_id
 JOIN pool_seeds ON pool_seeds.pool_id = activities.pool_id
@@ -29,8 +29,8 @@ LIMIT :limit;
 
 -- name: pool_with_id(pool_id)^
 -- A pool, with its seed; activity_id 0: it is a box's.
-SELECT pools.id AS pool_id, coalesce(activities.id, 0) AS activity_id, pools.recorded_seq,
-       pool_seeds.commitment, pool_seeds.encrypted_seed
+SELECT pools.id AS pool_id, coalesce(activities.id, 0) AS activity_id, pool_seeds.commitment,
+       pool_seeds.encrypted_seed
 FROM pools
 JOIN pool_seeds ON pool_seeds.pool_id = pools.id
 LEFT JOIN activities ON activities.pool_id = pools.id
