@@ -1,9 +1,12 @@
 """An activity's rules: the odds and units of every time, as the ledger has them."""
 
+import asyncio
+from collections.abc import Hashable
 from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
+from cachetools import LRUCache
 from google.protobuf import json_format
 from kuji.draw.v1.pool_pb2 import PoolConfig
 
@@ -12,6 +15,7 @@ from services.common.paging import Page
 from services.common.postgres import load_queries
 
 _queries = load_queries(__file__)
+_KNOWN_VERSIONS = 256
 
 
 class RulesQuery(NamedTuple):
@@ -63,6 +67,7 @@ class RulesStore:
 
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
+        self._known: LRUCache[Hashable, list[RuledPrize]] = LRUCache(_KNOWN_VERSIONS)
 
     async def rules(self, query: RulesQuery) -> Rules:
         """The rules of an activity; ActivityNotFoundError without one."""
@@ -76,11 +81,17 @@ class RulesStore:
             row_limit=query.page.size + 1,
             row_offset=query.page.offset,
         )
-        versions = [
-            Version(row["changed_at"], row["after_seq"] + 1, _prizes(row["config"]))
-            async for row in rows
-        ]
+        versions = [await self._version(row) async for row in rows]
         return Rules(versions, Limits(*limits), seed_commitment, confirm)
+
+    async def _version(self, row: asyncpg.Record) -> Version:
+        # What a version was never changes.
+        key = (row["version"], row["after_seq"], row["changed_at"])
+        prizes = self._known.get(key)
+        if prizes is None:
+            await asyncio.sleep(0)  # hundreds of prizes take milliseconds, and a page has a hundred
+            prizes = self._known[key] = _prizes(row["config"])
+        return Version(row["changed_at"], row["after_seq"] + 1, prizes)
 
 
 def _prizes(config_json: str) -> list[RuledPrize]:

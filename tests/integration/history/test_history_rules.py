@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from services.common.errors import ActivityNotFoundError
 from services.common.timestamps import datetime_of_ms
+from services.history.lottery import rules
 from tests.support.history import (
     ANYONE,
     START_MS,
@@ -21,6 +22,37 @@ from tests.support.history import (
     recording,
     until_recorded,
 )
+
+
+async def test_version_is_worked_out_once_whatever_pages_are_asked_for(
+    postgres: asyncpg.Pool,
+    redis: Redis,
+    postgres_dsn: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Anybody may ask, and a hundred versions of 256 prizes would take most of a second."""
+    writer, prizes = await make_pool(postgres, redis)
+    for units in range(2000, 2004):
+        specs = [changed(prizes[0], units=units), prizes[1]]
+        await writer.configure(await next_version(postgres), specs)
+    async with recording(postgres_dsn, redis_url):
+        await until_recorded(postgres, writer)
+    work_out = rules._prizes
+    worked_out: list[str] = []
+
+    def counting(config_json: str) -> list[rules.RuledPrize]:
+        worked_out.append(config_json)
+        return work_out(config_json)
+
+    monkeypatch.setattr(rules, "_prizes", counting)
+    async with history_of(postgres_dsn, redis_url) as history:
+        for size in (2, 3, 4, 100):
+            request = pb.GetRulesRequest(activity_id=writer.activity_id, page_size=size)
+            told = await history.servicer.GetRules(request, ANYONE)
+            counts = [one.prizes[0].total_count for one in told.versions]
+            assert [1000, 2000, 2001, 2002, 2003][:size] == counts
+    assert len(set(worked_out)) == len(worked_out) == 5
 
 
 async def test_rules_show_each_version_of_odds_and_units_from_its_draw_on(
@@ -44,7 +76,7 @@ async def test_rules_show_each_version_of_odds_and_units_from_its_draw_on(
         await until_recorded(postgres, writer)
     async with history_of(postgres_dsn, redis_url) as history:
         request = pb.GetRulesRequest(activity_id=writer.activity_id)
-        rules = await history.servicer.GetRules(request, ANYONE)
+        told_rules = await history.servicer.GetRules(request, ANYONE)
         page = pb.GetRulesRequest(activity_id=writer.activity_id, page=2, page_size=2)
         last = await history.servicer.GetRules(page, ANYONE)
     first, second = (prize.prize_id for prize in prizes)
@@ -54,17 +86,19 @@ async def test_rules_show_each_version_of_odds_and_units_from_its_draw_on(
         (4, [(first, 12, 1e-9)]),
     ] == [
         (one.from_seq, [(p.prize_id, p.total_count, p.probability) for p in one.prizes])
-        for one in rules.versions
+        for one in told_rules.versions
     ]
-    assert {datetime_of_ms(START_MS)} == {one.from_time.ToDatetime(UTC) for one in rules.versions}
+    assert {datetime_of_ms(START_MS)} == {
+        one.from_time.ToDatetime(UTC) for one in told_rules.versions
+    }
     assert ("01" * 32, False, 3, "Asia/Tokyo", "recorded") == (
-        rules.seed_commitment,
-        rules.has_more,
-        rules.limits.max_draws_per_day,
-        rules.limits.time_zone,
-        rules.confirm,
+        told_rules.seed_commitment,
+        told_rules.has_more,
+        told_rules.limits.max_draws_per_day,
+        told_rules.limits.time_zone,
+        told_rules.confirm,
     )
-    assert ([rules.versions[2]], False) == (list(last.versions), last.has_more)
+    assert ([told_rules.versions[2]], False) == (list(last.versions), last.has_more)
 
 
 async def test_rules_of_an_unknown_activity_are_not_found(
