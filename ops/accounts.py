@@ -14,6 +14,7 @@ from services.auth.for_operators import (
     LastAdministratorError,
     NoSuchAccountError,
 )
+from services.common.settings import read_settings
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ def administer(work: Callable[[Administration], Awaitable[T]]) -> T:
     """What *work* does with the accounts of the stack; OperatorError where it cannot be done."""
 
     async def run() -> T:
-        async with _administration(OpsSettings()) as administration:
+        async with _administration(read_settings(OpsSettings)) as administration:
             return await work(administration)
 
     return asyncio.run(run())

@@ -1,8 +1,18 @@
 """What the commands write to: results on stdout, progress and complaints on stderr."""
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import TimeElapsedColumn as Elapsed
+from rich.text import Text
 
 from stack.report import spell_out_what_cannot_be_shown
 
@@ -22,6 +32,28 @@ def progress() -> Progress:
         TextColumn("{task.fields[note]}"),
         console=err,
     )
+
+
+def rate_progress() -> Progress:
+    """Bars for many of one thing, on stderr: how many a second, and the time that is left."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<12}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+class _Rate(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        """For example "48 000/s"."""
+        speed = task.finished_speed or task.speed or 0.0
+        return Text(f"{speed:,.0f}/s".replace(",", " "))
 
 
 def complain(sentence: str) -> None:

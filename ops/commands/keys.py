@@ -1,26 +1,14 @@
 """kuji keys: the keys that sign access tokens."""
 
 import asyncio
-import os
-from datetime import timedelta
 
 import typer
 
+from ops.auth import auth_setting, key_cipher, open_ring
 from ops.connections import OpsSettings, open_database, postgres_address
-from ops.errors import OperatorError
 from ops.terminal import out
-from services.auth.for_operators import (
-    AuthSettings,
-    KeyCipher,
-    KeyRing,
-    KeyStore,
-    KeyUnreadableError,
-    rotate_signing_key,
-)
+from services.auth.for_operators import KeyStore, rotate_signing_key
 from services.common.settings import read_settings
-from stack.home import Home
-
-_SECRET = "KUJI_TOKEN_KEY_SECRET"  # noqa: S105  # its name
 
 app = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
 
@@ -41,45 +29,11 @@ def rotate() -> None:
 
 
 async def _rotate(settings: OpsSettings) -> tuple[str, float]:
-    cipher = KeyCipher(_secret(settings))
-    grace_s = _auth_setting("key_grace_s")
-    token_ttl_s = max(_auth_setting("access_token_ttl_s"), _auth_setting("service_token_ttl_s"))
+    grace_s = auth_setting("key_grace_s")
+    token_ttl_s = max(auth_setting("access_token_ttl_s"), auth_setting("service_token_ttl_s"))
+    cipher = key_cipher(settings)
     async with open_database(postgres_address(settings)) as postgres:
-        store = KeyStore(postgres)
-        await _check_secret(store, cipher)
-        return await rotate_signing_key(store, cipher, grace_s, token_ttl_s), grace_s
-
-
-async def _check_secret(store: KeyStore, cipher: KeyCipher) -> None:
-    # A key sealed with another secret would keep every auth process from reading its keys.
-    try:
-        await KeyRing(store, cipher, timedelta()).load()
-    except KeyUnreadableError as error:
-        raise OperatorError(str(error)) from error
-
-
-def _secret(settings: OpsSettings) -> bytes:
-    text = os.environ.get(_SECRET) or _stack_secret(settings)
-    try:
-        secret = bytes.fromhex(text)
-    except ValueError:
-        secret = b""
-    if len(secret) != 32:
-        raise OperatorError(f"{_SECRET} must be 64 hex digits")
-    return secret
-
-
-def _stack_secret(settings: OpsSettings) -> str:
-    home = Home(settings.home)
-    if settings.postgres_dsn or not home.secrets_file.exists():
-        raise OperatorError(f"{_SECRET} is not set")
-    return home.secrets()[_SECRET]
-
-
-def _auth_setting(name: str) -> float:
-    """A setting of the auth service: the environment's, or its default."""
-    given = os.environ.get(f"KUJI_{name.upper()}")
-    try:
-        return float(given or AuthSettings.model_fields[name].default)
-    except ValueError as error:
-        raise OperatorError(f"KUJI_{name.upper()} is not a number") from error
+        # A key sealed with another secret would keep every auth process from reading its keys.
+        await open_ring(postgres, settings)
+        kid = await rotate_signing_key(KeyStore(postgres), cipher, grace_s, token_ttl_s)
+    return kid, grace_s

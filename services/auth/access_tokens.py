@@ -21,17 +21,21 @@ class AccessTokens:
     def issue(self, caller: Caller, ttl_s: int) -> str:
         """A JWT that stands for *caller* for *ttl_s* seconds."""
         key = self._ring.signing_key()
-        issued_at = int(self._now())
-        claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": str(caller.user_id),
-            "name": caller.username,
-            "role": caller.role.value,
-            "sid": caller.session_id,
-            "gen": caller.generation,
-            "iat": issued_at,
-            "exp": issued_at + ttl_s,
-            "jti": uuid.uuid4().hex,
-        }
+        claims = claims_of(caller, int(self._now()), ttl_s, uuid.uuid4().hex)
         return jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.kid})
+
+
+def claims_of(caller: Caller, issued_at: int, ttl_s: int, jti: str) -> dict[str, object]:
+    """What the access token *jti* of *caller* says; times in Unix seconds."""
+    return {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(caller.user_id),
+        "name": caller.username,
+        "role": caller.role.value,
+        "sid": caller.session_id,
+        "gen": caller.generation,
+        "iat": issued_at,
+        "exp": issued_at + ttl_s,
+        "jti": jti,
+    }

@@ -49,11 +49,21 @@ def check_registration(username: str, password: str, email: str) -> None:
         password: 8…128 characters, any.
         email: Empty, or at most 254 printable characters of the form a@b.c.
     """
+    check_username(username)
+    check_password("password", password)
+    check_email(email)
+
+
+def check_username(username: str) -> None:
+    """Raise InvalidArgumentError for what nobody can be called."""
     if not is_username(username):
         raise InvalidArgumentError(
             "username", "A username has 3 to 32 letters, digits, '_', '-' or '.'."
         )
-    check_password("password", password)
+
+
+def check_email(email: str) -> None:
+    """Raise InvalidArgumentError for an address that is neither empty nor of the form a@b.c."""
     if email and not _is_email(email):
         raise InvalidArgumentError(
             "email", f"An email address looks like a@b.c, up to {MAX_EMAIL_LENGTH} characters."

@@ -6,19 +6,43 @@ from services.auth.administration import (
     LastAdministratorError,
     NoSuchAccountError,
 )
+from services.auth.bulk_accounts import BulkAccounts, OtherPasswordError
+from services.auth.importing import (
+    BATCH,
+    MAX_LINE_LENGTH,
+    BadLine,
+    Entry,
+    HeaderError,
+    Importer,
+    Reader,
+)
 from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError, rotate_signing_key
+from services.auth.minting import mint_of, mint_tokens
+from services.auth.passwords import Argon2Cost
 from services.auth.settings import AuthSettings
 from services.auth.store import KeyStore
 
 __all__ = [
+    "BATCH",
+    "MAX_LINE_LENGTH",
     "Account",
     "Administration",
+    "Argon2Cost",
     "AuthSettings",
+    "BadLine",
+    "BulkAccounts",
+    "Entry",
+    "HeaderError",
+    "Importer",
     "KeyCipher",
     "KeyRing",
     "KeyStore",
     "KeyUnreadableError",
     "LastAdministratorError",
     "NoSuchAccountError",
+    "OtherPasswordError",
+    "Reader",
+    "mint_of",
+    "mint_tokens",
     "rotate_signing_key",
 ]

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
 
 from services.auth.credentials import MAX_PASSWORD_LENGTH, check_length
+from services.auth.hashes import UnknownHashError, parse_hash
 from services.auth.lanes import Lane, Lanes
+
+_OURS = "$argon2id$"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,16 +77,18 @@ class Passwords:
         self._threads.shutdown(cancel_futures=True)
 
     def _hash(self, password: str) -> str:
-        return self._argon2.hash(_bytes_of(password))
+        return self._argon2.hash(bytes_of(password))
 
     def _check(self, password: str, stored: str | None) -> Verdict:
-        try:
-            self._argon2.verify(stored or self._nobody, _bytes_of(password))
-        except VerifyMismatchError:
-            return Verdict(False, None)
-        if stored is None or not self._argon2.check_needs_rehash(stored):
-            return Verdict(stored is not None, None)
-        return Verdict(True, self._hash(password))
+        if stored is not None and _matches(password, stored):
+            return Verdict(True, self._hash(password) if self._is_outdated(stored) else None)
+        if stored is None or not stored.startswith(_OURS):
+            # As much work as one of ours, so that the time does not tell what there is.
+            _matches(password, self._nobody)
+        return Verdict(False, None)
+
+    def _is_outdated(self, stored: str) -> bool:
+        return not stored.startswith(_OURS) or self._argon2.check_needs_rehash(stored)
 
     async def _run(self, lane: Lane, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await self._lanes.enter(lane)
@@ -94,6 +98,19 @@ class Passwords:
         return await asyncio.shield(job)
 
 
-def _bytes_of(password: str) -> bytes:
+def _matches(password: str, stored: str) -> bool:
+    try:
+        known = parse_hash(stored)
+    except UnknownHashError:
+        return False
+    composed, typed = bytes_of(password), password.encode("utf-8", "surrogatepass")
+    if known.matches(composed):
+        return True
+    # Other systems hash what was typed.
+    return typed != composed and not stored.startswith(_OURS) and known.matches(typed)
+
+
+def bytes_of(password: str) -> bytes:
+    """What is hashed of *password*, which has at most 128 characters."""
     # NFC: the same password typed on another keyboard may come as other code points.
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

@@ -302,3 +302,62 @@ WHERE not_after IS NULL;
 
 -- name: delete_expired_signing_keys()!
 DELETE FROM signing_keys WHERE not_after <= now();
+
+-- Bulk accounts ----------------------------------------------------------
+
+-- name: get_bulk_accounts(prefix)^
+SELECT created, password_hash FROM bulk_accounts WHERE prefix = :prefix;
+
+-- name: begin_bulk_accounts(prefix, password_hash)!
+INSERT INTO bulk_accounts (prefix, password_hash) VALUES (:prefix, :password_hash)
+ON CONFLICT (prefix) DO NOTHING;
+
+-- name: lock_bulk_accounts(prefix)^
+-- One chunk at a time, however many make them.
+SELECT created, password_hash FROM bulk_accounts WHERE prefix = :prefix FOR UPDATE;
+
+-- name: note_bulk_accounts(prefix, created)!
+UPDATE bulk_accounts SET created = :created WHERE prefix = :prefix;
+
+-- name: add_missing_bulk_accounts(prefix, first, last, password_hash)$
+-- Where COPY met a name that somebody has: the others; how many.
+WITH added AS (
+    INSERT INTO accounts (username, password_hash)
+    SELECT CAST(:prefix AS text) || number, :password_hash
+    FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS number
+    ON CONFLICT (lower(username)) DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM added;
+
+-- name: list_for_tokens(after, prefix, at_most)
+-- Users in the order of their ids, those whose names begin with prefix; administrators are none.
+SELECT id, username, token_generation
+FROM accounts
+WHERE id > :after AND role = 'user' AND deactivated_at IS NULL
+  AND starts_with(username, CAST(:prefix AS text))
+ORDER BY id
+LIMIT :at_most;
+
+-- Accounts from a file ---------------------------------------------------
+
+-- name: import_accounts(usernames, password_hashes, emails)$
+-- Adds those whose names are free; how many.
+WITH added AS (
+    INSERT INTO accounts (username, password_hash, email)
+    SELECT username, password_hash, email
+    FROM unnest(CAST(:usernames AS text[]), CAST(:password_hashes AS text[]),
+                CAST(:emails AS text[])) AS entry (username, password_hash, email)
+    ON CONFLICT (lower(username)) DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM added;
+
+-- name: list_taken_names(lines, usernames, emails)
+-- The lines whose name belongs to an account with another e-mail address.
+SELECT entry.line
+FROM unnest(CAST(:lines AS bigint[]), CAST(:usernames AS text[]), CAST(:emails AS text[]))
+     AS entry (line, username, email)
+JOIN accounts AS a ON lower(a.username) = lower(entry.username)
+WHERE lower(a.email) <> lower(entry.email)
+ORDER BY entry.line;
