@@ -1,6 +1,7 @@
 """The envelope around what services answer: its shape, unwrapping, nulls, and errors."""
 
 import inspect
+import json
 import re
 from typing import Any
 
@@ -231,6 +232,37 @@ async def test_stream_refused_at_once_is_in_the_envelope(rig: Rig) -> None:
     rig.script.answer("StreamWinnerEvents", errors.ActivityNotFoundError())
     response = await rig.call("GET", "/api/lottery/global-history/stream")
     assert (404, "ACTIVITY_NOT_FOUND") == (response.status_code, response.json()["reason"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UnavailableError(retry_after_ms=500), 200),
+        (errors.RateLimitedError(retry_after_ms=10_000), 200),
+        (ValueError("a defect"), 200),
+        (errors.InvalidArgumentError("activity_id", "It does not fit."), 400),
+        (errors.ActivityNotFoundError(), 404),
+    ],
+    ids=str,
+)
+async def test_event_source_is_refused_for_good_only_where_it_would_be_again(
+    rig: Rig, error: Exception, code: int
+) -> None:
+    """What may pass is told by a stream that says when to come back, and no sooner than it may."""
+    rig.script.answer("StreamWinnerEvents", error)
+    path = "/api/lottery/global-history/stream"
+    response = await rig.http.get(path, headers={"accept": "text/event-stream"})
+    assert code == response.status_code
+    if code != 200:
+        assert 0 == response.json()["status"]
+        return
+    assert "text/event-stream" == response.headers["content-type"]
+    found = re.fullmatch(r"retry: (\d+)\nevent: refused\ndata: (.*)\n\n", response.text)
+    assert found is not None
+    envelope = json.loads(found[2])
+    hint = int(envelope.get("metadata", {}).get("retry_after_ms", 0))
+    assert max(2000, hint) <= int(found[1]) <= max(2000, hint) + 2000
+    assert (0, None) == (envelope["status"], envelope["data"])
 
 
 async def test_csv_passes_as_it_is(rig: Rig) -> None:
