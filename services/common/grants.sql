@@ -39,6 +39,7 @@ GRANT SELECT ON
     ledger_links, lottery_records, order_items, pool_versions, pools, prizes, shangs,
     winner_counter, winners
 TO kuji_draw;
+GRANT SELECT (id) ON users TO kuji_draw;
 
 -- ---------------------------------------------------------------- admin: what the operator wants
 GRANT USAGE ON SEQUENCE pool_versions_seq TO kuji_admin;

@@ -42,6 +42,7 @@ from services.draw.pool_servicer import PoolServicer
 from services.draw.pools import Pools
 from services.draw.proof.prover import Prover
 from services.draw.settings import DrawSettings
+from services.draw.users import Users
 from services.pool.books.collector import Auditor
 from services.pool.books.watch import BooksWatch
 from services.pool.marks.files import MarkFolder
@@ -119,7 +120,8 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         code_key = CodeKey(settings.code_key.get_secret_value())
         pools = Pools(postgres, redis, _cipher(settings), code_key)
         past = PastDraws(postgres, redis, confirmer)
-        drawer = Drawer(pools, batcher, past, confirmer, guard, settings.max_batch_draws)
+        users = Users(postgres, required=settings.require_users)
+        drawer = Drawer(pools, batcher, past, confirmer, guard, users, settings.max_batch_draws)
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, store)
         desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, confirmer, guard)

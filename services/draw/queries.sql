@@ -97,3 +97,6 @@ FROM unnest(:pool_ids::bigint[], :seqs::bigint[]) AS waiting (pool_id, seq)
 JOIN pools ON pools.id = waiting.pool_id
 LEFT JOIN lottery_records AS record
     ON record.pool_id = waiting.pool_id AND record.seq = waiting.seq;
+
+-- name: existing_users(user_ids)
+SELECT id FROM users WHERE id = ANY(:user_ids::bigint[]);

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from services.draw.confirmation import Confirmer, Win
 from services.draw.guard import MemoryGuard
 from services.draw.past import PastDraw, PastDraws
 from services.draw.pools import Pool, Pools, PrizeFace
+from services.draw.users import Users
 from services.pool.prize_code import prize_code
 from services.pool.rule import fairness
 from services.pool.rule.terms import Answer, Confirm, DrawCode, Drawing, Intent, Quota, Status
@@ -95,8 +96,10 @@ class Drawer:
         past: PastDraws,
         confirmer: Confirmer,
         guard: MemoryGuard,
+        users: Users,
         max_batch_draws: int,
     ) -> None:
+        self._users = users
         self._confirmer = confirmer
         self._guard = guard
         self._pools = pools
@@ -125,6 +128,18 @@ class Drawer:
             await self._confirmer.confirm(pool.pool_id, [_win(intent, answer)])
         return await self._result(pool, intent, drawing, answer)
 
+    async def check_user(self, user_id: int, remaining_s: float) -> None:
+        """
+        Raises where a service may not draw for this user: nothing was drawn.
+
+        Raises:
+            NotFoundError: There is no such user; UnavailableError: It cannot be found out.
+        """
+        deadline = asyncio.get_running_loop().time() + max(remaining_s - _MARGIN_S, _MARGIN_S)
+        refused = await self._users.refused([user_id], deadline)
+        if user_id in refused:
+            raise refused[user_id]
+
     async def _pool_of(self, wanted: Wanted, named: bool) -> Pool:
         if named and not wanted.activity_id:
             digest = fairness.request_digest(wanted.user_id, wanted.request_id)
@@ -143,8 +158,9 @@ class Drawer:
         outcomes: list[Result | KujiError] = [_UNANSWERED] * len(wanted)
         places = _by_activity(wanted, outcomes)
         deadline = asyncio.get_running_loop().time() + max(remaining_s - _MARGIN_S, _MARGIN_S)
+        refused = await self._users.refused({one.user_id for one in wanted}, deadline)
         async with asyncio.TaskGroup() as tasks:
-            for activity_id, indexes in places.items():
+            for activity_id, indexes in _without(refused, places, wanted, outcomes).items():
                 work = self._draw_activity(activity_id, wanted, indexes, outcomes, deadline)
                 tasks.create_task(work)
         return outcomes
@@ -303,6 +319,24 @@ def _by_activity(
         else:
             places[one.activity_id].append(index)
     return places
+
+
+def _without(
+    refused: Mapping[int, KujiError],
+    places: Mapping[int, list[int]],
+    wanted: Sequence[Wanted],
+    outcomes: list[Result | KujiError],
+) -> Mapping[int, list[int]]:
+    """*places* without those of *refused* users, whose errors go into *outcomes*."""
+    if not refused:
+        return places
+    for index in [index for indexes in places.values() for index in indexes]:
+        if wanted[index].user_id in refused:
+            outcomes[index] = refused[wanted[index].user_id]
+    return {
+        activity_id: [index for index in indexes if wanted[index].user_id not in refused]
+        for activity_id, indexes in places.items()
+    }
 
 
 def _fail(outcomes: list[Result | KujiError], indexes: Sequence[int], error: Exception) -> None:

@@ -34,6 +34,8 @@ class DrawServicer:
     ) -> draw_pb2.DrawResponse:
         """See DrawService.Draw."""
         wanted = Wanted(request.activity_id, _user_of(request, ctx), request.request_id)
+        if ctx.require_caller().role is Role.SERVICE:
+            await self._drawer.check_user(wanted.user_id, ctx.remaining_s)
         result = await self._drawer.draw(wanted)
         response = draw_pb2.DrawResponse()
         _write_result(response.result, result)

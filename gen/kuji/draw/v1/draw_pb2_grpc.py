@@ -99,7 +99,10 @@ class DrawServiceServicer:
 
         A service answers for the users that it names: whether they exist is not
         asked, and one that does not exist draws. Its draws are recorded under that
-        id, shown without a name, and are those of whoever gets the id later.
+        id, shown without a name, and are those of whoever gets the id later. Where
+        KUJI_REQUIRE_USERS is set, such elements get NOT_FOUND before anything is
+        drawn, or UNAVAILABLE while it cannot be found out; users who were found
+        before draw on.
 
         Idempotent per element, by its request_id.
         """

@@ -54,7 +54,10 @@ class DrawServiceStub:
 
     A service answers for the users that it names: whether they exist is not
     asked, and one that does not exist draws. Its draws are recorded under that
-    id, shown without a name, and are those of whoever gets the id later.
+    id, shown without a name, and are those of whoever gets the id later. Where
+    KUJI_REQUIRE_USERS is set, such elements get NOT_FOUND before anything is
+    drawn, or UNAVAILABLE while it cannot be found out; users who were found
+    before draw on.
 
     Idempotent per element, by its request_id.
     """
@@ -89,7 +92,10 @@ class DrawServiceAsyncStub(DrawServiceStub):
 
     A service answers for the users that it names: whether they exist is not
     asked, and one that does not exist draws. Its draws are recorded under that
-    id, shown without a name, and are those of whoever gets the id later.
+    id, shown without a name, and are those of whoever gets the id later. Where
+    KUJI_REQUIRE_USERS is set, such elements get NOT_FOUND before anything is
+    drawn, or UNAVAILABLE while it cannot be found out; users who were found
+    before draw on.
 
     Idempotent per element, by its request_id.
     """
@@ -145,7 +151,10 @@ class DrawServiceServicer(metaclass=_abc_1.ABCMeta):
 
         A service answers for the users that it names: whether they exist is not
         asked, and one that does not exist draws. Its draws are recorded under that
-        id, shown without a name, and are those of whoever gets the id later.
+        id, shown without a name, and are those of whoever gets the id later. Where
+        KUJI_REQUIRE_USERS is set, such elements get NOT_FOUND before anything is
+        drawn, or UNAVAILABLE while it cannot be found out; users who were found
+        before draw on.
 
         Idempotent per element, by its request_id.
         """
