@@ -26,7 +26,7 @@ from tests.chaos.faults import HOME_SIZE, LONG, SHORT, Fault
 from tests.chaos.told import OK
 from tests.chaos.verdict import Verdict
 
-_WITHIN_S = 660.0  # the last fault begins by then, so that all is over in a quarter of an hour
+_WITHIN_S = 600.0  # the last fault begins by then, so that all is over in a quarter of an hour
 _SCARCE_UNITS = 4000
 
 

@@ -19,7 +19,6 @@ from tests.chaos.desk import Desk
 from tests.chaos.told import OK, SOLD_OUT, Line, Told
 
 KINDS = ("draw", "batch", "order", "card", "edit", "block", "read", "stream", "log in")
-_TOKEN_S = 600.0
 _PAUSE_S = 0.1
 _SEED = 7
 _BATCH = 10  # draws of a player in a batch
@@ -73,14 +72,14 @@ class Crowd:
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: asyncio.Future[None] = asyncio.Future()
-        self._admin_token, self._token_until = "", 0.0
+        self.admin_token = ""  # outlives the crowd
         self.draws: dict[Player, dict[str, Json]] = {player: {} for player in players}
         self.orders: dict[Player, dict[str, list[Json]]] = {player: {} for player in players}
         self.streamed: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Call from now on."""
-        await self.admin_token()
+        self.admin_token = await log_in(self._edge, self._admin)
         buyers, batchers = self._players[:2], self._players[-2:]
         jobs: list[Coroutine[Any, Any, None]] = [
             self._for_ever(self._edit, 2 * _PAUSE_S),
@@ -128,13 +127,6 @@ class Crowd:
             await asyncio.sleep(0.05)
         return True
 
-    async def admin_token(self) -> str:
-        """The administrator's, renewed before it expires."""
-        if time.monotonic() > self._token_until:
-            self._admin_token = await log_in(self._edge, self._admin)
-            self._token_until = time.monotonic() + _TOKEN_S
-        return self._admin_token
-
     async def _for_ever(
         self, do: Callable[[int], Coroutine[Any, Any, None]], pause_s: float
     ) -> None:
@@ -176,7 +168,7 @@ class Crowd:
                 "num": 1,
                 "count": self._random.randint(1, 3),
             }
-            path, token = "/api/blindbox/orders", self._admin_token
+            path, token = "/api/blindbox/orders", self.admin_token
             placed = await self._answer("order", path, token, body, SOLD_OUT)
             if placed is not None:
                 self.orders[player][order_num] = placed["results"]
@@ -188,7 +180,7 @@ class Crowd:
             goods_id = self._market.infinite_id
             body: Json = {"user_id": player.user_id, "goods_id": goods_id, "count": 1}
             path = "/admin/api/item-cards"
-            given = await self._line.ask("card", "POST", path, self._admin_token, body)
+            given = await self._line.ask("card", "POST", path, self.admin_token, body)
             if given.what != OK:
                 return
             card_id = int(given.data["item_card_ids"][0])
@@ -233,14 +225,14 @@ class Crowd:
     async def _edit(self, number: int) -> None:
         path = f"/admin/api/prizes/{self._market.edited_id}"
         body = {"total_count": 1_000_000 + number}
-        await self._line.ask("edit", "PUT", path, await self.admin_token(), body)
+        await self._line.ask("edit", "PUT", path, self.admin_token, body)
 
     async def _block(self, _number: int) -> None:
         path, body = "/admin/api/blocks", {"user_id": self._market.stranger_id, "reason": "chaos"}
-        made = await self._line.ask("block", "POST", path, self._admin_token, body)
+        made = await self._line.ask("block", "POST", path, self.admin_token, body)
         if made.what == OK:
             path = f"{path}/{made.data['block_id']}"
-            await self._line.ask("block", "DELETE", path, self._admin_token)
+            await self._line.ask("block", "DELETE", path, self.admin_token)
 
     async def _read(self, _number: int) -> None:
         player, market = self._players[0], self._market

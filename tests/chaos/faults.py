@@ -287,10 +287,10 @@ LONG: Sequence[Fault] = (
     cut("postgres", 8),
     replica(8),
     read_only(25),
-    database_full(25),
-    memory_full(25),
-    disk_full(25),
-    frozen("valkey", 30),
+    database_full(20),
+    memory_full(20),
+    disk_full(20),
+    frozen("valkey", 20),
     frozen("postgres", 60),
     frozen("auth", 70),  # longer than the edge keeps keys
 )

@@ -94,7 +94,7 @@ async def judge(stack: StackUnderTest, edge: Edge, crowd: Crowd, opened: Opened)
         await _judge_orders(edge, crowd, player, verdict)
     _judge_scarce(crowd, opened, verdict)
     verdict.internal += _log_errors(stack)
-    verdict.hands += await _books(stack, edge, await crowd.admin_token(), opened)
+    verdict.hands += await _books(stack, edge, crowd.admin_token, opened)
     return verdict
 
 
