@@ -47,7 +47,7 @@ class Course:
 
     def untrue(self) -> Iterator[str]:
         """What somebody was told, and nobody may be."""
-        for what, count in self.told.untrue(self.fault.mute).items():
+        for what, count in self.told.untrue(self.fault.mute, self.fault.reasons).items():
             yield f"{self.fault.name}: {what}, {count} times"
 
     def unhealed(self) -> Iterator[str]:
@@ -108,7 +108,8 @@ async def drive(stack: StackUnderTest, plan: Plan, audience: Audience) -> Verdic
             audience.ended(courses[-1])
         await crowd.stop()
         async with open_edge(stack.edge, _CONNECTIONS) as edge:
-            verdict = await judge(stack, edge, crowd, opened)
+            alarms = {alarm for course in courses for alarm in course.fault.alarms}
+            verdict = await judge(stack, edge, crowd, opened, alarms)
     for course in courses:
         verdict.tell(course.untrue())
         verdict.hands += course.unhealed()

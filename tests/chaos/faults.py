@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -15,11 +16,13 @@ from redis.asyncio import Redis
 
 from services.common.tasks import pause
 from stack import databases
-from tests.support.stacks import StackUnderTest
+from stack.home import Home
+from tests.support.stacks import StackUnderTest, is_alive
 
 HOME_SIZE = "4g"  # of the file system of KUJI_HOME: a bound, what is not used costs nothing
 _ROOM_KIB = 16 << 10  # left to those who write while the size is changed
 _STORM_S = 0.05
+_DRAWN_ON_S = 4.0  # after the older copy was made
 # 53100, whatever is written, of whatever table.
 FILL = """
 CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -78,6 +81,8 @@ class Fault:
         kills: Whether they do end.
         mute: Parts that may give no answer at all: envoy, or the draw process that is called.
         needs_root: Whether only root can bring it about.
+        reasons: What may be told as well, while it lasts.
+        alarms: Parts of the lines of the logs that have to call for an operator.
     """
 
     name: str
@@ -87,6 +92,8 @@ class Fault:
     kills: bool = False
     mute: frozenset[str] = frozenset()
     needs_root: bool = False
+    reasons: frozenset[str] = frozenset()
+    alarms: frozenset[str] = frozenset()
 
 
 def killed(*parts: str) -> Fault:
@@ -246,6 +253,54 @@ def disk_full(seconds: float) -> Fault:
     return Fault("disk full", act, seconds, dies, needs_root=True)
 
 
+def older_copy(seconds: float) -> Fault:
+    """The store comes back with what it had a while ago; later somebody finds the newest again."""
+
+    @asynccontextmanager
+    async def act(ground: Ground) -> AsyncIterator[None]:
+        data = ground.stack.home / "data" / "valkey"
+        older, newest = data.with_name("valkey-older"), data.with_name("valkey-newest")
+        shutil.copytree(data, older)
+        await asyncio.sleep(_DRAWN_ON_S)
+        async with _valkey_gone(ground):
+            data.rename(newest)
+            older.rename(data)
+        try:
+            yield
+        finally:
+            async with _valkey_gone(ground):
+                shutil.rmtree(data)
+                newest.rename(data)
+
+    return Fault(
+        "valkey's data older",
+        act,
+        seconds,
+        dies=frozenset({"valkey"}),
+        kills=True,
+        reasons=frozenset({"POOL_NOT_LOADED"}),
+        alarms=frozenset({'"the store is older than what was answered"', '"Redis is at draw '}),
+    )
+
+
+@asynccontextmanager
+async def _valkey_gone(ground: Ground) -> AsyncIterator[None]:
+    """Valkey is killed, and not started again within."""
+    supervisor, valkey = Home(ground.stack.home).owner(), ground.pid("valkey")
+    if supervisor is None:
+        raise AssertionError("there is no supervisor")
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        os.kill(valkey, signal.SIGKILL)
+        while is_alive(valkey):  # noqa: ASYNC110  # nothing tells us
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    while ground.pid("valkey") == valkey:  # noqa: ASYNC110  # nothing tells us
+        await asyncio.sleep(0.05)
+
+
 def _resize(folder: Path, size: str) -> None:
     """Give the tmpfs that is mounted there another size."""
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
@@ -293,4 +348,5 @@ LONG: Sequence[Fault] = (
     frozen("valkey", 20),
     frozen("postgres", 60),
     frozen("auth", 70),  # longer than the edge keeps keys
+    older_copy(10),
 )

@@ -49,13 +49,20 @@ class Told:
         """Note that a call begun at *since*, by time.monotonic(), has its answer."""
         self.longest_s[kind] = max(self.longest_s[kind], time.monotonic() - since)
 
-    def untrue(self, mute: Container[str]) -> dict[str, int]:
-        """What nobody may be told; no answer at all is true of the parts that are *mute*."""
+    def untrue(self, mute: Container[str], reasons: Container[str]) -> dict[str, int]:
+        """
+        What nobody may be told.
+
+        Args:
+            mute: Parts that may give no answer at all.
+            reasons: True as well.
+        """
         return {
             f"{kind}: {what}": count
             for (kind, what), count in self.answers.items()
             if what not in _TRUE
             and (kind, what) not in _TRUE_HERE
+            and what.rpartition(" ")[2] not in reasons
             and not (_ASKED.get(kind, "envoy") in mute and what.startswith(NO_ANSWER))
         }
 

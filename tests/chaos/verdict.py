@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from demo.accounts import Player
@@ -86,14 +86,22 @@ class Verdict:
                 self.untrue.append(sentence)
 
 
-async def judge(stack: StackUnderTest, edge: Edge, crowd: Crowd, opened: Opened) -> Verdict:
-    """The verdict; the crowd has stopped, and no fault holds."""
+async def judge(
+    stack: StackUnderTest, edge: Edge, crowd: Crowd, opened: Opened, alarms: Collection[str]
+) -> Verdict:
+    """
+    The verdict; the crowd has stopped, and no fault holds.
+
+    Args:
+        alarms: Parts of lines of the logs that had to be there.
+    """
     verdict = Verdict()
     for player in opened.players:
         await _judge_draws(edge, crowd, opened, player, verdict)
         await _judge_orders(edge, crowd, player, verdict)
     _judge_scarce(crowd, opened, verdict)
-    verdict.internal += _log_errors(stack)
+    verdict.internal += _log_errors(stack, alarms)
+    verdict.untrue += _missing_alarms(stack, alarms)
     verdict.hands += await _books(stack, edge, crowd.admin_token, opened)
     return verdict
 
@@ -174,17 +182,28 @@ def _judge_scarce(crowd: Crowd, opened: Opened, verdict: Verdict) -> None:
     verdict.doubled += [f"{draw} was streamed {n} times" for draw, n in heard if n > 1]
 
 
-def _log_errors(stack: StackUnderTest) -> list[str]:
-    """What the services call an error, and what they end with."""
+def _log_errors(stack: StackUnderTest, alarms: Collection[str]) -> list[str]:
+    """What the services call an error, but for *alarms*, and what they end with."""
     found = []
     for service in _SERVICES:
-        lines = (stack.home / "logs" / f"{service}.log").read_text().splitlines()
+        lines = _log(stack, service).splitlines()
         for number, line in enumerate(lines):
+            if any(alarm in line for alarm in alarms):
+                continue
             if line.startswith(("Traceback", "kuji: ")):
                 found.append("\n".join([f"{service}: {line}", *lines[number + 1 : number + 40]]))
             elif '"level": "error"' in line:
                 found.append(f"{service}: {line[:300]}")
     return found
+
+
+def _missing_alarms(stack: StackUnderTest, alarms: Collection[str]) -> list[str]:
+    said = "".join(_log(stack, service) for service in _SERVICES)
+    return [f"no log says {alarm}" for alarm in alarms if alarm not in said]
+
+
+def _log(stack: StackUnderTest, service: str) -> str:
+    return (stack.home / "logs" / f"{service}.log").read_text()
 
 
 async def _books(stack: StackUnderTest, edge: Edge, token: str, opened: Opened) -> list[str]:
