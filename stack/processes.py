@@ -103,8 +103,8 @@ class Child:
 
     async def wait(self) -> int:
         """How it ended, once it has."""
-        while (code := self.exit_code()) is None:  # noqa: ASYNC110  # nothing tells us
-            await asyncio.sleep(_POLL_S)
+        while (code := self.exit_code()) is None:
+            await _end_of(self.pid)
         return code
 
     async def wait_until_ready(self, probe: Probe, timeout_s: float = 120.0) -> None:
@@ -139,6 +139,22 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+async def _end_of(pid: int) -> None:
+    """Return when the process has ended; where the kernel does not tell of it, after a moment."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        await asyncio.sleep(_POLL_S)
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        loop.add_reader(descriptor, ended.set)
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 def _make_room(log: Path) -> None:

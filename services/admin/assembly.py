@@ -8,7 +8,7 @@ from types import ModuleType
 
 from kuji.admin.v1 import admin_pb2, goods_pb2, prize_codes_pb2
 
-from services.admin.blindbox.boxes import Boxes
+from services.admin.blindbox.boxes import Boxes, Openings
 from services.admin.blindbox.cards import Cards
 from services.admin.blindbox.goods import AllGoods
 from services.admin.blindbox.items import Items
@@ -75,20 +75,25 @@ def _admin(
         RecordsExport(store),
         store,
     )
-    chores: list[Chore] = [Ending(store, grace), DayShift(store), BoxUpkeep(store)]
+    boxes = Boxes(store, editor)
+    chores: list[Chore] = [
+        Ending(store, editor, grace),
+        DayShift(store, editor),
+        BoxUpkeep(store, editor),
+        Openings(store, boxes),
+    ]
     return Admin(
         services=[
             _implementation(admin, admin_pb2, "AdminService"),
-            _implementation(_goods(store, editor), goods_pb2, "GoodsService"),
+            _implementation(_goods(store, boxes), goods_pb2, "GoodsService"),
             _implementation(_prize_codes(store, editor), prize_codes_pb2, "PrizeCodeService"),
         ],
         verifier=verifier,
-        finisher=Finisher(editor, chores, settings.finish_every_s),
+        finisher=Finisher(chores, settings.finish_every_s),
     )
 
 
-def _goods(store: GoodsStore, editor: Editor) -> GoodsServicer:
-    boxes = Boxes(store, editor)
+def _goods(store: GoodsStore, boxes: Boxes) -> GoodsServicer:
     return GoodsServicer(AllGoods(store, boxes), Shangs(store), Items(store), boxes, Cards(store))
 
 

@@ -114,7 +114,12 @@ class Editor:
         self, ctx: RequestContext, change: Callable[[Creation], Awaitable[Result]]
     ) -> Result:
         """Run *change*, which makes pools, all or nothing."""
-        async with bounded(ctx), self._store.writing() as rows:
+        async with bounded(ctx):
+            return await self.make(change)
+
+    async def make(self, change: Callable[[Creation], Awaitable[Result]]) -> Result:
+        """The same; the caller bounds it."""
+        async with self._store.writing() as rows:
             return await change(Creation(rows, self._publisher))
 
     async def edit(self, ctx: RequestContext, pool_id: int, change: Change[Result]) -> Result:

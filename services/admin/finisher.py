@@ -8,7 +8,6 @@ from typing import Protocol
 import structlog
 
 from services.admin.audit import KUJI
-from services.admin.editor import Edit, Editor
 from services.common.context import RequestContext
 from services.common.failures import to_kuji_error
 from services.common.outages import is_outage
@@ -16,7 +15,7 @@ from services.common.tasks import Trouble
 
 log = structlog.get_logger()
 
-_PATIENCE_S = 10.0  # for one pool
+_PATIENCE_S = 10.0  # for one change
 _OUTAGES_TO_STOP = 3  # in a look: then a part is away, not a pool
 
 
@@ -24,10 +23,10 @@ class Chore(Protocol):
     """A change that falls due by itself."""
 
     async def due(self) -> list[int]:
-        """The pools that need it."""
+        """What needs it: ids of pools, or of goods."""
 
-    async def do(self, edit: Edit) -> None:
-        """Make it in one pool, if it is still due there."""
+    async def do(self, ctx: RequestContext, due_id: int) -> None:
+        """Make it there, if it is still due."""
 
 
 class Finisher:
@@ -40,8 +39,7 @@ class Finisher:
         every_s: Pause between two looks.
     """
 
-    def __init__(self, editor: Editor, chores: Sequence[Chore], every_s: float) -> None:
-        self._editor = editor
+    def __init__(self, chores: Sequence[Chore], every_s: float) -> None:
         self._chores = chores
         self._every_s = every_s
         self._stopping = asyncio.Event()
@@ -66,22 +64,23 @@ class Finisher:
 
     async def _look_at(self, chore: Chore) -> None:
         outages: list[Exception] = []
-        for pool_id in await chore.due():
+        for due_id in await chore.due():
             if self._stopping.is_set():
                 return
-            outages.extend(await self._do(chore, pool_id))
+            outages.extend(await self._do(chore, due_id))
             if len(outages) == _OUTAGES_TO_STOP:
                 break
         if outages:
             raise ExceptionGroup("postponed to the next look", outages)
 
-    async def _do(self, chore: Chore, pool_id: int) -> Sequence[Exception]:
-        """Do *chore* in a pool; the outage that prevents it, if one does."""
+    async def _do(self, chore: Chore, due_id: int) -> Sequence[Exception]:
+        """Do *chore* once; the outage that prevents it, if one does."""
         try:
-            await self._editor.edit(RequestContext(KUJI, _PATIENCE_S), pool_id, chore.do)
+            await chore.do(RequestContext(KUJI, _PATIENCE_S), due_id)
         except Exception as error:  # noqa: BLE001  # it must not hold up the others
             if is_outage(error):
                 return [error]
-            failure = to_kuji_error(error, f"{type(chore).__name__} of pool {pool_id}")
-            log.warning("postponed to the next look", pool_id=pool_id, why=failure.message)
+            work = f"{type(chore).__name__} of {due_id}"
+            failure = to_kuji_error(error, work)
+            log.warning("postponed to the next look", work=work, why=failure.message)
         return []

@@ -38,6 +38,6 @@ def open_redis(settings: RecorderSettings) -> Redis:
     """A client whose replies stay bytes."""
     return Redis.from_url(
         settings.redis_url,
-        socket_timeout=settings.redis_timeout_s + settings.block_ms / 1000,
+        socket_timeout=settings.redis_timeout_s + settings.rest_block_ms / 1000,
         socket_connect_timeout=settings.redis_timeout_s,
     )

@@ -1,5 +1,6 @@
 """A pool that this process records, and what it has read of its ledger."""
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class HeldPool:
         oldest_ms: Drawing time of the oldest draw in the batch in hand; 0: none in hand.
         trimmed_to: Where the stream was last cut.
         is_writing: Whether a task works on *waiting*.
+        is_resting: Whether it waits among those in which nothing happens, see resting.py.
+        read_at: When entries of it last came; by time.monotonic().
         is_lost: Whether it is to be given back: something failed, and Postgres knows how far it
             got; or it has ended, and nothing more comes.
         kept_until: Not given back before: what failed may fail again. By time.monotonic().
@@ -52,6 +55,8 @@ class HeldPool:
     oldest_ms: int = 0
     trimmed_to: int = 0
     is_writing: bool = False
+    is_resting: bool = False
+    read_at: float = 0.0
     is_lost: bool = False
     kept_until: float = 0.0
 
@@ -60,16 +65,23 @@ class HeldPool:
         Queue an entry that follows those read before.
 
         One that a read under way brings to a lost pool is dropped: what came before it was not
-        written, and the pool is read anew from where Postgres says.
+        written, and the pool is read anew from where Postgres says. So is one that another read
+        has brought already, which was under way when the pool came to rest.
         """
-        if self.is_lost:
-            return
         seq, _, version = raw[0].partition(b"-")
+        if self.is_lost or (int(seq), int(version)) <= self.read_to:
+            return
+        self.read_at = time.monotonic()
         before, self.read_to = self.read_to, self._position_after(int(seq), int(version))
         draws = self.read_to.seq - before.seq
         self.waiting.append(_Waiting(raw, draws))
         self.waiting_draws += draws
         self.is_awaited |= is_awaited(raw[1])
+
+    @property
+    def may_rest(self) -> bool:
+        """Whether nothing is under way in it."""
+        return not (self.waiting or self.is_writing or self.is_lost)
 
     def _position_after(self, seq: int, version: int) -> Position:
         return Position(seq, version or self.read_to.version)

@@ -1,7 +1,7 @@
 """Gauges of how far the records are behind the draws."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Never
 
 import asyncpg
@@ -19,12 +19,18 @@ _EVERY_S = 1.0
 
 
 class LagGauges:
-    """Measures the lag of the pools held, once a second."""
+    """
+    Measures the lag of the pools held, once a second.
+
+    Redis is asked for those alone that have something read and not written. The others are read as
+    soon as there is anything, so they have none.
+    """
 
     def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
         self._postgres = postgres
         self._redis = redis
         self._shown: set[int] = set()
+        self._quiet: set[int] = set()
 
     async def run(self, held: Mapping[int, HeldPool]) -> Never:
         """Measure until cancelled."""
@@ -33,13 +39,17 @@ class LagGauges:
     async def measure(self, held: Mapping[int, HeldPool]) -> None:
         """Set the gauges."""
         metrics.HALTED_POOLS.set(await _queries.count_halted_pools(self._postgres))
-        pools = list(held.values())
-        for pool, waiting in zip(pools, await self._waiting(pools), strict=True):
+        busy = {pool.pool_id: pool for pool in held.values() if not pool.may_rest}
+        for pool, waiting in zip(busy.values(), await self._waiting(busy.values()), strict=True):
             _show(pool, waiting)
+        quiet = held.keys() - busy.keys()
+        for pool_id in quiet - self._quiet:
+            metrics.LAG_DRAWS.labels(pool_id).set(0)
+            metrics.LAG_MS.labels(pool_id).set(0)
         self._remove(self._shown - held.keys())
-        self._shown = set(held)
+        self._shown, self._quiet = set(held), quiet
 
-    async def _waiting(self, pools: list[HeldPool]) -> list[int]:
+    async def _waiting(self, pools: Collection[HeldPool]) -> list[int]:
         """Draws of each pool that wait to be recorded, as its store has it."""
         if not pools:
             return []

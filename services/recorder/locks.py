@@ -1,6 +1,6 @@
 """Which pools this process records: one advisory lock each, on a connection of their own."""
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -10,6 +10,7 @@ from services.recorder.batch import Position
 from services.recorder.held import HeldPool
 
 _queries = load_queries(__file__)
+_CHANNEL = "kuji_pools"
 
 
 class PoolLocks:
@@ -37,8 +38,17 @@ class PoolLocks:
 
 
 @asynccontextmanager
-async def open_locks(dsn: str, timeout_s: float) -> AsyncIterator[PoolLocks]:
-    """Locks for as long as the context lasts."""
+async def open_locks(
+    dsn: str, timeout_s: float, on_news: Callable[[], None] = lambda: None
+) -> AsyncIterator[PoolLocks]:
+    """
+    Locks for as long as the context lasts.
+
+    Args:
+        dsn: Of the database.
+        timeout_s: Bound of one statement.
+        on_news: Called when there may be a pool to take, or the connection is lost.
+    """
     # Keepalives tell the server within seconds that a recorder's machine is gone.
     connection = await asyncpg.connect(
         dsn,
@@ -52,6 +62,8 @@ async def open_locks(dsn: str, timeout_s: float) -> AsyncIterator[PoolLocks]:
         },
     )
     try:
+        connection.add_termination_listener(lambda _: on_news())
+        await connection.add_listener(_CHANNEL, lambda *_: on_news())
         yield PoolLocks(connection)
     finally:
         connection.terminate()

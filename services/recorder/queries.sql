@@ -3,13 +3,13 @@
 -- name: take_pools(held)
 -- Pools that nobody records, from now on ours: a lock of this session. (19282 << 48
 -- keeps clear of other advisory locks.) OFFSET 0 fences the filter from the locking. Pools whose
--- end is recorded are left out: there are ever more of them, and nothing follows an end. This is
--- asked several times a second, so they are not even looked at.
+-- end is recorded are left out: there are ever more of them, and nothing follows an end. They are
+-- not even looked at. Those held, thousands perhaps, are unnested, so that they are hashed.
 SELECT id, recorded_seq, recorded_version
 FROM (
     SELECT id, recorded_seq, recorded_version
     FROM pools
-    WHERE halted_reason = '' AND id <> ALL(:held::bigint[])
+    WHERE halted_reason = '' AND id NOT IN (SELECT unnest(:held::bigint[]))
       AND id = ANY(ARRAY(
           SELECT id FROM pools WHERE recorded_version < version
           UNION ALL

@@ -20,9 +20,9 @@ class LedgerReader:
         self._redis = redis
         self._settings = settings
 
-    async def read(self, pools: Iterable[HeldPool]) -> list[HeldPool]:
+    async def read(self, pools: Iterable[HeldPool], block_ms: int) -> list[HeldPool]:
         """
-        Wait a little for entries of *pools*, and queue them.
+        Wait up to *block_ms* for entries of *pools*, and queue them.
 
         Returns:
             The pools that have got some. A pool with enough waiting is not read.
@@ -33,7 +33,8 @@ class LedgerReader:
             for pool in live
             if pool.waiting_draws < self._settings.read_ahead_draws
         }
-        block_ms = self._settings.block_ms if len(hungry) == len(live) else _BLOCK_WHILE_FULL_MS
+        if len(hungry) < len(live):
+            block_ms = min(block_ms, _BLOCK_WHILE_FULL_MS)
         if not hungry:
             await asyncio.sleep(block_ms / 1000)
             return []

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Never
 
 import asyncpg
 import structlog
@@ -11,18 +13,21 @@ from redis.asyncio import Redis
 
 from services.common.outages import is_outage
 from services.common.postgres import load_queries
-from services.common.tasks import Trouble, end_if_cancelled, stray_cancellation
+from services.common.tasks import Trouble, end_if_cancelled, pause, stray_cancellation
 from services.recorder import metrics
 from services.recorder.held import HeldPool
 from services.recorder.lag import LagGauges
 from services.recorder.locks import PoolLocks, open_locks
 from services.recorder.outlet import Outlet
 from services.recorder.reader import LedgerReader
+from services.recorder.resting import RestingPools
 from services.recorder.settings import RecorderSettings
 from services.recorder.writer import PoolHaltedError, record
 
 log = structlog.get_logger()
 _queries = load_queries(__file__)
+_LOOK_AT_MOST_EVERY_S = 0.05
+_Start = Callable[[Sequence[HeldPool]], None]
 _TABLES_WITH_CODES = frozenset({"winners", "order_items"})
 
 
@@ -43,12 +48,15 @@ class Recorder:
         self._outlet = Outlet(redis, settings.ledger_keep_draws)
         self._lag = LagGauges(postgres, redis)
         self._stop = asyncio.Event()
+        self._active = asyncio.Event()
+        self._news = asyncio.Event()
         self._holding = Trouble("hold_pools")
         self._writing = Trouble("record")
 
     def stop(self) -> None:
         """Let run() finish the batches in hand, and return."""
         self._stop.set()
+        self._active.set()
 
     async def run(self) -> None:
         """Record until stop(), whatever happens meanwhile; nothing is lost by it."""
@@ -61,32 +69,47 @@ class Recorder:
     async def _session(self) -> None:
         """Hold locks and record until stop(), or until a part fails."""
         held: dict[int, HeldPool] = {}
+        settings = self._settings
         async with asyncio.TaskGroup() as tasks:
-            timeout_s = self._settings.postgres_timeout_s
-            async with open_locks(self._settings.postgres_dsn, timeout_s) as locks:
-                gauges = tasks.create_task(self._lag.run(held))
-                async with asyncio.TaskGroup() as writers:
-                    await self._record_held(held, locks, writers)
-                gauges.cancel()
+            locking = open_locks(settings.postgres_dsn, settings.postgres_timeout_s, self._news.set)
+            async with locking as locks, asyncio.TaskGroup() as writers:
+                start = partial(self._start_writing, writers)
+                resting = RestingPools(self._reader, settings.rest_block_ms, start)
+                beside = [
+                    tasks.create_task(self._keep_holding(held, locks)),
+                    tasks.create_task(resting.watch()),
+                    tasks.create_task(self._lag.run(held)),
+                ]
+                await self._record_active(held, resting, start)
+                for task in beside:
+                    task.cancel()
 
-    async def _record_held(
-        self, held: dict[int, HeldPool], locks: PoolLocks, writers: asyncio.TaskGroup
+    async def _record_active(
+        self, held: Mapping[int, HeldPool], resting: RestingPools, start: _Start
     ) -> None:
-        refresh_at = 0.0
         while not self._stop.is_set():
             end_if_cancelled()
-            if time.monotonic() >= refresh_at:
-                await self._refresh(held, locks)
-                refresh_at = time.monotonic() + self._settings.refresh_s
-                self._holding.over()
-            fresh = await self._reader.read(held.values())
-            for pool in fresh:
-                if not pool.is_writing:
-                    pool.is_writing = True
-                    writers.create_task(self._write_down(pool))
+            self._active.clear()
+            active = [pool for pool in held.values() if not (pool.is_resting or pool.is_lost)]
+            if not active:
+                await self._active.wait()
+                continue
+            fresh = await self._reader.read(active, self._settings.block_ms)
+            start(fresh)
+            rest_at = time.monotonic() - self._settings.rest_after_s
+            for pool in active:
+                if pool.read_at < rest_at and pool.may_rest:
+                    resting.lay(pool)
             await self._gather(fresh)
         for pool in held.values():
             pool.forget_waiting()
+
+    def _start_writing(self, writers: asyncio.TaskGroup, fresh: Sequence[HeldPool]) -> None:
+        self._active.set()
+        for pool in fresh:
+            if not pool.is_writing:
+                pool.is_writing = True
+                writers.create_task(self._write_down(pool))
 
     async def _gather(self, fresh: Sequence[HeldPool]) -> None:
         """Let further entries come, where those just read would make small batches."""
@@ -94,6 +117,17 @@ class Recorder:
             return  # somebody waits for these
         if fresh and all(pool.waiting_draws < self._settings.batch_draws for pool in fresh):
             await asyncio.sleep(self._settings.gather_s)
+
+    async def _keep_holding(self, held: dict[int, HeldPool], locks: PoolLocks) -> Never:
+        """Take and give back pools, when told to and now and then."""
+        while True:
+            self._news.clear()
+            await self._refresh(held, locks)
+            self._holding.over()
+            await pause(_LOOK_AT_MOST_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.refresh_s):
+                    await self._news.wait()
 
     async def _refresh(self, held: dict[int, HeldPool], locks: PoolLocks) -> None:
         now = time.monotonic()
@@ -109,6 +143,7 @@ class Recorder:
         taken = await locks.take(held)
         await self._pass_lost_ids(await self._outlet.announce(taken))
         held.update({pool.pool_id: pool for pool in taken})
+        self._active.set()
         metrics.HELD_POOLS.set(len(held))
 
     async def _pass_lost_ids(self, told: Mapping[int, int]) -> None:
@@ -131,6 +166,9 @@ class Recorder:
         finally:
             pool.oldest_ms = 0
             pool.is_writing = False
+            if pool.is_lost:
+                wait_s = max(0.0, pool.kept_until - time.monotonic())
+                asyncio.get_running_loop().call_later(wait_s, self._news.set)
 
     async def _record_batch(self, pool: HeldPool) -> None:
         entries = pool.take(self._settings.batch_draws)

@@ -11,9 +11,11 @@ class RecorderSettings(ServiceSettings):
         postgres_dsn: Where the ledger goes.
         redis_url: Where it comes from.
         postgres_timeout_s: Bound of one statement.
-        redis_timeout_s: Bound of one command, beyond the time that it may block.
-        refresh_s: How often unrecorded pools are looked for.
+        redis_timeout_s: Bound of one command, beyond the time that a read may block.
+        refresh_s: How often unrecorded pools are looked for, told of one or not.
         block_ms: How long a read waits for entries.
+        rest_after_s: A pool that got no entries for so long rests, see resting.py.
+        rest_block_ms: How long the read of resting pools waits.
         gather_s: Pause after a read that found few: a batch costs much the same, however small.
         read_entries: Entries of one pool taken by one read.
         read_ahead_draws: A pool that has this many waiting is not read further.
@@ -26,8 +28,10 @@ class RecorderSettings(ServiceSettings):
     redis_url: RedisUrl
     postgres_timeout_s: float = 10.0
     redis_timeout_s: float = 5.0
-    refresh_s: float = 0.15
+    refresh_s: float = 5.0
     block_ms: int = 100
+    rest_after_s: float = 2.0
+    rest_block_ms: int = 10_000
     gather_s: float = 0.03
     read_entries: int = 100
     read_ahead_draws: int = 10_000

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stack.processes import StackError
-from tests.bench import growth, machine, memory, sustained, unary
+from tests.bench import growth, idle, machine, memory, sustained, unary
 from tests.bench.figures import Figure, Step
 from tests.bench.pools import BooksError
 from tests.bench.report import Conditions, print_table, to_json
@@ -23,6 +23,7 @@ MEASURES: dict[str, Measure] = {
     "M3": sustained.measure,
     "M9": memory.measure,
     "M10": growth.measure,
+    "M11": idle.measure,
 }
 # A table in a file need not be as narrow as a terminal.
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
@@ -31,7 +32,8 @@ _err = Console(highlight=False, stderr=True)
 
 def _steps(ids: list[str], scale: Scale) -> int:
     windows = {"M1": 2, "M3": 2, "M10": 6}
-    return sum(windows[id_] * scale.rounds if id_ in windows else 1 for id_ in ids)
+    once = {"M11": 2}
+    return sum(windows[id_] * scale.rounds if id_ in windows else once.get(id_, 1) for id_ in ids)
 
 
 async def _measure(ids: list[str], scale: Scale) -> list[Figure]:
@@ -59,7 +61,7 @@ def _chosen(only: str) -> list[str]:
 
 def bench(
     short: Annotated[bool, typer.Option(help="See that it works; judge nothing.")] = False,
-    only: Annotated[str, typer.Option(help="Some of M1,M3,M9,M10.")] = "",
+    only: Annotated[str, typer.Option(help="Some of M1,M3,M9,M10,M11.")] = "",
     json: Annotated[bool, typer.Option(help="Print JSON instead of the table.")] = False,
 ) -> None:
     """

@@ -31,6 +31,10 @@ SELECT nextval('pool_versions_seq');
 -- name: set_version(pool_id, version)!
 UPDATE pools SET version = :version WHERE id = :pool_id;
 
+-- name: recorded_pools()$
+-- Pools with nothing under way.
+SELECT count(*) FROM pools WHERE recorded_version = version;
+
 -- name: recorded_seq(pool_id)$
 SELECT recorded_seq FROM pools WHERE id = :pool_id;
 

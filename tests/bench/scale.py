@@ -17,6 +17,9 @@ class Scale:
         bare_draws: Draws of one window of the bare script.
         growth_draws: Draws of one window of the growth figures.
         history_rows: Rows of the long history.
+        idle_pools: Pools of a stack in which nobody draws.
+        idle_settle_s: Pause before it is looked at.
+        idle_s: For how long it is looked at.
     """
 
     rounds: int
@@ -27,6 +30,9 @@ class Scale:
     bare_draws: int
     growth_draws: int
     history_rows: int
+    idle_pools: int
+    idle_settle_s: float
+    idle_s: float
 
 
 FULL = Scale(
@@ -38,6 +44,9 @@ FULL = Scale(
     bare_draws=400_000,
     growth_draws=80_000,
     history_rows=5_000_000,
+    idle_pools=4_000,
+    idle_settle_s=30.0,
+    idle_s=60.0,
 )
 SHORT = Scale(
     rounds=1,
@@ -48,4 +57,7 @@ SHORT = Scale(
     bare_draws=2_000,
     growth_draws=1_000,
     history_rows=10_000,
+    idle_pools=20,
+    idle_settle_s=0.1,
+    idle_s=0.5,
 )

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,7 @@ class StackUnderTest:
     @contextmanager
     def running(self) -> Iterator[Child]:
         """The stack, healthy, in a process that ends with the block and with this process."""
-        command = [sys.executable, "-m", "stack", "run"]
-        log = self.home / "run.log"
-        child = Child(Program("stack", command, log, self._environment()))
+        child = self._child()
         try:
             asyncio.Runner(loop_factory=asyncio.new_event_loop).run(
                 child.wait_until_ready(self._is_up, _TIMEOUT_S)
@@ -64,6 +62,20 @@ class StackUnderTest:
             yield child
         finally:
             stop([child], _TIMEOUT_S)
+
+    @asynccontextmanager
+    async def running_beside(self) -> AsyncIterator[Child]:
+        """The same, for who runs a loop of events already."""
+        child = self._child()
+        try:
+            await child.wait_until_ready(self._is_up, _TIMEOUT_S)
+            yield child
+        finally:
+            stop([child], _TIMEOUT_S)
+
+    def _child(self) -> Child:
+        command = [sys.executable, "-m", "stack", "run"]
+        return Child(Program("stack", command, self.home / "run.log", self._environment()))
 
     async def _is_up(self) -> bool:
         return self._endpoints_file.exists()

@@ -1,6 +1,7 @@
 """Boxes: opened, and brought up to what their goods are."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 import structlog
@@ -46,27 +47,53 @@ class Boxes:
 
     async def open(self, ctx: RequestContext, goods_id: int, count: int) -> list[int]:
         """
-        The numbers of *count* further boxes, which draw at once if their goods do; all or none.
+        The numbers of *count* further boxes, which draw at once if their goods do.
+
+        They are opened one by one, each in a transaction of its own, so that nobody waits for all
+        of them. With the first one it is stored how many there are to be. Those that this call does
+        not get to are opened by the finisher.
 
         Raises:
             GoodsNotFoundError: No such goods.
             InvalidArgumentError: No items with tickets, or too many boxes.
             UnavailableError: They may have been opened.
         """
-        caller = ctx.require_caller()
+        caller, deadline = ctx.require_caller(), time.monotonic() + ctx.remaining_s / 2
 
-        async def open_boxes(creation: Creation) -> list[int]:
+        async def order(creation: Creation) -> list[int]:
             rows = GoodsRows(creation.rows.connection)
             goods = await rows.lock_goods(goods_id)
             check_opening(goods, await rows.items(goods_id), count)
             nums = [goods.boxes + place for place in range(1, count + 1)]
             subject = f"goods:{goods_id}"
             await rows.add_audit(AuditRecord(caller, "boxes.open", subject, {"nums": nums}))
-            for num in nums:
-                await _open(creation, rows, goods, num)
+            await rows.want_boxes(goods_id, nums[-1])
+            await _open_next(creation, goods_id)
             return nums
 
-        return await self._editor.create(ctx, open_boxes)
+        nums = await self._editor.create(ctx, order)
+        try:
+            await self.open_wanted(goods_id, nums[-1], deadline, ctx.remaining_s / 3)
+        except Exception as error:  # noqa: BLE001  # they are opened all the same, a moment later
+            failure = to_kuji_error(error, f"goods {goods_id}")
+            log.warning("boxes left to the finisher", goods_id=goods_id, why=failure.message)
+        return nums
+
+    async def open_wanted(self, goods_id: int, last: int, deadline: float, step_s: float) -> None:
+        """
+        Open the boxes that are wanted, up to box *last*.
+
+        Args:
+            goods_id: The goods.
+            last: A number.
+            deadline: None is begun after it; by time.monotonic().
+            step_s: Bound of opening one.
+        """
+        while time.monotonic() < deadline:
+            async with asyncio.timeout(step_s):
+                num = await self._editor.make(lambda creation: _open_next(creation, goods_id))
+            if num is None or num >= last:
+                return
 
     async def bring_up(self, ctx: RequestContext, goods_id: int) -> None:
         """
@@ -95,6 +122,34 @@ class Boxes:
             log.warning("box left to the finisher", pool_id=pool_id, why=failure.message)
             return False
         return True
+
+
+class Openings:
+    """The finisher's chore: boxes that are wanted, and that no call has got to."""
+
+    def __init__(self, store: GoodsStore, boxes: Boxes) -> None:
+        self._store = store
+        self._boxes = boxes
+
+    async def due(self) -> list[int]:
+        """Their goods."""
+        return await self._store.goods_to_open()
+
+    async def do(self, ctx: RequestContext, due_id: int) -> None:
+        """Open some of them."""
+        await self._boxes.open_wanted(
+            due_id, MAX_BOXES, time.monotonic() + ctx.remaining_s, ctx.remaining_s
+        )
+
+
+async def _open_next(creation: Creation, goods_id: int) -> int | None:
+    """Open the first box that is wanted; its number, or None: all are open."""
+    rows = GoodsRows(creation.rows.connection)
+    goods = await rows.lock_goods(goods_id)
+    num = await rows.next_box(goods_id)
+    if num is not None:
+        await _open(creation, rows, goods, num)
+    return num
 
 
 async def _open(creation: Creation, rows: GoodsRows, goods: Goods, num: int) -> None:

@@ -50,7 +50,7 @@ class Goods:
 
     Args:
         revision: Counts the changes that concern draws.
-        boxes: Opened so far, numbered 1…boxes.
+        boxes: Numbered 1…boxes; the last of them may be about to be opened.
     """
 
     goods_id: int

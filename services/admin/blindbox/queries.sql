@@ -13,7 +13,9 @@ SELECT id FROM goods WHERE id = :goods_id FOR NO KEY UPDATE;
 -- name: goods(goods_id)^
 SELECT g.id, g.type, g.title, g.price, g.image_url, g.on_shelf, g.protection_seconds, g.is_ended,
        g.confirm, g.revision, g.created_at, g.updated_at,
-       (SELECT count(*) FROM boxes b WHERE b.goods_id = g.id) AS boxes
+       greatest(
+           g.boxes_wanted, (SELECT count(*) FROM boxes b WHERE b.goods_id = g.id)
+       ) AS boxes
 FROM goods g
 WHERE g.id = :goods_id;
 
@@ -21,7 +23,9 @@ WHERE g.id = :goods_id;
 -- Newest first.
 SELECT g.id, g.type, g.title, g.price, g.image_url, g.on_shelf, g.protection_seconds, g.is_ended,
        g.confirm, g.revision, g.created_at, g.updated_at,
-       (SELECT count(*) FROM boxes b WHERE b.goods_id = g.id) AS boxes
+       greatest(
+           g.boxes_wanted, (SELECT count(*) FROM boxes b WHERE b.goods_id = g.id)
+       ) AS boxes
 FROM goods g
 ORDER BY g.id DESC
 LIMIT :row_limit OFFSET :row_offset;
@@ -77,6 +81,22 @@ FROM goods_items
 WHERE goods_id = :goods_id
 ORDER BY id;
 
+-- name: want_boxes(goods_id, boxes)!
+UPDATE goods SET boxes_wanted = :boxes WHERE id = :goods_id;
+
+-- name: next_box(goods_id)$
+-- The number of the box that is to be opened next; null: all are open, or the goods have ended.
+SELECT open.boxes + 1
+FROM goods g, LATERAL (SELECT count(*) AS boxes FROM boxes b WHERE b.goods_id = g.id) AS open
+WHERE g.id = :goods_id AND open.boxes < g.boxes_wanted AND NOT g.is_ended;
+
+-- name: goods_to_open()
+-- Goods with boxes that are to be opened.
+SELECT g.id
+FROM goods g
+WHERE g.boxes_wanted > (SELECT count(*) FROM boxes b WHERE b.goods_id = g.id) AND NOT g.is_ended
+ORDER BY g.id;
+
 -- name: insert_box(box)!
 INSERT INTO boxes (goods_id, num, pool_id, revision)
 VALUES (:box.goods_id, :box.num, :box.pool_id, :box.revision);
@@ -88,6 +108,16 @@ SELECT id, :pool_id, title, img_url, stock, 0
 FROM goods_items
 WHERE goods_id = :goods_id
 ORDER BY id;
+
+-- name: count_units(pool_id)!
+-- Notes how many wins sell a box out: endless where an item is.
+UPDATE boxes
+SET units = (
+    SELECT CASE WHEN bool_or(total_count IS NULL) THEN 9223372036854775807
+                ELSE sum(total_count) END
+    FROM prizes
+    WHERE prizes.pool_id = boxes.pool_id)
+WHERE pool_id = :pool_id;
 
 -- name: update_box(box)!
 UPDATE boxes
@@ -119,8 +149,9 @@ ORDER BY b.num;
 SELECT b.pool_id
 FROM boxes b
 JOIN goods g ON g.id = b.goods_id
+JOIN pools ON pools.id = b.pool_id
 WHERE NOT b.is_ended
-  AND (b.revision < g.revision OR NOT EXISTS (
+  AND (b.revision < g.revision OR pools.wins >= b.units AND NOT EXISTS (
       SELECT FROM prizes p
       WHERE p.pool_id = b.pool_id AND (p.total_count IS NULL OR p.won_count < p.total_count)))
 ORDER BY b.goods_id, b.num;

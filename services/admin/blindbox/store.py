@@ -75,12 +75,22 @@ class GoodsRows(Rows):
         """The items of goods, by id."""
         return [_item(row) async for row in _queries.items(self.connection, goods_id=goods_id)]
 
+    async def want_boxes(self, goods_id: int, boxes: int) -> None:
+        """Store how many boxes the goods are to have."""
+        await _queries.want_boxes(self.connection, goods_id=goods_id, boxes=boxes)
+
+    async def next_box(self, goods_id: int) -> int | None:
+        """The number of the box to be opened next; None: no further one."""
+        num: int | None = await _queries.next_box(self.connection, goods_id=goods_id)
+        return num
+
     async def insert_box(self, box: Box) -> None:
         """Store a box, with a prize for each item of its goods."""
         await _queries.insert_box(self.connection, box=box)
         await _queries.insert_box_prizes(
             self.connection, pool_id=box.pool_id, goods_id=box.goods_id
         )
+        await _queries.count_units(self.connection, pool_id=box.pool_id)
 
     async def update_box(self, box: Box) -> None:
         """Note what its pool is published with."""
@@ -137,6 +147,10 @@ class GoodsStore(Store):
     async def due_boxes(self) -> list[int]:
         """The pools of live boxes that are behind their goods, or recorded as sold out."""
         return [row["pool_id"] async for row in _queries.due_boxes(self._pool)]
+
+    async def goods_to_open(self) -> list[int]:
+        """Goods with boxes that are to be opened."""
+        return [row["id"] async for row in _queries.goods_to_open(self._pool)]
 
     async def cards(self, user_id: int, page: Page) -> list[ItemCard]:
         """One page, newest first, and one row more; user 0: of all."""

@@ -8,7 +8,8 @@ from services.admin.audit import KUJI, AuditRecord
 from services.admin.blindbox.models import Box
 from services.admin.blindbox.pool_config import box_pool_config
 from services.admin.blindbox.store import GoodsRows, GoodsStore
-from services.admin.editor import Edit
+from services.admin.editor import Edit, Editor
+from services.common.context import RequestContext
 
 log = structlog.get_logger()
 
@@ -45,13 +46,14 @@ def _finish(box: Box) -> AuditRecord:
 class BoxUpkeep:
     """The finisher's chore: boxes that an operator's change has not reached, or that are empty."""
 
-    def __init__(self, store: GoodsStore) -> None:
+    def __init__(self, store: GoodsStore, editor: Editor) -> None:
         self._store = store
+        self._editor = editor
 
     async def due(self) -> list[int]:
         """The pools of such boxes."""
         return await self._store.due_boxes()
 
-    async def do(self, edit: Edit) -> None:
+    async def do(self, ctx: RequestContext, due_id: int) -> None:
         """Publish the box, if it is still due."""
-        await bring_up_to_date(edit)
+        await self._editor.edit(ctx, due_id, bring_up_to_date)

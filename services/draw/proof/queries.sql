@@ -23,8 +23,8 @@ WHERE pool_seeds.pool_id = :pool_id;
 
 -- name: pools_to_reveal()
 -- Pools whose newest recorded configuration has ended them: every draw is recorded before it.
--- OFFSET 0 holds the planner to looking up one configuration for each pool unrevealed; it would
--- rather read all that there ever were.
+-- OFFSET 0 holds the planner to looking up one configuration for each of them; it would rather
+-- read all that there ever were.
 SELECT pools.id AS pool_id, pool_seeds.encrypted_seed
 FROM pools
 CROSS JOIN LATERAL (
@@ -35,7 +35,7 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS ended
 JOIN pool_seeds ON pool_seeds.pool_id = pools.id
-WHERE NOT pools.is_revealed
+WHERE pools.is_over AND NOT pools.is_revealed
 LIMIT 100;
 
 -- name: reveal(pool_id, seed)!

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 import asyncpg
 from redis.asyncio import Redis
@@ -40,6 +40,14 @@ _FIRST_BOX = 1
 RawEntry = tuple[bytes, dict[bytes, bytes]]
 
 
+class Progress(NamedTuple):
+    """How far a pool is, as Postgres has it; another one: something happened in it."""
+
+    recorded_seq: int
+    version: int
+    halted_reason: str
+
+
 class Auditor:
     """
     Reads the books and audits them; changes nothing.
@@ -70,9 +78,10 @@ class Auditor:
                 break
         return findings
 
-    async def live_pool_ids(self) -> list[int]:
-        """Every pool that may still draw."""
-        return [row["id"] async for row in _queries.list_live_pools(self._postgres)]
+    async def live_pools(self) -> dict[int, Progress]:
+        """Every pool that may still draw, and how far it is."""
+        rows = _queries.list_live_pools(self._postgres)
+        return {pool_id: Progress(*progress) async for pool_id, *progress in rows}
 
     async def audit_stock(self, pool_id: int) -> list[Finding]:
         """

@@ -36,8 +36,8 @@ WHERE pool_id = :pool_id
 ORDER BY id;
 
 -- name: list_live_pools()
--- Pools that may still draw.
-SELECT id FROM pools WHERE NOT is_revealed ORDER BY id;
+-- Pools that may still draw, and how far they are: what is not as it was has been at work.
+SELECT id, recorded_seq, version, halted_reason FROM pools WHERE NOT is_revealed ORDER BY id;
 
 -- name: tally(pool_id, recorded_seq)^
 SELECT record.*, winner.*

@@ -111,7 +111,7 @@ async def test_seed_is_revealed_once_when_several_processes_look(
 async def test_revealed_pools_are_not_even_looked_at(
     postgres: asyncpg.Pool, redis: Redis, prover: Prover
 ) -> None:
-    """Every second pools are looked for: it costs what the unrevealed ones cost."""
+    """Every second pools are looked for: it costs what those cost that are to be revealed."""
     campaigns = [await open_campaign(postgres, redis, [{}]) for _ in range(20)]
     for campaign in campaigns:
         if campaign is not campaigns[0]:
@@ -127,7 +127,7 @@ async def test_revealed_pools_are_not_even_looked_at(
             + proof._queries.pools_to_reveal.sql
         )
     scans = [row[0] for row in plan if " on pools " in row[0]]
-    assert [True] == ["pools_unrevealed" in scan and "rows=1.00" in scan for scan in scans], plan
+    assert [True] == ["pools_to_reveal" in scan and "rows=0.00" in scan for scan in scans], plan
 
 
 async def test_configurations_are_looked_up_by_pool_when_many_are_open(

@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from stack import processes
 from stack.parts import Part
 from stack.processes import ROOT, Child, Program, StackError, stop
 from stack.supervisor import Pauses, Supervisor
@@ -161,6 +163,20 @@ async def test_start_fails_when_a_part_is_never_ready(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="sleeper is not ready after 0 s"):
         await child.wait_until_ready(_never, timeout_s=0.1)
     stop([child], timeout_s=5)
+
+
+async def test_end_of_a_part_is_told_and_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G11: parts that run cost their supervisor nothing."""
+    os.mkfifo(tmp_path / "go")
+    child = Child(_shell(tmp_path, "waiting", f"read -r line < {tmp_path}/go; exit 7"))
+    monkeypatch.setattr(processes, "_end_of", watching := Mock(wraps=processes._end_of))
+    waiting = asyncio.create_task(child.wait())
+    await _until(lambda: watching.called)
+    await asyncio.to_thread((tmp_path / "go").write_text, "\n")
+    assert 7 == await waiting
+    assert 1 == watching.call_count
 
 
 async def test_last_words_are_of_the_newest_run(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Goods(_message.Message):
     is_ended: _builtins.bool
     """Whether it has ended for good."""
     boxes: _builtins.int
-    """Boxes opened so far."""
+    """Boxes opened so far, and about to be."""
     confirm: _builtins.str
     """What an answered win has to survive: "store" (a crash of anything), "replica"
     (the loss of the store's machine) or "recorded" (the loss of the whole store).
@@ -830,7 +830,7 @@ Global___OpenBoxesRequest: _TypeAlias = OpenBoxesRequest  # noqa: Y015
 
 @_typing.final
 class OpenBoxesResponse(_message.Message):
-    """The boxes opened."""
+    """The boxes opened, or about to be."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

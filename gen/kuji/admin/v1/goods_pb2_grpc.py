@@ -179,8 +179,10 @@ class GoodsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenBoxes(self, request, context):
-        """Opens boxes, all or none of them: each a pool with a seed of its own, whose
-        commitment is public from here on. An infinite goods has one box.
+        """Opens boxes: each a pool with a seed of its own, whose commitment is public
+        from its opening on. An infinite goods has one box. They are opened one by
+        one; those that this call has no time for are opened in a moment, by
+        themselves.
 
         Not idempotent: each call opens further boxes.
 

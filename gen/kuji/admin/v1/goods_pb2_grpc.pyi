@@ -70,8 +70,10 @@ class GoodsServiceStub:
     NOT_FOUND: no such item.
     """
     OpenBoxes: _grpc.UnaryUnaryMultiCallable[_goods_pb2.OpenBoxesRequest, _goods_pb2.OpenBoxesResponse]
-    """Opens boxes, all or none of them: each a pool with a seed of its own, whose
-    commitment is public from here on. An infinite goods has one box.
+    """Opens boxes: each a pool with a seed of its own, whose commitment is public
+    from its opening on. An infinite goods has one box. They are opened one by
+    one; those that this call has no time for are opened in a moment, by
+    themselves.
 
     Not idempotent: each call opens further boxes.
 
@@ -131,8 +133,10 @@ class GoodsServiceAsyncStub(GoodsServiceStub):
     NOT_FOUND: no such item.
     """
     OpenBoxes: _aio.UnaryUnaryMultiCallable[_goods_pb2.OpenBoxesRequest, _goods_pb2.OpenBoxesResponse]  # type: ignore[assignment]
-    """Opens boxes, all or none of them: each a pool with a seed of its own, whose
-    commitment is public from here on. An infinite goods has one box.
+    """Opens boxes: each a pool with a seed of its own, whose commitment is public
+    from its opening on. An infinite goods has one box. They are opened one by
+    one; those that this call has no time for are opened in a moment, by
+    themselves.
 
     Not idempotent: each call opens further boxes.
 
@@ -243,8 +247,10 @@ class GoodsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _goods_pb2.OpenBoxesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_goods_pb2.OpenBoxesResponse, _abc.Awaitable[_goods_pb2.OpenBoxesResponse]]:
-        """Opens boxes, all or none of them: each a pool with a seed of its own, whose
-        commitment is public from here on. An infinite goods has one box.
+        """Opens boxes: each a pool with a seed of its own, whose commitment is public
+        from its opening on. An infinite goods has one box. They are opened one by
+        one; those that this call has no time for are opened in a moment, by
+        themselves.
 
         Not idempotent: each call opens further boxes.
 

@@ -184,16 +184,51 @@ async def test_goods_that_have_ended_open_no_further_boxes(world: World) -> None
     assert refusal == await failure(world.open(goods.goods_id))
 
 
-async def test_opening_is_all_or_none_when_one_is_refused(world: World) -> None:
-    """The boxes before it are not there either; their pools are nobody's."""
+async def test_others_pass_while_many_boxes_are_opened(world: World) -> None:
+    """G11: a hundred boxes of 256 items are a hundred small changes; another comes between them."""
+    goods_id = (await world.goods()).goods_id
+    shang = await world.shang(goods_id)
+    first = await world.item(shang, stock=1)
+    await world.postgres.execute(
+        "INSERT INTO goods_items (goods_id, shang_id, title, img_url, price, sc_money, stock)"
+        " SELECT goods_id, shang_id, title, img_url, price, sc_money, n"
+        " FROM goods_items, generate_series(2, 256) AS n WHERE id = $1",
+        first.goods_item_id,
+    )
+    opening = asyncio.create_task(world.open(goods_id, 100))
+    while len(await boxes(world)) < 3:  # noqa: ASYNC110  # nothing tells us
+        await asyncio.sleep(0.01)
+    await world.admin(UpdateGoodsRequest(goods_id=goods_id, title="Meanwhile"))
+    assert not opening.done()
+    assert len(await boxes(world)) < 100
+    assert list(range(1, 101)) == await opening
+    while len(await boxes(world)) < 100:  # on a slow machine the call does not get to all
+        await world.finisher.look()
+    assert [256] * 100 == [len(config.prizes) for config in live(world)]
+
+
+async def test_opening_is_none_when_the_first_is_refused(world: World) -> None:
+    """Nothing is stored; its pool is nobody's."""
     goods = await world.boxed(1)
     rows = await world.dump()
-    world.pools.refusals[4] = OverloadedError()
+    world.pools.refusals[2] = OverloadedError()
     assert "OVERLOADED" == (await failure(world.open(goods.goods_id, 3)))[0]
     assert rows == await world.dump()
-    world.pools.refusals.clear()
+
+
+async def test_boxes_that_a_call_did_not_get_to_are_opened_later(world: World) -> None:
+    """They are there by their numbers, and by themselves; items stay fixed meanwhile."""
+    goods = await world.boxed(1)
+    world.pools.refusals[4] = OverloadedError()
     assert [2, 3, 4] == await world.open(goods.goods_id, 3)
-    assert [1, 5, 6, 7] == [pool_id for _, pool_id, *_ in await boxes(world)]
+    assert [1, 2, 3] == [num for num, *_ in await boxes(world)]
+    assert 4 == await opened(world, goods.goods_id)
+    assert [5] == await world.open(goods.goods_id)
+    await asyncio.gather(*(world.finisher.look() for _ in range(3)))
+    assert [1, 2, 3, 4, 5] == [num for num, *_ in await boxes(world)]
+    publications = world.pools.publications
+    await world.finisher.look()
+    assert publications == world.pools.publications
 
 
 async def test_opening_is_none_when_its_outcome_is_unknown(world: World) -> None:

@@ -5,6 +5,7 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from services.pool.books.collector import Auditor
+from services.pool.books.findings import Finding
 from services.pool.books.watch import BooksWatch
 from services.pool.store.keys import key
 from tests.support.books import Pool, open_pool
@@ -61,3 +62,44 @@ async def test_books_metric_leaves_out_what_will_not_draw_again(
     )
     await BooksWatch(Auditor(postgres, redis)).look()
     assert _findings(pool) is None
+
+
+class Counting(Auditor):
+    """An auditor that notes what it is asked."""
+
+    def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
+        super().__init__(postgres, redis)
+        self.asked: list[int] = []
+
+    async def audit_stock(self, pool_id: int) -> list[Finding]:
+        """As it is."""
+        self.asked.append(pool_id)
+        return await super().audit_stock(pool_id)
+
+    def taken(self) -> list[int]:
+        """What was asked since the last time, sorted."""
+        asked, self.asked = self.asked, []
+        return sorted(asked)
+
+
+async def test_books_of_pools_that_rest_are_audited_in_turn(
+    postgres: asyncpg.Pool, redis: Redis
+) -> None:
+    """G11: a look costs what has happened, and a few more, however many pools there are."""
+    pools = [await _drawn_pool(postgres, redis) for _ in range(4)]
+    ids = [pool.pool_id for pool in pools]
+    auditor = Counting(postgres, redis)
+    watch = BooksWatch(auditor, resting_at_once=1)
+    for pool_id in [*ids, *ids]:
+        await watch.look()
+        assert [pool_id] == auditor.taken()
+    await pools[2].record()
+    await redis.hincrby(key(ids[3], "stock"), str(pools[3].prize_ids[0]), 2)
+    await watch.look()
+    assert [ids[0], ids[2]] == auditor.taken()
+    for _ in range(2):
+        await watch.look()
+        auditor.taken()
+    assert [0, 0, 0, 1] == [_findings(pool) for pool in pools]
+    await watch.look()
+    assert ids[3] in auditor.taken()  # again and again, until it balances
