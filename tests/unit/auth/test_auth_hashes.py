@@ -42,7 +42,9 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("password", "text"), EXAMPLES, ids=range(len(EXAMPLES)))
+@pytest.mark.parametrize(
+    ("password", "text"), EXAMPLES, ids=[f"{number}" for number in range(len(EXAMPLES))]
+)
 def test_hash_of_another_system_matches_its_password_alone(password: str, text: str) -> None:
     """Examples that those systems, or their specifications, publish."""
     stored = parse_hash(text)
@@ -69,7 +71,7 @@ def test_bcrypt_looks_at_72_bytes_as_it_always_has() -> None:
         _ARGON2.replace("m=64,t=1", "m=4194304,t=1"),
         _ARGON2.replace("m=64,t=1", "m=65536,t=1000"),
     ],
-    ids=range(8),
+    ids=[f"{number}" for number in range(8)],
 )
 def test_hash_that_costs_too_much_is_refused(text: str) -> None:
     """Nobody imports an account at which every guess keeps a core busy for seconds."""
