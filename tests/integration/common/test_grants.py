@@ -20,9 +20,22 @@ FOLDERS = {
     **{f"services/{service}": (service,) for service in SERVICES},
 }
 # Statements of operators' commands, which come in as the owner.
-OPERATORS = {"auth: services/auth: add_audit"}
+OPERATORS = {
+    f"auth: services/auth: {name}"
+    for name in (
+        "add_audit",
+        "get_bulk_accounts",
+        "begin_bulk_accounts",
+        "lock_bulk_accounts",
+        "note_bulk_accounts",
+        "add_missing_bulk_accounts",
+        "list_for_tokens",
+        "import_accounts",
+        "list_taken_names",
+    )
+}
 # Nobody's but the owner's.
-OWN_TABLES = {"schema_migrations"}
+OWN_TABLES = {"bulk_accounts", "schema_migrations"}
 # Needed by what is no statement of a file: COPY, and the trigger note_reveal.
 UNSEEN = {
     ("recorder", "INSERT", "lottery_records", None),

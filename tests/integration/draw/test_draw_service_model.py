@@ -127,7 +127,8 @@ async def open_rig(runner: asyncio.Runner, dsn: str, folder: Path) -> AsyncItera
     async with (
         own_valkey(folder) as valkey,
         asyncpg.create_pool(dsn, min_size=0) as postgres,
-        open_world(postgres, dsn, valkey.url, valkey.url) as world,
+        # Its files tell for certain that the store is the newest, so ids go on without a gap.
+        open_world(postgres, dsn, valkey.url, valkey.url, marks_folder=folder / "marks") as world,
         Redis.from_url(valkey.url) as redis,
     ):
         yield Rig(runner, world, valkey, redis)

@@ -148,6 +148,7 @@ def test_config_of_an_ichiban_box() -> None:
         "mode": "POOL_MODE_TICKETS",
         "status": "POOL_STATUS_OPEN",
         "protectionMs": "90000",
+        "goodsRevision": "1",
         "prizes": [ordinary, {**last, "lastPrize": True}],
     } == MessageToDict(box_pool_config(goods(protection_seconds=90), box, prizes))
 
