@@ -17,24 +17,13 @@ from redis.asyncio import Redis
 from services.common.tasks import pause
 from stack import databases
 from stack.home import Home
+from tests.support.full_database import EMPTY, FILL, execute
 from tests.support.stacks import StackUnderTest, is_alive
 
 HOME_SIZE = "4g"  # of the file system of KUJI_HOME: a bound, what is not used costs nothing
 _ROOM_KIB = 16 << 10  # left to those who write while the size is changed
 _STORM_S = 0.05
 _DRAWN_ON_S = 4.0  # after the older copy was made
-# 53100, whatever is written, of whatever table.
-FILL = """
-CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'No space left on device'; END $$;
-DO $$ DECLARE name text; BEGIN
-  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-    EXECUTE format('CREATE TRIGGER disk_is_full BEFORE INSERT OR UPDATE OR DELETE ON %I'
-      ' FOR EACH STATEMENT EXECUTE FUNCTION disk_is_full()', name);
-  END LOOP;
-END $$;
-"""
-EMPTY = "DROP FUNCTION disk_is_full CASCADE"
 READ_ONLY = "ALTER SYSTEM SET default_transaction_read_only = on"
 WRITABLE = "ALTER SYSTEM RESET default_transaction_read_only"
 RELOAD = "SELECT pg_reload_conf()"
@@ -206,21 +195,11 @@ def stated(name: str, begin: Sequence[str], end: Sequence[str], seconds: float) 
             async with ground.postgres() as postgres:
                 await postgres.execute("SET default_transaction_read_only = off")
                 for statement in statements:
-                    await _executed(postgres, statement)
+                    await execute(postgres, statement)
             if not is_end:
                 yield
 
     return Fault(name, act, seconds)
-
-
-async def _executed(postgres: asyncpg.Connection, statement: str) -> None:
-    """Have *statement* executed, though it may meet the locks of those who write."""
-    while True:
-        try:
-            await postgres.execute(statement)
-        except asyncpg.DeadlockDetectedError:
-            continue
-        return
 
 
 def read_only(seconds: float) -> Fault:

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 import grpc
 import httpx
-from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
+from kuji.auth.v1 import auth_pb2
 
-from services.common.status import error_info_of
 from tests.hostile.target import Target
 
 Attack = Callable[[Target], Awaitable[Counter[str]]]
@@ -23,6 +22,7 @@ _ELSEWHERE = "127.0.0.66"  # not the honest client's address
 _AT_ONCE = 32
 _MANY = 200
 _COMBINING = "a" + "\u0301" * 30_000
+_AUTH = auth_pb2.DESCRIPTOR.services_by_name["AuthService"].methods_by_name
 _names = itertools.count(1)
 
 
@@ -63,37 +63,22 @@ async def wrong_passwords(target: Target) -> Counter[str]:
 
 async def combining_marks(target: Target) -> Counter[str]:
     """Passwords that cost much to normalize, by both doors."""
-    stub: Any = auth_pb2_grpc.AuthServiceStub(target.channels["auth"])
-
-    async def by_grpc() -> str:
-        request = auth_pb2.LoginRequest(username="alice", password=_COMBINING)
-        try:
-            await stub.Login(request, timeout=20)
-        except grpc.aio.AioRpcError as error:
-            info = error_info_of(error)
-            return info.reason if info else f"bare {error.code()}"
-        return "OK"
-
+    request = auth_pb2.LoginRequest(username="alice", password=_COMBINING)
     async with _client(target) as http:
         body = {"username": "alice", "password": _COMBINING}
         over_json = [_json_told(http, "POST", "/api/auth/login", json=body) for _ in range(32)]
-        return await _all_told([*over_json, *(by_grpc() for _ in range(32))])
+        return await _all_told(
+            [*over_json, *(target.told(_AUTH["Login"], request) for _ in range(32))]
+        )
 
 
 async def guessed_service_secrets(target: Target) -> Counter[str]:
     """Guesses at what services show."""
-    stub: Any = auth_pb2_grpc.AuthServiceStub(target.channels["auth"])
-
-    async def guess(number: int) -> str:
-        request = auth_pb2.IssueServiceTokenRequest(service="shop", secret=f"guess-{number}")
-        try:
-            await stub.IssueServiceToken(request, timeout=20)
-        except grpc.aio.AioRpcError as error:
-            info = error_info_of(error)
-            return info.reason if info else f"bare {error.code()}"
-        return "OK"
-
-    return await _all_told(guess(number) for number in range(_MANY))
+    guesses = (
+        auth_pb2.IssueServiceTokenRequest(service="shop", secret=f"guess-{number}")
+        for number in range(_MANY)
+    )
+    return await _all_told(target.told(_AUTH["IssueServiceToken"], guess) for guess in guesses)
 
 
 async def pages(target: Target) -> Counter[str]:

@@ -5,7 +5,8 @@ import json
 import random
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -53,26 +54,33 @@ def _untrue(name: str, told: Counter[str]) -> Iterator[str]:
             yield f"{name}: {count} × {what}"
 
 
-async def test_every_rpc_answers_whatever_comes(target: Target) -> None:
-    """Its answer or a stated reason, never INTERNAL; an honest client and memory notice nothing."""
-    untrue: list[str] = []
-    all_told: Counter[str] = Counter()
+@asynccontextmanager
+async def _nobody_notices(target: Target) -> AsyncIterator[Counter[str]]:
+    """What strangers are told goes in; an honest client, and memory, notice nothing of them."""
+    told: Counter[str] = Counter()
     async with honest_client(target) as honest:
         await honest.goes_through("1 before", _HONEST_CALLS)
         memory = target.memory()
         honest.enter("2 during")
+        yield told
+        await honest.goes_through("3 after", _HONEST_CALLS)
+    print(honest.sentence(), told)
+    assert [] == honest.refused
+    assert {} == _grown(memory, target.memory())
+    assert {"OK", "INVALID_ARGUMENT"} <= told.keys()
+
+
+async def test_every_rpc_answers_whatever_comes(target: Target) -> None:
+    """Its answer or a stated reason, never INTERNAL."""
+    untrue: list[str] = []
+    async with _nobody_notices(target) as all_told:
         for rpc in RPCS:
             if rpc.name in _ENDS_THE_SESSION:
                 continue
             told = await _rpc_told(target, rpc)
-            all_told += told
+            all_told.update(told)
             untrue += _untrue(rpc.full_name, told)
-        await honest.goes_through("3 after", _HONEST_CALLS)
-    print(honest.sentence(), all_told)
     assert [] == untrue
-    assert [] == honest.refused
-    assert {} == _grown(memory, target.memory())
-    assert {"OK", "INVALID_ARGUMENT"} <= all_told.keys()
 
 
 def _grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
@@ -143,22 +151,14 @@ def _what(response: Any) -> str:
 async def test_every_route_answers_whatever_comes(target: Target) -> None:
     """The same by JSON: the envelope is whole, and its reason is a true one."""
     untrue: list[str] = []
-    all_told: Counter[str] = Counter()
-    async with honest_client(target) as honest:
-        await honest.goes_through("1 before", _HONEST_CALLS)
-        memory = target.memory()
-        honest.enter("2 during")
+    async with _nobody_notices(target) as all_told:
         for route in ROUTES:
             if route.rpc.name in _ENDS_THE_SESSION or route.rpc.server_streaming:
                 continue
             told = await _route_told(target, route)
-            all_told += told
+            all_told.update(told)
             untrue += _untrue(route.name, told)
-        await honest.goes_through("3 after", _HONEST_CALLS)
-    print(honest.sentence(), all_told)
     assert [] == untrue
-    assert [] == honest.refused
-    assert {} == _grown(memory, target.memory())
 
 
 @pytest.mark.parametrize("name", sorted(_ENDS_THE_SESSION))

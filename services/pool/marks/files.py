@@ -48,21 +48,25 @@ class MarkFile:
                 self._newest[pool_id] = mark, place
 
     def write(self, marks: Mapping[int, Mark]) -> None:
-        """Write *marks*, and return once they are on the disk."""
+        """
+        Write *marks*, and return once they are on the disk.
+
+        Where that fails, they are written again to the same places: what the disk has of a pool
+        for certain is never written over.
+        """
+        written, end = {}, self._end
         for pool_id, mark in marks.items():
-            place = self._other_place(pool_id)
+            if pool_id in self._newest:
+                place = self._newest[pool_id][1] ^ 1
+            else:
+                place, end = 2 * end, end + 1
             body = _PLACE.pack(pool_id, *mark)
             self._make_room((place + 1) * _BYTES)
             os.pwrite(self._file, body + _CHECK.pack(zlib.crc32(body)), place * _BYTES)
-            self._newest[pool_id] = mark, place
+            written[pool_id] = mark, place
         os.fdatasync(self._file)
-
-    def _other_place(self, pool_id: int) -> int:
-        """Where the next mark of a pool goes: not over its newest."""
-        if pool_id in self._newest:
-            return self._newest[pool_id][1] ^ 1
-        self._end += 1
-        return 2 * (self._end - 1)
+        self._newest |= written
+        self._end = end
 
     def _make_room(self, size: int) -> None:
         if os.fstat(self._file).st_size < size:

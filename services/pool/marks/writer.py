@@ -83,7 +83,7 @@ class MarkWriter:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._file.write, round_.marks)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the next round is written
             log.error("marks cannot be written", error=repr(error))
             UNWRITTEN.set(1)
             again = self._next_round()

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 
 from services.common.status import error_info_of
 from services.common.tasks import pause
+from tests.support.full_database import EMPTY, FILL, execute
 from tests.support.history import eventually
 from tests.support.house import House, open_activity, open_goods, open_house
 from tests.support.proxy import Proxy
@@ -34,16 +35,6 @@ CALL_S = 15.0
 KINDS = ("draw", "order", "edit", "block", "read", "log in")
 # An edit may also meet CONFLICT: one before it, whose outcome the recorder has yet to settle.
 TRUE_REASONS = {"OK", "UNAVAILABLE", "OVERLOADED"}
-FILL = """
-CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'No space left on device'; END $$;
-DO $$ DECLARE name text; BEGIN
-  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-    EXECUTE format('CREATE TRIGGER disk_is_full BEFORE INSERT OR UPDATE OR DELETE ON %I'
-      ' FOR EACH STATEMENT EXECUTE FUNCTION disk_is_full()', name);
-  END LOOP;
-END $$;
-"""
 END_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE datname = current_database() AND application_name <> 'house'
@@ -307,17 +298,9 @@ async def postgres_read_only(house: House) -> AsyncIterator[None]:
 @asynccontextmanager
 async def postgres_full(house: House) -> AsyncIterator[None]:
     """53100, whatever is written."""
-    while True:
-        # It may meet the locks of those who write; then nothing of it was done.
-        with suppress(asyncpg.DeadlockDetectedError):
-            await house.postgres.execute(FILL)
-            break
+    await execute(house.postgres, FILL)
     yield
-    while True:
-        # It may meet the locks of those who write.
-        with suppress(asyncpg.DeadlockDetectedError):
-            await house.postgres.execute("DROP FUNCTION disk_is_full CASCADE")
-            return
+    await execute(house.postgres, EMPTY)
 
 
 def postgres_shuts_down(house: House) -> AbstractAsyncContextManager[None]:

@@ -40,6 +40,28 @@ def test_torn_write_leaves_the_mark_before(tmp_path: Path, keep: int) -> None:
     again.close()
 
 
+def test_write_that_failed_does_not_cost_the_mark_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk took it or did not; a power cut in the next one leaves what was told for certain."""
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    folder = MarkFolder(tmp_path)
+    file = folder.claim()
+    file.write({1: Mark(5, 50)})
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fdatasync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            file.write({1: Mark(6, 60), 2: Mark(7, 70)})
+    file.write({1: Mark(8, 80), 2: Mark(7, 71)})
+    file.close()
+    assert {1: Mark(8, 80), 2: Mark(7, 71)} == folder.read()
+    _tear(tmp_path / "1.marks", 1, 12)
+    assert {1: Mark(5, 50), 2: Mark(7, 71)} == folder.read()
+
+
 def test_each_process_has_a_file_and_takes_over_that_of_one_that_is_gone(tmp_path: Path) -> None:
     """All are read; a folder that is made anew is another."""
     folder, other = MarkFolder(tmp_path), MarkFolder(tmp_path)
