@@ -16,6 +16,7 @@ from argon2.exceptions import VerifyMismatchError
 from services.auth.credentials import check_password, is_username
 from services.auth.passwords import Argon2Cost, bytes_of
 from services.common.postgres import Connection, load_queries
+from services.common.tasks import end_if_cancelled
 
 CHUNK = 50_000
 _BLOCK = 1000  # rows in one message of the COPY
@@ -66,6 +67,7 @@ class BulkAccounts:
         done = before
         while done < count:
             done = await self._create_chunk(count)
+            end_if_cancelled()
             on_progress(done)
         return before
 

@@ -13,6 +13,7 @@ from services.auth.credentials import check_email, check_username
 from services.auth.hashes import UnknownHashError, parse_hash
 from services.common.errors import InvalidArgumentError
 from services.common.postgres import load_queries
+from services.common.tasks import end_if_cancelled
 
 BATCH = 2000
 MAX_LINE_LENGTH = 4096
@@ -106,7 +107,9 @@ class Importer:
                 usernames=[entry.username for entry in entries],
                 emails=[entry.email for entry in entries],
             )
-            return added, [BadLine(row["line"], _TAKEN) async for row in taken]
+            bad = [BadLine(row["line"], _TAKEN) async for row in taken]
+        end_if_cancelled()
+        return added, bad
 
 
 _TAKEN = "the username is taken by an account with another e-mail address"

@@ -20,6 +20,7 @@ from services.auth.access_tokens import claims_of
 from services.auth.keys import SigningKey
 from services.common.context import Caller, Role
 from services.common.postgres import load_queries
+from services.common.tasks import end_if_cancelled
 from services.common.tokens import ALGORITHM
 
 BATCH = 2000
@@ -96,6 +97,7 @@ async def _owners(pool: asyncpg.Pool, prefix: str, count: int) -> AsyncIterator[
         owners = [(row["id"], row["username"], row["token_generation"]) async for row in rows]
         if not owners:
             return
+        end_if_cancelled()
         yield owners
         after, count = owners[-1][0], count - len(owners)
 

@@ -6,7 +6,7 @@ import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,6 +77,8 @@ async def creating(dsn: str, count: int) -> AsyncIterator[asyncio.subprocess.Pro
         env={**others, "KUJI_POSTGRES_DSN": dsn, "KUJI_ARGON2_MEMORY_KIB": "64"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        # As on a terminal, also where these tests run in the background of a shell, deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield process
@@ -108,6 +110,27 @@ async def test_same_command_goes_on_when_it_was_broken_off(
     assert 0 < broken_off < 300_000
     assert (await create(postgres_dsn, 300_000)).code == 0
     assert await postgres.fetchval(_COUNT) == 300_000 == await postgres.fetchval(_DISTINCT)
+
+
+async def test_stop_that_a_client_kept_to_itself_is_still_one(
+    postgres: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio.wait_for swallows a cancellation that comes as its work ends: no chunk follows."""
+    chunk_begins = asyncio.Event()
+
+    async def swallow(_: BulkAccounts, count: int) -> int:
+        chunk_begins.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return count
+
+    monkeypatch.setattr(BulkAccounts, "_create_chunk", swallow)
+    run = BulkAccounts(postgres, "load_", CHEAP)
+    making = asyncio.ensure_future(run.create(1000, PASSWORD, lambda _: None))
+    await chunk_begins.wait()
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
 
 
 async def test_two_at_once_make_them_between_them(
