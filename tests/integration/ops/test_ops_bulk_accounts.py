@@ -24,6 +24,7 @@ from services.common.tokens import TokenVerifier
 from stack.processes import ROOT
 from tests.support.auth import BAD_CREDENTIALS, PASSWORD, failure_of, login, serving
 from tests.support.command import Ran, run_kuji
+from tests.support.history import eventually
 
 CHEAP = Argon2Cost(memory_kib=64, passes=1, lanes=1)
 SECRET = "5e" * 32
@@ -90,9 +91,11 @@ async def creating(dsn: str, count: int) -> AsyncIterator[asyncio.subprocess.Pro
 
 async def until_some_are_there(postgres: asyncpg.Pool) -> None:
     """Return when a first part is made."""
-    async with asyncio.timeout(60):
-        while not await postgres.fetchval("SELECT sum(created) FROM bulk_accounts"):
-            pass
+
+    async def are_there() -> bool:
+        return bool(await postgres.fetchval("SELECT sum(created) FROM bulk_accounts"))
+
+    await eventually(are_there)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "Ctrl-C"])
