@@ -167,4 +167,6 @@ async def _wanted(
         return box_pool_config(goods, box, await rows.box_prizes(pool_id))
     activity = await rows.activity_of_pool(pool_id)
     prizes = await rows.prizes_of_pools([pool_id])
-    return pool_config(activity, prizes, datetime.now(UTC))
+    # What is recorded may not know of their end yet.
+    deleted = [prize.prize_id for prize in prizes if prize.is_deleted]
+    return pool_config(activity, prizes, datetime.now(UTC), deleted)

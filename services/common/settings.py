@@ -35,6 +35,7 @@ class ServiceSettings(BaseSettings):
             the address of every caller is that of its connection.
         max_calls: Calls in hand, but for streams; beyond it they are shed as OVERLOADED.
         max_streams: Streams in hand, likewise.
+        max_message_bytes: Of one request.
         strict_contract: Answer INTERNAL where a call fails with a reason that its proto does not
             state, for tests; else that is logged and counted.
         keys_file: Copy of the auth service's public keys, for a start while auth is away.
@@ -50,6 +51,7 @@ class ServiceSettings(BaseSettings):
     edge_secret: SecretStr = SecretStr("")
     max_calls: Annotated[int, Field(ge=1)] = 10_000
     max_streams: Annotated[int, Field(ge=1)] = 20_000
+    max_message_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 20
     strict_contract: bool = False
     keys_file: Path | None = None
 

@@ -18,6 +18,8 @@ class DrawSettings(ServiceSettings):
         auth_address: host:port of the auth service, for its public keys.
         seed_key: 64 hexadecimal digits; encrypts the pools' seeds at rest.
         code_key: 64 hexadecimal digits; makes the prize codes, and may be changed at any time.
+        max_message_bytes: Enough for the largest configuration of a pool: 256 prizes with texts of
+            2100 characters, of four bytes each.
         redis_timeout_s: Bound of one script call; past it the outcome is unknown.
         max_batch_draws: Draws in one script call.
         max_pending_draws: Draws of a pool that may wait in this process.
@@ -44,6 +46,7 @@ class DrawSettings(ServiceSettings):
     auth_address: str
     seed_key: SecretStr
     code_key: SecretStr
+    max_message_bytes: int = Field(default=4 << 20, ge=4 << 20)
     redis_timeout_s: float = 2.0
     max_batch_draws: int = Field(default=400, ge=100, le=1000)
     max_pending_draws: int = Field(default=20_000, ge=1000)

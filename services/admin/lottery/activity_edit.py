@@ -1,5 +1,7 @@
 """A change of an activity's pool: what it reads, and how it takes effect."""
 
+from collections.abc import Collection
+
 from services.admin.audit import AuditRecord
 from services.admin.editor import Edit
 from services.admin.lottery.pool_config import pool_config
@@ -16,10 +18,16 @@ async def prizes_of(edit: Edit) -> list[Prize]:
     return await edit.rows.prizes_of_pools([edit.pool_id])
 
 
-async def publish(edit: Edit, record: AuditRecord, cause: str = "") -> None:
-    """Log the change and make it hold for the next draw, noting *cause*; errors as Edit.publish."""
+async def publish(
+    edit: Edit, record: AuditRecord, cause: str = "", retiring: Collection[int] = ()
+) -> None:
+    """
+    Log the change and make it hold for the next draw, noting *cause*; errors as Edit.publish.
+
+    *retiring*: ids of prizes that it deletes.
+    """
     await edit.rows.add_audit(record)
-    config = pool_config(await activity_of(edit), await prizes_of(edit), edit.now)
+    config = pool_config(await activity_of(edit), await prizes_of(edit), edit.now, retiring)
     config.cause = cause
     units = await edit.publish(config)
     await edit.rows.set_units_of_deleted(units)

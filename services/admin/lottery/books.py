@@ -51,15 +51,20 @@ def moved(before: Books, state: pool_pb2.PoolState, after: Books) -> bool:
 
 
 def _units_agree(books: Books, state: pool_pb2.PoolState) -> bool:
-    recorded = {prize.prize_id: prize.terms.total_count for prize in books.prizes}
     live = {stock.prize_id: stock.units for stock in state.stocks}
+    recorded = {
+        prize.prize_id: prize.terms.total_count
+        for prize in books.prizes
+        if prize.prize_id in live or not prize.is_deleted
+    }
     return recorded == live and all(stock.remaining >= 0 for stock in state.stocks)
 
 
 def _missing(books: Books, state: pool_pb2.PoolState) -> list[int]:
     """Units that are recorded as left but are not in the live store, prize by prize."""
     live = {stock.prize_id: stock.remaining for stock in state.stocks}
-    return [prize.remaining_count - live[prize.prize_id] for prize in books.prizes]
+    # The live store forgets what is deleted: nothing is left of it.
+    return [prize.remaining_count - live.get(prize.prize_id, 0) for prize in books.prizes]
 
 
 def _explained(missing: Sequence[int], in_flight: int) -> bool:

@@ -1,6 +1,6 @@
 """The translation of an activity into what the draw engine needs of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -23,14 +23,20 @@ CONFIRMS = {
 }
 
 
-def pool_config(activity: Activity, prizes: Iterable[Prize], now: datetime) -> pool_pb2.PoolConfig:
+def pool_config(
+    activity: Activity, prizes: Iterable[Prize], now: datetime, retiring: Collection[int] = ()
+) -> pool_pb2.PoolConfig:
     """
     The whole configuration of an activity's pool.
+
+    A prize that is deleted is in it once more, as retired; after that it is left out, so that
+    those deleted do not count for ever.
 
     Args:
         activity: As it shall be.
         prizes: All that it ever had, the deleted included, by id.
         now: The moment whose offset from UTC the activity's time zone gives.
+        retiring: Ids of those that are being deleted.
     """
     terms = activity.terms
     return pool_pb2.PoolConfig(
@@ -39,7 +45,11 @@ def pool_config(activity: Activity, prizes: Iterable[Prize], now: datetime) -> p
         start_ms=ms_of(terms.start_time) if terms.start_time else NEVER_MS,
         end_ms=0 if terms.end_time is None else ms_of(terms.end_time),
         limits=_limits(terms, now),
-        prizes=[_pool_prize(prize) for prize in prizes],
+        prizes=[
+            _pool_prize(prize)
+            for prize in prizes
+            if not prize.is_deleted or prize.prize_id in retiring
+        ],
         activity_id=activity.activity_id,
         confirm=CONFIRMS[terms.confirm],
     )

@@ -110,7 +110,7 @@ class Prizes:
             prize = _find(await prizes_of(edit), prize_id)
             if not prize.is_deleted:
                 await edit.rows.delete_prize(prize_id)
-                await publish(edit, _deletion(caller, prize))
+                await publish(edit, _deletion(caller, prize), retiring=[prize_id])
             return _find(await prizes_of(edit), prize_id)
 
         return await self._editor.edit(ctx, await self._pool_of(prize_id), delete)

@@ -31,7 +31,6 @@ log = structlog.get_logger()
 _WITHOUT_BOUND = (1 << 31) - 1
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
     ("grpc.server.max_pending_requests", _WITHOUT_BOUND),
@@ -100,7 +99,11 @@ def _build(
     services: Sequence[Implementation], verifier: TokenVerifier, settings: ServiceSettings
 ) -> tuple[grpc.aio.Server, Gate, int, HealthServicer]:
     most = settings.max_calls + settings.max_streams
-    server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_concurrent_streams", most)])
+    own = (
+        ("grpc.max_concurrent_streams", most),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+    )
+    server = grpc.aio.server(options=[*_OPTIONS, *own])
     gate = gate_of(verifier, settings)
     make = partial(Rpc, gate=gate, strict=settings.strict_contract)
     server.add_generic_rpc_handlers(tuple(handlers_of(one, make) for one in services))

@@ -163,7 +163,11 @@ def _units(
     pool_id: int, recorded: Mapping[int, PrizeRow], stocks: Sequence[Stock]
 ) -> Iterator[Finding]:
     live = {stock.prize_id: stock.units for stock in stocks}
-    noted = {prize_id: prize.units for prize_id, prize in recorded.items()}
+    noted = {
+        prize_id: prize.units
+        for prize_id, prize in recorded.items()
+        if prize_id in live or not prize.is_deleted
+    }
     for prize_id in sorted(noted.keys() | live.keys()):
         here, there = live.get(prize_id), noted.get(prize_id)
         if here != there:

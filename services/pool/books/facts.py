@@ -59,6 +59,7 @@ class PrizeRow:
         units: Units in all: prizes.total_count; −1: unlimited.
         won: Units won: prizes.won_count.
         records: Rows of lottery_records that won it.
+        is_deleted: Whether it has no part in draws any more; Redis may have forgotten it.
     """
 
     prize_id: int
@@ -66,6 +67,7 @@ class PrizeRow:
     units: int
     won: int
     records: int
+    is_deleted: bool = False
 
 
 class WinnerMismatch(NamedTuple):

@@ -20,7 +20,7 @@ SELECT first_seq, last_seq FROM ledger_gaps WHERE pool_id = :pool_id;
 
 -- name: list_prizes(pool_id)
 SELECT p.id, p.name, coalesce(p.total_count, -1) AS units, p.won_count,
-       coalesce(record.n, 0) AS records
+       coalesce(record.n, 0) AS records, p.deleted_at IS NOT NULL AS is_deleted
 FROM prizes p
 LEFT JOIN (
     SELECT prize_id, count(*) AS n FROM lottery_records WHERE pool_id = :pool_id GROUP BY prize_id
@@ -30,7 +30,8 @@ ORDER BY p.id;
 
 -- name: list_noted_prizes(pool_id)
 -- The same, trusting the counter instead of counting: for the watch, which looks often.
-SELECT id, name, coalesce(total_count, -1) AS units, won_count, won_count AS records
+SELECT id, name, coalesce(total_count, -1) AS units, won_count, won_count AS records,
+       deleted_at IS NOT NULL AS is_deleted
 FROM prizes
 WHERE pool_id = :pool_id
 ORDER BY id;

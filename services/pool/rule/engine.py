@@ -193,7 +193,9 @@ def configure(
         if isinstance(stock, Configured):
             return stock
         stocks.append(stock)
-    missing = state.units.keys() - {prize.prize_id for prize in config.prizes}
+    # One that was retired has no part in draws any more, and may be left out.
+    live = {prize.prize_id for prize in state.prizes}
+    missing = live - {prize.prize_id for prize in config.prizes}
     if missing:
         return Configured(ConfigureCode.PRIZE_CHANGED, detail=min(missing))
     _set_config(state, version, config, stocks)

@@ -10,6 +10,7 @@ import pytest
 from kuji.admin.v1.admin_pb2 import (
     CreatePrizeRequest,
     DeletePrizeRequest,
+    GetStatisticsRequest,
     ListPrizesRequest,
     Prize,
     UpdateActivityRequest,
@@ -199,18 +200,20 @@ async def test_delete_twice_is_one_deletion(world: World, activity_id: int) -> N
     assert rows == await world.dump()
 
 
-async def test_deleted_prize_stays_accounted_for(world: World, activity_id: int) -> None:
-    """Later changes keep it in the live configuration, retired, without a share of the odds."""
+async def test_deleted_prize_is_retired_and_then_left_out(world: World, activity_id: int) -> None:
+    """G6: its units are what is won; later configurations, and the books, do without it."""
     prize = await world.prize(activity_id, probability=1)
     live(world).draw(prize.prize_id, 2)
+    (pool_id,) = world.pools.pools
+    await world.record(pool_id, prize.prize_id, 2)
     await delete(world, prize)
+    assert [(prize.prize_id, True)] == [(p.prize_id, p.retired) for p in live(world).config.prizes]
     other = await world.prize(activity_id, probability=1)
     await world.admin(UpdateActivityRequest(activity_id=activity_id, cooldown_seconds=5))
-    config = live(world).config
-    assert [(p.prize_id, p.units, p.retired) for p in config.prizes] == [
-        (prize.prize_id, 2, True),
-        (other.prize_id, 5, False),
-    ]
+    assert [other.prize_id] == [p.prize_id for p in live(world).config.prizes]
+    units = "SELECT total_count FROM prizes WHERE id = $1"
+    assert 2 == await world.postgres.fetchval(units, prize.prize_id)
+    assert (await world.admin(GetStatisticsRequest())).books_balance
 
 
 async def test_deleted_prize_cannot_be_changed(world: World, activity_id: int) -> None:

@@ -73,9 +73,11 @@ class Pool:
     def _configure(self, line: Fields) -> None:
         expect("config's place", line["after_seq"], self.seq)
         expect("rising version", line["version"] > self.version, True)
+        kept = {p["prize_id"] for p in self.config.get("prizes", ()) if not p.get("retired")}
         self.version, self.config = line["version"], json.loads(line["config"])
-        expect("prizes kept", self.units.keys() <= {p[0] for p in line["units"]}, True)
-        after = [self._changed(prize) for prize in self.config["prizes"]]
+        prizes = self.config.setdefault("prizes", [])
+        expect("prizes kept", kept <= {prize["prize_id"] for prize in prizes}, True)
+        after = [self._changed(prize) for prize in prizes]
         expect(f"units of configuration {self.version}", line["units"], after)
         self.units = {prize: units for prize, units, _ in after}
         self.left = {prize: left for prize, _, left in after}

@@ -55,6 +55,9 @@ async def _odds(postgres: asyncpg.Pool, redis: Redis) -> Campaign:
     campaign.config.prizes[2].retired = True
     await campaign.publish()
     await campaign.draw_fresh(20)
+    del campaign.config.prizes[2]
+    await campaign.publish()
+    await campaign.draw_fresh(20)
     return campaign
 
 

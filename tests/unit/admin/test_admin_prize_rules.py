@@ -61,7 +61,8 @@ def test_config_holds_all_that_the_engine_needs() -> None:
     terms = ActivityTerms("Spring", "", NOW, None, Wish.PAUSED, 30, 10, 3, 2, "Asia/Kolkata")
     activity = Activity(3, 8, "ab", Phase.PAUSED, NOW, NOW, terms)
     deleted = prize(2, replace(TERMS, is_enabled=False), is_deleted=True)
-    assert MessageToDict(pool_config(activity, [prize(1), deleted], NOW)) == {
+    assert [1] == [p.prize_id for p in pool_config(activity, [prize(1), deleted], NOW).prizes]
+    assert MessageToDict(pool_config(activity, [prize(1), deleted], NOW, [2])) == {
         "mode": "POOL_MODE_ODDS",
         "status": "POOL_STATUS_PAUSED",
         "startMs": "1782864000000",

@@ -206,7 +206,9 @@ class PoolConfig(_message.Message):
 
     @_builtins.property
     def prizes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolPrize]:
-        """At most 256 prizes that are not retired, in the order of selection."""
+        """At most 256 prizes that are not retired, in the order of selection, and those
+        that are. One that was retired before may be left out.
+        """
 
     def __init__(
         self,

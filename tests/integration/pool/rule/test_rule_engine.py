@@ -358,6 +358,9 @@ async def test_retired_prize_keeps_what_was_won_of_it(store: PoolStore) -> None:
     assert 0 == drawing.answers[0].draws[0].prize_id
     again = await store.configure(POOL, 2, 3, retired, "{}")
     assert [Stock(1, 2, 0)] == list(again.stocks)
+    without = await store.configure(POOL, 3, 4, replace(config, prizes=()), "{}")
+    assert (ConfigureCode.CONFIGURED, []) == (without.code, list(without.stocks))
+    assert [] == await stocks(store)
 
 
 async def test_configuration_is_refused_when_it_comes_late_or_twice(store: PoolStore) -> None:

@@ -47,7 +47,10 @@ local function move_units(config, before)
     prize[PRIZE_UNITS] = units - left_of(prize)
     note(prize, units >= 0 and 0 or nil)
   end
-  local missing = next(units_before)
-  if missing then return nil, { CONFIGURE_PRIZE_CHANGED, missing } end
+  -- One that was retired has no part in draws any more, and may be left out.
+  for _, prize in ipairs(before[CONFIG_PRIZES]) do
+    local id = prize[PRIZE_ID]
+    if units_before[id] then return nil, { CONFIGURE_PRIZE_CHANGED, id } end
+  end
   return stocks, stock
 end
