@@ -17,13 +17,23 @@ from services.common.migrate import migrate
 from stack import databases, servers
 from stack.ports import free_port
 from stack.processes import Child, Probe, Program, stop
+from tests.support.folders import throwaway_folder
 
 # A test's database is thrown away with its server, so no fsync need be paid for; the durability
 # tests start a server of their own.
-_THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_THROWAWAY = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_wal_size": "128MB",
+    "scram_iterations": "1",  # of each of thousands of connections
+}
 _TEMPLATE = "migrated_template"
 # For every server here and in the processes started: a reason that is not stated is a failure.
 os.environ["KUJI_STRICT_CONTRACT"] = "true"
+# Hundreds of processes are started: each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _numbers = itertools.count(1)
 
 
@@ -49,14 +59,14 @@ def _plain_logs() -> None:
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_url() -> Iterator[str]:
     """The URL of a real Valkey that answers after the fsync; shared by the session's tests."""
-    folder, port = tmp_path_factory.mktemp("valkey"), free_port()
+    port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    for _ in _running(
-        servers.valkey(folder / "data", port, folder / "log"), lambda: servers.valkey_answers(url)
-    ):
-        yield url
+    with throwaway_folder("kuji-valkey-") as folder:
+        valkey = servers.valkey(folder / "data", port, folder / "log")
+        for _ in _running(valkey, lambda: servers.valkey_answers(url)):
+            yield url
 
 
 @pytest.fixture(name="redis")
@@ -69,7 +79,7 @@ async def _redis(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The DSN, without a database, of a real Postgres with a migrated template database."""
     port, password = free_port(), secrets.token_hex()
     server = f"postgresql://postgres:{password}@127.0.0.1:{port}"
@@ -84,11 +94,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         await grant(connection)
         await connection.close()
 
-    folder = tmp_path_factory.mktemp("postgres")
-    program = servers.postgres(folder / "data", port, folder / "log", _THROWAWAY)
-    for _ in _running(program, lambda: databases.is_up(folder / "data", port)):
-        _run(prepare)
-        yield server
+    with throwaway_folder("kuji-postgres-") as folder:
+        program = servers.postgres(folder / "data", port, folder / "log", _THROWAWAY)
+        for _ in _running(program, lambda: databases.is_up(folder / "data", port)):
+            _run(prepare)
+            yield server
 
 
 async def _execute(dsn: str, statement: str) -> None:
@@ -97,13 +107,20 @@ async def _execute(dsn: str, statement: str) -> None:
     await connection.close()
 
 
+@pytest.fixture(scope="session")
+async def _databases(postgres_server: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(f"{postgres_server}/postgres")
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture
-async def postgres_dsn(postgres_server: str) -> AsyncIterator[str]:
+async def postgres_dsn(postgres_server: str, _databases: asyncpg.Connection) -> AsyncIterator[str]:
     """The DSN of a migrated database that this test alone uses."""
     name = f"test_{next(_numbers)}"
-    await _execute(f"{postgres_server}/postgres", f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    await _databases.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
     yield f"{postgres_server}/{name}"
-    await _execute(f"{postgres_server}/postgres", f"DROP DATABASE {name} WITH (FORCE)")
+    await _databases.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from tests.hostile.attacks import ATTACKS, Attack
 from tests.hostile.honest import honest_client
 from tests.hostile.target import Target
 
-_HONEST_CALLS = 20
+_HONEST_CALLS = 5
 _GROWTH_BYTES = 16 << 20
 
 

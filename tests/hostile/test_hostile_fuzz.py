@@ -24,8 +24,9 @@ RPCS = [rpc for service in services() for rpc in service.methods]
 ROUTES = [route for route in routes() if route.verb != "HEAD"]
 # They would end what the others come with.
 _ENDS_THE_SESSION = {"Logout", "LogoutAll", "ChangePassword", "RevokeSession"}
-_CALLS = 30
-_HONEST_CALLS = 20
+_RPC_CALLS = 20
+_ROUTE_CALLS = 8
+_HONEST_CALLS = 5
 _GROWTH_BYTES = 48 << 20
 
 
@@ -43,7 +44,7 @@ async def _rpc_told(target: Target, rpc: MethodDescriptor) -> Counter[str]:
         for wild in (0, 1)
     ]
     contents: list[Message | bytes] = [strangers[1].noise() for _ in range(3)]
-    contents += [strangers[number % 2].message(rpc.input_type) for number in range(_CALLS)]
+    contents += [strangers[number % 2].message(rpc.input_type) for number in range(_RPC_CALLS)]
     told = await asyncio.gather(*(target.told(rpc, content) for content in contents))
     return Counter(told)
 
@@ -130,7 +131,7 @@ async def _route_told(target: Target, route: Route) -> Counter[str]:
     headers = {"content-type": "application/json"}
     headers |= {"authorization": f"Bearer {token}"} if token else {}
     told: Counter[str] = Counter()
-    for _ in range(_CALLS // 2):
+    for _ in range(_ROUTE_CALLS):
         response = await target.http.request(route.verb, headers=headers, **requester.request())
         told[_what(response)] += 1
     return told

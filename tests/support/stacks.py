@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import httpx
 
 from stack.ports import free_port
 from stack.processes import ROOT, Child, Program, stop
+from tests.support.folders import throwaway_folder
 
 _TIMEOUT_S = 120
 
@@ -134,8 +134,8 @@ class StackUnderTest:
 @contextmanager
 def stack_home() -> Iterator[Path]:
     """A fresh KUJI_HOME."""
-    with tempfile.TemporaryDirectory(prefix="kuji-stack-") as name:
-        yield Path(name)
+    with throwaway_folder("kuji-stack-") as folder:
+        yield folder
 
 
 def is_alive(pid: int) -> bool:

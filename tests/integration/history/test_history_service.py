@@ -75,7 +75,7 @@ async def lists(
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # the examples only read
 )

@@ -2,11 +2,8 @@
 
 import asyncio
 import json
-import os
-import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -16,43 +13,22 @@ from redis.asyncio import Redis
 from services.auth.keys import KeyCipher, KeyRing
 from services.auth.store import KeyStore
 from services.pool.store.keys import key
-from stack.processes import ROOT
 from tests.support.books import Pool, open_pool
+from tests.support.command import Ran, run_kuji
 from tests.support.proxy import proxying
 
 SECRET = "5e" * 32
-_TIMEOUT_S = 60
-
-
-class Ran(NamedTuple):
-    """How a command ended."""
-
-    code: int | None
-    out: str
-    err: str
 
 
 class Kuji:
     """Runs `kuji` with an environment of its own."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        others = {name: value for name, value in os.environ.items() if "KUJI_" not in name}
         self.home = home
-        self.environment = {**others, "KUJI_HOME": str(home), "COLUMNS": "100", **environment}
+        self.environment = {"KUJI_HOME": str(home), "COLUMNS": "100", **environment}
 
     async def __call__(self, *arguments: str) -> Ran:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ops.cli",
-            *arguments,
-            cwd=ROOT,
-            env=self.environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
-        return Ran(process.returncode, out.decode(), err.decode())
+        return await run_kuji(*arguments, **self.environment)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ CALM = {
     "KUJI_AUDIT_EVERY_S": "3600",
     "KUJI_REDIS_TIMEOUT_S": "60",
 }
-BRIEF = {**CALM, "KUJI_REDIS_TIMEOUT_S": "5"}  # that long it asks for the time first
+BRIEF = {**CALM, "KUJI_REDIS_TIMEOUT_S": "2"}  # that long it asks for the time first
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ async def since(counter: Counter, moment: datetime, size: int) -> list[WinningRe
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # the examples only read

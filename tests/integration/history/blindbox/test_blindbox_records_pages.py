@@ -88,7 +88,7 @@ def ids_of(page: pb.ListInfiniteRecordsResponse) -> list[int]:
 
 
 only_reading = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
