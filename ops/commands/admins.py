@@ -1,5 +1,6 @@
-"""kuji admins: who has the admin role."""
+"""kuji admins: who may see and run the administration."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,39 +10,55 @@ from ops.accounts import administer
 from ops.terminal import out
 from services.common.context import Role
 
-app = typer.Typer(help="Who has the admin role.", no_args_is_help=True)
+
+class Given(StrEnum):
+    """A role that can be given."""
+
+    VIEWER = Role.VIEWER.value
+    OPERATOR = Role.OPERATOR.value
+    ADMIN = Role.ADMIN.value
+
+
+app = typer.Typer(help="Who may see and run the administration.", no_args_is_help=True)
 Username = Annotated[str, typer.Argument(help="Name of the user, in any case.")]
+Given_ = Annotated[
+    Given,
+    typer.Option(
+        "--role",
+        help="viewer reads everything; operator also runs campaigns; admin does everything.",
+    ),
+]
 
 
 @app.command("list")
 def list_() -> None:
-    """Print every administrator."""
-    for account in administer(lambda accounts: accounts.administrators()):
+    """Print everybody who has a role, and which."""
+    for account in administer(lambda accounts: accounts.staff()):
         since = account.deactivated_at
         note = f"  deactivated {since:%Y-%m-%d %H:%M}" if since else ""
-        out.print(f"{account.user_id:>10}  {escape(account.username)}{note}")
+        out.print(f"{account.user_id:>10}  {escape(account.username)}  {account.role}{note}")
 
 
 @app.command()
-def grant(username: Username) -> None:
+def grant(username: Username, role: Given_ = Given.ADMIN) -> None:
     """
-    Give a user the admin role. All its logins end: the role comes with the next one. Noted in
-    the audit log.
+    Give a user a role, in place of another one. All its logins end: the role comes with the next
+    one. Noted in the audit log.
     """
-    changed = administer(lambda accounts: accounts.set_role(username, Role.ADMIN))
-    now = "is an administrator from the next login on" if changed else "is an administrator already"
+    changed = administer(lambda accounts: accounts.set_role(username, Role(role)))
+    now = f"has the role {role} from the next login on" if changed else f"has the role {role}"
     out.print(f"[green]✓[/] {escape(username)} {now}")
 
 
 @app.command()
 def revoke(username: Username) -> None:
     """
-    Take the admin role from a user, at once and everywhere: all its logins and access tokens
-    end. Noted in the audit log.
+    Take the role from a user, at once and everywhere: all its logins and access tokens end. Noted
+    in the audit log.
 
     The administrator that the auth service is configured with gets the role back when that
     service starts.
     """
     changed = administer(lambda accounts: accounts.set_role(username, Role.USER))
-    now = "is no administrator any more" if changed else "is no administrator"
+    now = "has no role any more" if changed else "has no role"
     out.print(f"[green]✓[/] {escape(username)} {now}")

@@ -11,6 +11,7 @@ from protos.comments import paragraphs
 from protos.openapi.examples import answer_example, failure_example, request_example
 from protos.openapi.schemas import Schema, Schemas
 from protos.services import Route
+from services.common.context import Role
 from services.common.contract import (
     FieldDescriptor,
     access_of,
@@ -20,18 +21,13 @@ from services.common.contract import (
     is_for_old_clients,
     reasons_of,
 )
+from services.common.roles import EVERYONE, ROLES_OF_ACCESS
 
 Reasons = Iterable[ErrorReason.ValueType]
 
 _JSON = "application/json"
 _HTTP_BODY = "google.api.HttpBody"
 _E = ErrorReason
-_ROLES: dict[int, list[list[str]]] = {
-    Access.ACCESS_PUBLIC: [],
-    Access.ACCESS_USER: [[]],
-    Access.ACCESS_ADMIN: [["admin"]],
-    Access.ACCESS_SERVICE_OR_ADMIN: [["service"], ["admin"]],
-}
 # What an EventSource sends by itself when it comes back.
 _LAST_EVENT_ID: dict[str, Any] = {
     "name": "Last-Event-ID",
@@ -53,7 +49,7 @@ def operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         "tags": [_tag(route)],
         "summary": summary,
         **({"description": "\n\n".join(more)} if more else {}),
-        "security": [{"accessToken": roles} for roles in _ROLES[access_of(rpc)]],
+        "security": _security(access_of(rpc)),
     }
     parameters = [_parameter(field, "path", schemas) for field in route.in_path]
     if not route.has_body:
@@ -65,6 +61,16 @@ def operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     if route.has_body:
         said["requestBody"] = _body(route, schemas)
     return said | {"responses": _responses(route, schemas)}
+
+
+def _security(access: int) -> list[dict[str, Any]]:
+    """The ways to be admitted, of which one is enough; none: nobody is asked for a token."""
+    if access == Access.ACCESS_PUBLIC:
+        return []
+    admitted = ROLES_OF_ACCESS[access]
+    if admitted == EVERYONE:
+        return [{"accessToken": []}]
+    return [{"accessToken": [role.value]} for role in Role if role in admitted]
 
 
 def _tag(route: Route) -> str:

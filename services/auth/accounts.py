@@ -12,7 +12,7 @@ from services.auth.lanes import KNOWN, REGISTRATION, Lane
 from services.auth.login_guard import Knock, LoginGuard
 from services.auth.passwords import Passwords, Verdict
 from services.auth.store import KnownNetworkStore, Profile, User, UserStore
-from services.common.context import Caller, Role
+from services.common.context import STAFF, Caller, Role
 from services.common.errors import (
     BadCredentialsError,
     ConflictError,
@@ -94,9 +94,9 @@ class Accounts:
         return user
 
     async def authenticate_admin(self, username: str, password: str, network: str) -> User:
-        """Like authenticate; a user without the admin role gets BadCredentialsError too."""
+        """Like authenticate; a user without a role of the staff gets BadCredentialsError too."""
         user = await self.authenticate(username, password, network)
-        if user.role is not Role.ADMIN:
+        if user.role not in STAFF:
             raise BadCredentialsError
         return user
 

@@ -53,9 +53,9 @@ class Administration:
         self._pool = pool
         self._operator = operator
 
-    async def administrators(self) -> list[Account]:
-        """Every account with the admin role, the oldest first."""
-        return [_account_of(row) async for row in _queries.list_administrators(self._pool)]
+    async def staff(self) -> list[Account]:
+        """Every viewer, operator and administrator, the oldest account first."""
+        return [_account_of(row) async for row in _queries.list_staff(self._pool)]
 
     async def set_role(self, username: str, role: Role) -> bool:
         """

@@ -98,10 +98,10 @@ FROM users
 WHERE lower(username) = lower(:username)
 FOR UPDATE;
 
--- name: list_administrators()
+-- name: list_staff()
 SELECT id, username, role, created_at, deactivated_at
 FROM users
-WHERE role = 'admin'
+WHERE role IN ('viewer', 'operator', 'admin')
 ORDER BY id;
 
 -- name: count_administrators()$

@@ -11,8 +11,14 @@ class Role(StrEnum):
     """What a caller may do."""
 
     USER = "user"
+    VIEWER = "viewer"
+    OPERATOR = "operator"
     ADMIN = "admin"
     SERVICE = "service"
+
+
+# Those that are given to people who run Kuji; each may do what the one before it may.
+STAFF = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)

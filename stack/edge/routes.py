@@ -6,6 +6,7 @@ from typing import Any
 
 from kuji.common.v1.access_pb2 import Access
 
+from services.common.roles import EVERYONE, ROLES_OF_ACCESS
 from stack.edge.contract import Route
 
 Config = dict[str, Any]
@@ -16,8 +17,6 @@ _ENABLED: Config = {
     "config": {},
 }
 _MAX_BODY_BYTES = 65536
-# Which roles an access admits; those that it leaves out are admitted with any token, or none.
-_ROLES = {Access.ACCESS_ADMIN: "admin", Access.ACCESS_SERVICE_OR_ADMIN: "service|admin"}
 
 # The service gives up a moment before Envoy does, and says what it knows.
 _TIMEOUT, _DEADLINE = "15s", "14S"
@@ -66,8 +65,9 @@ def _filters(route: Route) -> Config:
             "@type": f"{_TYPE}.jwt_authn.v3.PerRouteConfig",
             "requirement_name": "token",
         }
-    if pattern := _ROLES.get(Access.ValueType(route.access)):
-        filters["envoy.filters.http.rbac"] = _roles(pattern)
+    admitted = ROLES_OF_ACCESS[route.access]
+    if admitted != EVERYONE:
+        filters["envoy.filters.http.rbac"] = _roles("|".join(sorted(admitted)))
     if route.takes_credentials:
         filters["envoy.filters.http.local_ratelimit"] = _credentials_limit()
     return filters

@@ -16,25 +16,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from kuji.auth.v1 import auth_pb2
-from kuji.common.v1.access_pb2 import Access
 
 from protos.examples import fill
 from services.common.context import RequestContext
-from services.common.contract import access_of
 from services.common.keyset import Jwks
 from services.common.server.serve import Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
+from tests.support.access import CALLERS, EXPIRED, NOBODY, OK, row
 
 KEY = Ed25519PrivateKey.generate()
-CALLERS = [None, "user", "admin", "service"]
-ADMITTED: dict[int, set[str | None]] = {
-    Access.ACCESS_PUBLIC: {None, "user", "admin", "service"},
-    Access.ACCESS_USER: {"user", "admin", "service"},
-    Access.ACCESS_ADMIN: {"admin"},
-    Access.ACCESS_SERVICE: {"service"},
-    Access.ACCESS_SERVICE_OR_ADMIN: {"service", "admin"},
-}
 
 
 def _services() -> Iterator[ServiceDescriptor]:
@@ -46,6 +37,11 @@ def _services() -> Iterator[ServiceDescriptor]:
 
 SERVICES = list(_services())
 METHODS = [method for service in SERVICES for method in service.methods]
+_STATUS = {
+    OK: grpc.StatusCode.OK,
+    "UNAUTHENTICATED": grpc.StatusCode.UNAUTHENTICATED,
+    "PERMISSION_DENIED": grpc.StatusCode.PERMISSION_DENIED,
+}
 
 
 class Answering:
@@ -75,13 +71,17 @@ async def _fetch_jwks() -> Jwks:
     return {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one", "alg": "EdDSA"}]}
 
 
-def _metadata(role: str | None, **changes: Any) -> tuple[tuple[str, str], ...]:
-    if role is None:
-        return ()
+def _metadata(role: str, **changes: Any) -> tuple[tuple[str, str], ...]:
     claims = {"iss": "kuji", "aud": "kuji", "sub": "7", "name": "alice", "role": role}
     claims |= {"exp": int(time.time()) + 600} | changes
     token = jwt.encode(claims, KEY, "EdDSA", headers={"kid": "one"})
     return (("authorization", f"Bearer {token}"),)
+
+
+def _metadata_of(caller: str) -> tuple[tuple[str, str], ...]:
+    if caller == NOBODY:
+        return ()
+    return _metadata("admin", exp=1) if caller == EXPIRED else _metadata(caller)
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +120,6 @@ async def _status_of(
     return grpc.StatusCode.OK
 
 
-def _expected(method: MethodDescriptor, role: str | None) -> grpc.StatusCode:
-    if role in ADMITTED[access_of(method)]:
-        return grpc.StatusCode.OK
-    return grpc.StatusCode.UNAUTHENTICATED if role is None else grpc.StatusCode.PERMISSION_DENIED
-
-
 def test_services_are_found() -> None:
     """The walk over the stubs finds the four services and their pools' one at least."""
     names = {service.name for service in SERVICES}
@@ -133,18 +127,14 @@ def test_services_are_found() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
-def test_rpc_states_its_access(method: MethodDescriptor) -> None:
-    """Each one says who may call it; the server would not start otherwise."""
-    assert access_of(method) in ADMITTED
-
-
-@pytest.mark.parametrize("role", CALLERS)
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
 async def test_rpc_admits_the_roles_of_its_access_alone(
-    method: MethodDescriptor, role: str | None, channel: grpc.aio.Channel
+    method: MethodDescriptor, channel: grpc.aio.Channel
 ) -> None:
-    """No token where one is needed is UNAUTHENTICATED, a wrong role PERMISSION_DENIED."""
-    assert await _status_of(channel, method, _metadata(role)) == _expected(method, role)
+    """A row of the table: no good token where one is needed, a wrong role, or the answer."""
+    found = {
+        caller: await _status_of(channel, method, _metadata_of(caller)) for caller in CALLERS
+    }
+    assert {caller: _STATUS[said] for caller, said in row(method).items()} == found
 
 
 @pytest.mark.parametrize(

@@ -7,26 +7,18 @@ from typing import Any, TypeAlias
 import grpc
 from kuji.common.v1 import access_pb2
 
-from services.common.context import Caller, RequestContext, Role
+from services.common.context import Caller, RequestContext
 from services.common.errors import PermissionDeniedError, UnauthenticatedError, UnavailableError
 from services.common.origin import Origins
+from services.common.roles import ROLES_OF_ACCESS
 from services.common.server.load import Load
 from services.common.server.patience import Bounds
 from services.common.tokens import TokenVerifier
 
 Call: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-_A = access_pb2.Access
 _Metadata = Iterable[tuple[str, str | bytes]]
-_PUBLIC = _A.ACCESS_PUBLIC  # each look-up by name takes the generated enum a microsecond
-_EVERYONE = frozenset(Role)
-_ROLES_OF_ACCESS: dict[int, frozenset[Role]] = {
-    _A.ACCESS_PUBLIC: _EVERYONE,
-    _A.ACCESS_USER: _EVERYONE,
-    _A.ACCESS_ADMIN: frozenset({Role.ADMIN}),
-    _A.ACCESS_SERVICE: frozenset({Role.SERVICE}),
-    _A.ACCESS_SERVICE_OR_ADMIN: frozenset({Role.SERVICE, Role.ADMIN}),
-}
+_PUBLIC = access_pb2.Access.ACCESS_PUBLIC  # each look-up by name takes the generated enum a microsecond
 # Kept back from a caller's deadline, so that an answer with a reason arrives before it.
 _MARGIN_S = 0.05
 
@@ -86,7 +78,7 @@ class Gate:
         caller = await self._caller(metadata)
         if caller is None:
             raise UnauthenticatedError
-        if caller.role not in _ROLES_OF_ACCESS[access]:
+        if caller.role not in ROLES_OF_ACCESS[access]:
             raise PermissionDeniedError
         return caller
 

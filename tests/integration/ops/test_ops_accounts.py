@@ -55,6 +55,24 @@ async def test_role_is_given_and_taken(postgres: asyncpg.Pool, postgres_dsn: str
     ]
 
 
+async def test_lesser_roles_are_given_alike(postgres: asyncpg.Pool, postgres_dsn: str) -> None:
+    """One takes the place of another, and whoever was the last administrator cannot step down."""
+    for role in ("viewer", "operator"):
+        ran = await kuji(postgres_dsn, "admins", "grant", "alice", "--role", role)
+        assert (0, f"✓ alice has the role {role} from the next login on\n") == ran[:2]
+    assert "operator" in (await kuji(postgres_dsn, "admins", "list")).out
+    stepping_down = await kuji(postgres_dsn, "admins", "grant", "admin", "--role", "operator")
+    assert stepping_down.code == 2
+    for role in ("user", "boss", "service"):
+        assert (await kuji(postgres_dsn, "admins", "grant", "alice", "--role", role)).code == 2
+    await kuji(postgres_dsn, "admins", "revoke", "alice")
+    assert [
+        {"from": "user", "to": "viewer"},
+        {"from": "viewer", "to": "operator"},
+        {"from": "operator", "to": "user"},
+    ] == [detail["role"] for _, _, detail in await audit(postgres) if isinstance(detail, dict)]
+
+
 async def test_role_ends_what_was_opened_before(postgres: asyncpg.Pool, postgres_dsn: str) -> None:
     """A session neither inherits a role nor keeps one that was taken."""
     users, tokens = UserStore(postgres), RefreshTokenStore(postgres, 900)

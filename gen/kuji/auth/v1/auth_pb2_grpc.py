@@ -124,8 +124,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AdminLogin(self, request, context):
-        """Logs an administrator in. A user without the admin role gets
-        BAD_CREDENTIALS, like a wrong password.
+        """Logs in whoever has the role viewer, operator or admin. A user without one
+        gets BAD_CREDENTIALS, like a wrong password.
 
         RATE_LIMITED: too many failed before; the password was not looked at.
         USER_BLOCKED: the account is deactivated.

@@ -48,8 +48,8 @@ class AuthServiceStub:
     USER_BLOCKED: the account is deactivated.
     """
     AdminLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]
-    """Logs an administrator in. A user without the admin role gets
-    BAD_CREDENTIALS, like a wrong password.
+    """Logs in whoever has the role viewer, operator or admin. A user without one
+    gets BAD_CREDENTIALS, like a wrong password.
 
     RATE_LIMITED: too many failed before; the password was not looked at.
     USER_BLOCKED: the account is deactivated.
@@ -123,8 +123,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     USER_BLOCKED: the account is deactivated.
     """
     AdminLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]  # type: ignore[assignment]
-    """Logs an administrator in. A user without the admin role gets
-    BAD_CREDENTIALS, like a wrong password.
+    """Logs in whoever has the role viewer, operator or admin. A user without one
+    gets BAD_CREDENTIALS, like a wrong password.
 
     RATE_LIMITED: too many failed before; the password was not looked at.
     USER_BLOCKED: the account is deactivated.
@@ -213,8 +213,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.AdminLoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.AdminLoginResponse, _abc.Awaitable[_auth_pb2.AdminLoginResponse]]:
-        """Logs an administrator in. A user without the admin role gets
-        BAD_CREDENTIALS, like a wrong password.
+        """Logs in whoever has the role viewer, operator or admin. A user without one
+        gets BAD_CREDENTIALS, like a wrong password.
 
         RATE_LIMITED: too many failed before; the password was not looked at.
         USER_BLOCKED: the account is deactivated.

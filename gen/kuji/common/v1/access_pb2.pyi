@@ -31,11 +31,15 @@ class _AccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Access.ValueTy
     ACCESS_USER: _Access.ValueType  # 2
     """A logged-in user, or a service acting for one."""
     ACCESS_ADMIN: _Access.ValueType  # 3
-    """The admin role."""
+    """The role admin: whom the others may keep out, or let in."""
     ACCESS_SERVICE: _Access.ValueType  # 4
     """Another service. Never routed by the edge."""
     ACCESS_SERVICE_OR_ADMIN: _Access.ValueType  # 5
-    """Another service, or the admin role."""
+    """Another service, or the role admin."""
+    ACCESS_VIEWER: _Access.ValueType  # 6
+    """The roles viewer, operator and admin: reads of the administration."""
+    ACCESS_OPERATOR: _Access.ValueType  # 7
+    """The roles operator and admin: activities, prizes, goods, cards, codes."""
 
 class Access(_Access, metaclass=_AccessEnumTypeWrapper):
     """Who may call an RPC. Every RPC states it; the server enforces it, and a
@@ -49,11 +53,15 @@ ACCESS_PUBLIC: Access.ValueType  # 1
 ACCESS_USER: Access.ValueType  # 2
 """A logged-in user, or a service acting for one."""
 ACCESS_ADMIN: Access.ValueType  # 3
-"""The admin role."""
+"""The role admin: whom the others may keep out, or let in."""
 ACCESS_SERVICE: Access.ValueType  # 4
 """Another service. Never routed by the edge."""
 ACCESS_SERVICE_OR_ADMIN: Access.ValueType  # 5
-"""Another service, or the admin role."""
+"""Another service, or the role admin."""
+ACCESS_VIEWER: Access.ValueType  # 6
+"""The roles viewer, operator and admin: reads of the administration."""
+ACCESS_OPERATOR: Access.ValueType  # 7
+"""The roles operator and admin: activities, prizes, goods, cards, codes."""
 Global___Access: _TypeAlias = Access  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
