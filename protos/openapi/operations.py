@@ -36,8 +36,16 @@ _LAST_EVENT_ID: dict[str, Any] = {
     "description": "The same as last_event_id, which it overrules.",
     "schema": {"type": "string", "maxLength": 128},
 }
+# The version that an edit is made for.
+_IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The etag that the edit is made for: where it is another one by now, CONFLICT.",
+    "schema": {"type": "string", "maxLength": 128},
+}
 # What is no JSON: its type, by RPC.
-_BYTES = {"GetJwks": _JSON, "StreamRecords": "text/csv"}
+_BYTES = {"GetJwks": _JSON, "StreamRecords": "text/csv", "StreamAuditLog": "text/csv"}
 
 
 def operation(route: Route, schemas: Schemas) -> dict[str, Any]:
@@ -53,9 +61,11 @@ def operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     }
     parameters = [_parameter(field, "path", schemas) for field in route.in_path]
     if not route.has_body:
-        parameters += [_parameter(field, "query", schemas) for field in route.beside_path]
+        parameters += [_parameter(field, "query", schemas) for field in _in_query(route)]
     if events_of(rpc) is not None:
         parameters.append(_LAST_EVENT_ID)
+    if _is_edit(route):
+        parameters.append(_IF_MATCH)
     if parameters:
         said["parameters"] = parameters
     if route.has_body:
@@ -75,6 +85,15 @@ def _security(access: int) -> list[dict[str, Any]]:
 
 def _tag(route: Route) -> str:
     return str(route.rpc.containing_service.name).removesuffix("Service")
+
+
+def _is_edit(route: Route) -> bool:
+    return route.verb != "get" and "etag" in route.rpc.input_type.fields_by_name
+
+
+def _in_query(route: Route) -> list[FieldDescriptor]:
+    # A write takes nothing from a query: its header says the etag.
+    return [] if route.verb != "get" else route.beside_path
 
 
 def _parameter(field: FieldDescriptor, place: str, schemas: Schemas) -> dict[str, Any]:

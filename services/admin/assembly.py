@@ -8,6 +8,7 @@ from types import ModuleType
 
 from kuji.admin.v1 import admin_pb2, goods_pb2, prize_codes_pb2
 
+from services.admin.audit_export import AuditExport
 from services.admin.blindbox.boxes import Boxes, Openings
 from services.admin.blindbox.cards import Cards
 from services.admin.blindbox.goods import AllGoods
@@ -73,6 +74,7 @@ def _admin(
         Blocks(store, publisher),
         StatisticsReader(store, publisher),
         RecordsExport(store),
+        AuditExport(store),
         store,
     )
     boxes = Boxes(store, editor)

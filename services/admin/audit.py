@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from services.admin.etags import plain
 from services.admin.models import Detail
 from services.common.context import Caller, Role
-from services.common.orders import money
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,7 +29,7 @@ class AuditRecord:
     @property
     def detail_json(self) -> str:
         """The detail as JSON text; times are RFC 3339, money has two decimals."""
-        return json.dumps(self.detail, ensure_ascii=False, default=_text)
+        return json.dumps(self.detail, ensure_ascii=False, default=plain)
 
 
 def content(terms: DataclassInstance) -> Detail:
@@ -39,11 +37,12 @@ def content(terms: DataclassInstance) -> Detail:
     return {field.name: getattr(terms, field.name) for field in fields(terms)}
 
 
+def removal(terms: DataclassInstance) -> Detail:
+    """Every field of something that is taken away, as a difference to nothing."""
+    return {name: {"from": value, "to": None} for name, value in content(terms).items()}
+
+
 def difference(before: DataclassInstance, after: DataclassInstance) -> Detail:
     """The fields that changed: name → {"from": …, "to": …}; both of one kind."""
     old, new = content(before), content(after)
     return {key: {"from": old[key], "to": new[key]} for key in old if old[key] != new[key]}
-
-
-def _text(value: datetime | Decimal) -> str:
-    return money(value) if isinstance(value, Decimal) else value.isoformat()

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from services.admin.etags import etag_of
+
 MAX_LIVE_PRIZES = 256
 MAX_UNITS = 1_000_000_000
 PPB = 1_000_000_000  # a probability of 1, in parts per billion
@@ -97,6 +99,11 @@ class Activity:
     updated_at: datetime
     terms: ActivityTerms
 
+    @property
+    def etag(self) -> str:
+        """Equal as long as nothing was edited."""
+        return etag_of(f"activity:{self.activity_id}", self.terms)
+
 
 @dataclass(frozen=True, slots=True)
 class PrizeTerms:
@@ -140,6 +147,11 @@ class Prize:
     terms: PrizeTerms
 
     @property
+    def etag(self) -> str:
+        """Equal as long as nothing was edited; wins are no edits."""
+        return etag_of(f"prize:{self.prize_id}", self.terms, self.is_deleted)
+
+    @property
     def remaining_count(self) -> int:
         """Units not won, as recorded."""
         return self.terms.total_count - self.won_count
@@ -158,6 +170,24 @@ class AuditEntry:
     subject: str
     detail: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSpan:
+    """
+    Which entries.
+
+    Args:
+        since: None: from the first one on.
+        until: The first instant that is not among them; None: to the newest.
+        subject: Of this alone, such as "prize:7"; empty: of all.
+        after: Those with a greater number.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    subject: str = ""
+    after: int = 0
 
 
 class Claims(NamedTuple):

@@ -137,6 +137,20 @@ FROM audit_log
 ORDER BY id DESC
 LIMIT :row_limit OFFSET :row_offset;
 
+-- name: last_audit_id()$
+SELECT coalesce(max(id), 0) FROM audit_log;
+
+-- name: audit_span(span, last, row_limit)
+-- Of a time, of one subject ('': of all), oldest first.
+SELECT id, username, action, subject, detail, created_at
+FROM audit_log
+WHERE id > :span.after AND id <= :last
+  AND (CAST(:span.since AS timestamptz) IS NULL OR created_at >= :span.since)
+  AND (CAST(:span.until AS timestamptz) IS NULL OR created_at < :span.until)
+  AND (CAST(:span.subject AS text) = '' OR subject = :span.subject)
+ORDER BY id
+LIMIT :row_limit;
+
 -- name: totals(activity_id)^
 -- Over all activities, or over one.
 SELECT CAST(coalesce(sum(p.draws), 0) AS bigint) AS draws,
@@ -272,3 +286,20 @@ FROM prize_claims c
 JOIN winners w ON w.prize_code = c.prize_code
 WHERE w.pool_id = ANY(CAST(:pool_ids AS bigint[]))
 GROUP BY w.prize_id;
+
+-- name: versions(pool_ids, versions)
+-- What pools drew by, from the version asked for on, oldest first.
+SELECT v.pool_id, v.version, v.after_seq, v.config, v.units
+FROM unnest(CAST(:pool_ids AS bigint[]), CAST(:versions AS bigint[])) AS asked (pool_id, version)
+JOIN pool_versions v ON v.pool_id = asked.pool_id AND v.version >= asked.version
+ORDER BY v.pool_id, v.version;
+
+-- name: gaps(pool_ids)
+SELECT pool_id, first_seq, last_seq
+FROM ledger_gaps
+WHERE pool_id = ANY(CAST(:pool_ids AS bigint[]));
+
+-- name: last_win(pool_id, prize_id, last_seq)$
+SELECT max(seq)
+FROM winners
+WHERE pool_id = :pool_id AND prize_id = :prize_id AND seq <= :last_seq;

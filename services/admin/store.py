@@ -1,7 +1,7 @@
 """Postgres as the administration sees it: typed rows over the named SQL of queries.sql."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from services.admin.models import (
     Activity,
     ActivityTerms,
     AuditEntry,
+    AuditSpan,
     Block,
     Claims,
     Confirm,
@@ -194,6 +195,34 @@ class Rows:
         rows = _queries.claims(self._connection, pool_ids=pool_ids)
         return {row["prize_id"]: Claims(row["redeemed"], row["disqualified"]) async for row in rows}
 
+    async def versions(
+        self, since: Mapping[int, int]
+    ) -> AsyncIterator[tuple[int, int, int, str, str]]:
+        """
+        The recorded configurations of pools (id → the first version asked for), oldest first.
+
+        Each: pool id, version, the last draw before it, its configuration and its units as JSON.
+        """
+        rows = _queries.versions(
+            self._connection, pool_ids=list(since), versions=list(since.values())
+        )
+        async for row in rows:
+            yield tuple(row)
+
+    async def gaps(self, pool_ids: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
+        """First and last draw of each span that was never used, by pool."""
+        found: dict[int, list[tuple[int, int]]] = {pool_id: [] for pool_id in pool_ids}
+        async for row in _queries.gaps(self._connection, pool_ids=pool_ids):
+            found[row["pool_id"]].append((row["first_seq"], row["last_seq"]))
+        return found
+
+    async def last_win(self, pool_id: int, prize_id: int, last_seq: int) -> int:
+        """The last draw up to *last_seq* that won the prize; 0: none did."""
+        seq = await _queries.last_win(
+            self._connection, pool_id=pool_id, prize_id=prize_id, last_seq=last_seq
+        )
+        return int(seq or 0)
+
     async def totals(self, activity_id: int) -> Totals:
         """Sums over all activities, or over one."""
         return Totals(**await _queries.totals(self._connection, activity_id=activity_id))
@@ -276,6 +305,15 @@ class Store:
             User(row["id"], row["username"], row["email"], row["created_at"], row["is_active"])
             async for row in rows
         ]
+
+    async def last_audit_id(self) -> int:
+        """The number of the newest entry of the audit log; 0: it has none."""
+        return int(await _queries.last_audit_id(self._pool))
+
+    async def audit_span(self, span: AuditSpan, last: int, limit: int) -> list[AuditEntry]:
+        """The first *limit* entries of *span* up to number *last*, oldest first."""
+        rows = _queries.audit_span(self._pool, span=span, last=last, row_limit=limit)
+        return [_audit_entry(row) async for row in rows]
 
     async def audit_log(self, page: Page) -> list[AuditEntry]:
         """One page, newest first, and one row more where there is one."""

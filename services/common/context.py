@@ -50,11 +50,13 @@ class RequestContext:
         caller: None where no token came with a public call.
         remaining_s: Seconds until the caller stops waiting; always finite.
         origin: Where it comes from.
+        if_match: The etag of its header If-Match, see kuji/admin/v1/admin.proto; empty: none.
     """
 
     caller: Caller | None
     remaining_s: float
     origin: Origin = NOWHERE
+    if_match: str = ""
 
     def require_caller(self) -> Caller:
         """The caller; UnauthenticatedError without one."""

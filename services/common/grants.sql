@@ -54,7 +54,7 @@ GRANT UPDATE (
     deleted_at, updated_at
 ) ON prizes TO kuji_admin;
 GRANT SELECT, INSERT, UPDATE ON prize_claims TO kuji_admin;
-GRANT SELECT ON lottery_records, orders, pool_versions, winners TO kuji_admin;
+GRANT SELECT ON ledger_gaps, lottery_records, orders, pool_versions, winners TO kuji_admin;
 GRANT SELECT (id, username, email, created_at, deactivated_at) ON users TO kuji_admin;
 
 -- ---------------------------------------------------------------- history: reads

@@ -131,9 +131,7 @@ async def test_rpc_admits_the_roles_of_its_access_alone(
     method: MethodDescriptor, channel: grpc.aio.Channel
 ) -> None:
     """A row of the table: no good token where one is needed, a wrong role, or the answer."""
-    found = {
-        caller: await _status_of(channel, method, _metadata_of(caller)) for caller in CALLERS
-    }
+    found = {caller: await _status_of(channel, method, _metadata_of(caller)) for caller in CALLERS}
     assert {caller: _STATUS[said] for caller, said in row(method).items()} == found
 
 

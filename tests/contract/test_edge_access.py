@@ -61,7 +61,9 @@ async def _verdict(rig: Rig, route: Route, caller: str) -> tuple[str, list[str]]
     if response.status_code == 200:
         return OK, _asked(rig)
     said = response.json()
-    assert response.status_code == {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403}[said["reason"]]
+    assert (
+        response.status_code == {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403}[said["reason"]]
+    )
     return said["reason"], _asked(rig)
 
 
@@ -88,7 +90,8 @@ async def test_route_admits_the_roles_of_its_access_alone(rig: Rig, route: Route
     """
     _let_answer(rig, route)
     found = {caller: await _verdict(rig, route, caller) for caller in CALLERS}
-    reached = [str(route.rpc.input_type.full_name)]
+    # Envoy itself asks for the keys, whenever it needs them.
+    reached = [] if route.rpc.name == "GetJwks" else [str(route.rpc.input_type.full_name)]
     expected = _expected(route)
     assert {c: (said, reached if said == OK else []) for c, said in expected.items()} == found
 

@@ -12,6 +12,7 @@ from services.admin.blindbox.pool_config import MODE_OF_TYPE, box_pool_config
 from services.admin.blindbox.store import GoodsRows, GoodsStore
 from services.admin.blindbox.upkeep import bring_up_to_date
 from services.admin.editor import Creation, Editor
+from services.admin.etags import check_etag
 from services.common.context import RequestContext
 from services.common.errors import InvalidArgumentError, UnavailableError
 from services.common.failures import to_kuji_error
@@ -45,7 +46,9 @@ class Boxes:
         self._store = store
         self._editor = editor
 
-    async def open(self, ctx: RequestContext, goods_id: int, count: int) -> list[int]:
+    async def open(
+        self, ctx: RequestContext, goods_id: int, count: int, etag: str = ""
+    ) -> list[int]:
         """
         The numbers of *count* further boxes, which draw at once if their goods do.
 
@@ -55,6 +58,7 @@ class Boxes:
 
         Raises:
             GoodsNotFoundError: No such goods.
+            EtagMismatchError: The goods are not *etag* any more.
             InvalidArgumentError: No items with tickets, or too many boxes.
             UnavailableError: They may have been opened.
         """
@@ -63,10 +67,12 @@ class Boxes:
         async def order(creation: Creation) -> list[int]:
             rows = GoodsRows(creation.rows.connection)
             goods = await rows.lock_goods(goods_id)
+            check_etag(etag, goods)
             check_opening(goods, await rows.items(goods_id), count)
             nums = [goods.boxes + place for place in range(1, count + 1)]
             subject = f"goods:{goods_id}"
-            await rows.add_audit(AuditRecord(caller, "boxes.open", subject, {"nums": nums}))
+            detail = {"nums": nums, "boxes": {"from": goods.boxes, "to": nums[-1]}}
+            await rows.add_audit(AuditRecord(caller, "boxes.open", subject, detail))
             await rows.want_boxes(goods_id, nums[-1])
             await _open_next(creation, goods_id)
             return nums

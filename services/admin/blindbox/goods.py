@@ -9,6 +9,7 @@ from services.admin.blindbox.models import Goods, GoodsTerms, GoodsType
 from services.admin.blindbox.store import GoodsRows, GoodsStore
 from services.admin.changes import given
 from services.admin.editor import bounded
+from services.admin.etags import check_etag
 from services.admin.models import Confirm
 from services.common.context import Caller, RequestContext
 from services.common.errors import InvalidArgumentError
@@ -52,7 +53,9 @@ class AllGoods:
             await rows.add_audit(AuditRecord(caller, "goods.create", f"goods:{goods_id}", detail))
             return await rows.goods(goods_id)
 
-    async def update(self, ctx: RequestContext, goods_id: int, change: GoodsChange) -> Goods:
+    async def update(
+        self, ctx: RequestContext, goods_id: int, change: GoodsChange, etag: str = ""
+    ) -> Goods:
         """
         The goods after *change*, which holds in all their boxes.
 
@@ -60,13 +63,14 @@ class AllGoods:
 
         Raises:
             GoodsNotFoundError: No such goods.
+            EtagMismatchError: They are not *etag* any more.
             InvalidArgumentError: They have ended, and shall not have.
             UnavailableError: It does not hold in all their boxes yet, or may not be stored.
         """
         caller = ctx.require_caller()
         async with bounded(ctx, MAY_HOLD_IN_SOME):
             async with self._store.writing() as rows:
-                goods = await _change(rows, caller, goods_id, change)
+                goods = await _change(rows, caller, goods_id, change, etag)
             # Also where this call changed nothing: it may repeat one that got half way.
             await self._boxes.bring_up(ctx, goods_id)
             return goods
@@ -76,8 +80,11 @@ class AllGoods:
         return await self._store.all_goods(page)
 
 
-async def _change(rows: GoodsRows, caller: Caller, goods_id: int, change: GoodsChange) -> Goods:
+async def _change(
+    rows: GoodsRows, caller: Caller, goods_id: int, change: GoodsChange, etag: str
+) -> Goods:
     goods = await rows.lock_goods(goods_id)
+    check_etag(etag, goods)
     terms = change.applied_to(goods.terms)
     detail = difference(goods.terms, terms)
     if not detail:

@@ -9,6 +9,7 @@ from services.admin.blindbox.models import MAX_ITEMS, Goods, GoodsType, Item, It
 from services.admin.blindbox.store import GoodsRows, GoodsStore
 from services.admin.changes import Cleared, given
 from services.admin.editor import bounded
+from services.admin.etags import check_etag
 from services.common.context import RequestContext
 from services.common.errors import InvalidArgumentError, ItemsFixedError, NotFoundError
 
@@ -97,7 +98,12 @@ class Items:
             return Item(item_id, goods_id, terms)
 
     async def update(
-        self, ctx: RequestContext, goods_id: int, goods_item_id: int, change: ItemChange
+        self,
+        ctx: RequestContext,
+        goods_id: int,
+        goods_item_id: int,
+        change: ItemChange,
+        etag: str = "",
     ) -> Item:
         """
         The item after *change*; where nothing differs, nothing is logged.
@@ -105,6 +111,7 @@ class Items:
         Raises:
             GoodsNotFoundError, NotFoundError: No such goods, no such item of them.
             ItemsFixedError: A box has been opened.
+            EtagMismatchError: It is not *etag* any more.
             InvalidArgumentError: Names the field that does not fit the goods.
         """
         caller = ctx.require_caller()
@@ -112,6 +119,7 @@ class Items:
             goods = await _unfixed_goods(rows, goods_id)
             items = await rows.items(goods_id)
             item = _find(items, goods_item_id)
+            check_etag(etag, item)
             changed = replace(item, terms=change.applied_to(item.terms))
             detail = difference(item.terms, changed.terms)
             if detail:

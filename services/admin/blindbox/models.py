@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from services.admin.etags import etag_of
 from services.admin.models import Confirm
 
 MAX_SHANGS = 256
@@ -61,6 +62,11 @@ class Goods:
     updated_at: datetime
     terms: GoodsTerms
 
+    @property
+    def etag(self) -> str:
+        """Equal as long as nothing was edited and no box opened."""
+        return etag_of(f"goods:{self.goods_id}", self.terms, self.boxes)
+
 
 @dataclass(frozen=True, slots=True)
 class ShangTerms:
@@ -113,6 +119,11 @@ class Item:
     goods_item_id: int
     goods_id: int
     terms: ItemTerms
+
+    @property
+    def etag(self) -> str:
+        """Equal as long as nothing was edited."""
+        return etag_of(f"item:{self.goods_item_id}", self.terms)
 
 
 @dataclass(frozen=True, slots=True)

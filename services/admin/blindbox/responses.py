@@ -23,6 +23,7 @@ def goods(value: Goods) -> goods_pb2.Goods:
         boxes=value.boxes,
         created_at=timestamp_of(value.created_at),
         updated_at=timestamp_of(value.updated_at),
+        etag=value.etag,
     )
 
 
@@ -52,6 +53,7 @@ def item(value: Item) -> goods_pb2.GoodsItem:
         stock=terms.stock,
         weight=terms.weight,
         is_last_prize=terms.is_last_prize,
+        etag=value.etag,
     )
 
 

@@ -8,6 +8,7 @@ from services.admin.blindbox.cards import Cards
 from services.admin.blindbox.goods import AllGoods
 from services.admin.blindbox.items import Items
 from services.admin.blindbox.shangs import Shangs
+from services.admin.conflicts import asked_etag, told_apart
 from services.common.context import RequestContext
 from services.common.paging import page_of
 
@@ -50,7 +51,10 @@ class GoodsServicer:
     ) -> goods_pb2.UpdateGoodsResponse:
         """A partial change."""
         change = requests.goods_change(request)
-        goods = await self._all_goods.update(ctx, request.goods_id, change)
+        with told_apart(request, ctx, responses.goods):
+            goods = await self._all_goods.update(
+                ctx, request.goods_id, change, asked_etag(request, ctx)
+            )
         return goods_pb2.UpdateGoodsResponse(goods=responses.goods(goods))
 
     async def CreateShang(
@@ -86,14 +90,19 @@ class GoodsServicer:
     ) -> goods_pb2.UpdateGoodsItemResponse:
         """A partial change, before the first box."""
         change = requests.item_change(request)
-        item = await self._items.update(ctx, request.goods_id, request.goods_item_id, change)
+        with told_apart(request, ctx, responses.item):
+            item = await self._items.update(
+                ctx, request.goods_id, request.goods_item_id, change, asked_etag(request, ctx)
+            )
         return goods_pb2.UpdateGoodsItemResponse(item=responses.item(item))
 
     async def OpenBoxes(
         self, request: goods_pb2.OpenBoxesRequest, ctx: RequestContext
     ) -> goods_pb2.OpenBoxesResponse:
         """Further boxes, which draw at once."""
-        nums = await self._boxes.open(ctx, request.goods_id, requests.box_count(request))
+        count, etag = requests.box_count(request), asked_etag(request, ctx)
+        with told_apart(request, ctx, responses.goods):
+            nums = await self._boxes.open(ctx, request.goods_id, count, etag)
         return goods_pb2.OpenBoxesResponse(nums=nums)
 
     async def IssueItemCards(

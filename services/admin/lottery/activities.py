@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from services.admin.audit import AuditRecord, content, difference
 from services.admin.editor import Creation, Edit, Editor
+from services.admin.etags import check_etag
 from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
 from services.admin.lottery.lifecycle import (
     ActivityChange,
@@ -48,13 +49,19 @@ class Activities:
         return await self._editor.create(ctx, create)
 
     async def update(
-        self, ctx: RequestContext, activity_id: int, change: ActivityChange
+        self, ctx: RequestContext, activity_id: int, change: ActivityChange, etag: str = ""
     ) -> Activity:
-        """The activity after *change*; where nothing differs, nothing is published or logged."""
+        """
+        The activity after *change*; where nothing differs, nothing is published or logged.
+
+        Raises:
+            EtagMismatchError: It is not *etag* any more.
+        """
         caller = ctx.require_caller()
 
         async def update(edit: Edit) -> Activity:
             activity = await activity_of(edit)
+            check_etag(etag, activity)
             terms = changed(activity.terms, change, edit.now, self._finish_grace)
             detail = difference(activity.terms, terms)
             if not detail:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from services.admin.audit import AuditRecord, content, difference
+from services.admin.audit import AuditRecord, content, difference, removal
 from services.admin.changes import given
 from services.admin.editor import Edit, Editor
+from services.admin.etags import check_etag
 from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
 from services.admin.models import MAX_LIVE_PRIZES, PPB, Prize, PrizeTerms
 from services.admin.store import Store
@@ -83,13 +84,21 @@ class Prizes:
             raise ActivityNotFoundError
         return await self._editor.edit(ctx, pool_id, create)
 
-    async def update(self, ctx: RequestContext, prize_id: int, change: PrizeChange) -> Prize:
-        """The prize after *change*; where nothing differs, nothing is published or logged."""
+    async def update(
+        self, ctx: RequestContext, prize_id: int, change: PrizeChange, etag: str = ""
+    ) -> Prize:
+        """
+        The prize after *change*; where nothing differs, nothing is published or logged.
+
+        Raises:
+            EtagMismatchError: It is not *etag* any more.
+        """
         caller = ctx.require_caller()
 
         async def update(edit: Edit) -> Prize:
             prizes = await prizes_of(edit)
             prize = _find_live(prizes, prize_id)
+            check_etag(etag, prize)
             terms = change.applied_to(prize.terms)
             detail = difference(prize.terms, terms)
             if not detail:
@@ -102,13 +111,19 @@ class Prizes:
 
         return await self._editor.edit(ctx, await self._pool_of(prize_id), update)
 
-    async def delete(self, ctx: RequestContext, prize_id: int) -> Prize:
-        """The prize, taken out of its activity: its units are what is won. Idempotent."""
+    async def delete(self, ctx: RequestContext, prize_id: int, etag: str = "") -> Prize:
+        """
+        The prize, taken out of its activity: its units are what is won. Idempotent.
+
+        Raises:
+            EtagMismatchError: It is not *etag* any more, and not deleted either.
+        """
         caller = ctx.require_caller()
 
         async def delete(edit: Edit) -> Prize:
             prize = _find(await prizes_of(edit), prize_id)
             if not prize.is_deleted:
+                check_etag(etag, prize)
                 await edit.rows.delete_prize(prize_id)
                 await publish(edit, _deletion(caller, prize), retiring=[prize_id])
             return _find(await prizes_of(edit), prize_id)
@@ -129,7 +144,7 @@ class Prizes:
 
 
 def _deletion(caller: Caller, prize: Prize) -> AuditRecord:
-    detail = {"activity_id": prize.activity_id, **content(prize.terms)}
+    detail = {"activity_id": prize.activity_id, **removal(prize.terms)}
     return AuditRecord(caller, "prize.delete", f"prize:{prize.prize_id}", detail)
 
 

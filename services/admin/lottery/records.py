@@ -63,17 +63,23 @@ class RecordsExport:
         is_delivery = kind is Format.DELIVERY
         span = RecordSpan(pool_id, after=0, last=last, won_only=won_only or is_delivery)
         columns = DELIVERY_COLUMNS if is_delivery else COLUMNS
-        yield (b"" if kind is Format.PLAIN else BOM_UTF8) + _lines([columns])
+        yield beginning(kind is Format.PLAIN) + lines([columns])
         try:
             while records := await self._store.records(span, self._chunk_rows):
-                yield _lines([[_COLUMNS[name](record) for name in columns] for record in records])
+                yield lines([[_COLUMNS[name](record) for name in columns] for record in records])
                 span = replace(span, after=records[-1].seq)
         except Exception:
-            yield _lines([(INCOMPLETE,)])
+            yield lines([(INCOMPLETE,)])
             raise
 
 
-def _lines(rows: Iterable[Sequence[object]]) -> bytes:
+def beginning(is_plain: bool) -> bytes:
+    """What stands before the first line."""
+    return b"" if is_plain else BOM_UTF8
+
+
+def lines(rows: Iterable[Sequence[object]]) -> bytes:
+    """*rows* as CSV."""
     text = StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

@@ -12,7 +12,7 @@ from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.lifecycle import ActivityChange, ActivityDraft
 from services.admin.lottery.prizes import PrizeChange
 from services.admin.lottery.records import Format
-from services.admin.models import Confirm, Phase, PrizeTerms
+from services.admin.models import AuditSpan, Confirm, Phase, PrizeTerms
 from services.common.errors import InvalidArgumentError
 
 Value = TypeVar("Value")
@@ -96,6 +96,15 @@ def block_draft(request: admin_pb2.CreateBlockRequest) -> BlockDraft:
         username=request.username,
         reason=valid.text("reason", request.reason),
         until=given(request, "until", valid.moment),
+    )
+
+
+def audit_span(request: admin_pb2.StreamAuditLogRequest) -> AuditSpan:
+    """Which part of the audit log; InvalidArgumentError names the field at fault."""
+    return AuditSpan(
+        since=given(request, "since", valid.moment),
+        until=given(request, "until", valid.moment),
+        subject=request.subject,
     )
 
 

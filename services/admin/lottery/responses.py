@@ -2,11 +2,13 @@
 
 from kuji.admin.v1 import admin_pb2
 
+from services.admin.lottery.odds_check import OddsCheck
 from services.admin.lottery.statistics import (
     ActivityStatistics,
     Statistics,
     configured_probability,
     observed_probability,
+    odds_check,
 )
 from services.admin.models import PPB, Activity, AuditEntry, Block, Claims, Prize, User
 from services.common.timestamps import optional_timestamp_of, timestamp_of
@@ -35,6 +37,7 @@ def activity(value: Activity) -> admin_pb2.Activity:
         pool_id=value.pool_id,
         time_zone=terms.time_zone,
         confirm=terms.confirm,
+        etag=value.etag,
     )
 
 
@@ -55,6 +58,7 @@ def prize(value: Prize) -> admin_pb2.Prize:
         updated_at=timestamp_of(value.updated_at),
         is_deleted=value.is_deleted,
         max_wins_per_user=terms.max_wins_per_user,
+        etag=value.etag,
     )
 
 
@@ -116,14 +120,33 @@ def _activity_statistics(value: ActivityStatistics) -> admin_pb2.ActivityStatist
         wins=_uint32(pool.wins),
         unique_users=_uint32(pool.unique_users),
         prizes=[
-            _prize_statistics(item, pool.draws, value.claims.get(item.prize_id, _NO_CLAIMS))
+            _prize_statistics(
+                item,
+                pool.draws,
+                value.claims.get(item.prize_id, _NO_CLAIMS),
+                odds_check(item, value.trials),
+            )
             for item in value.prizes
         ],
         books_balance=value.books_balance,
     )
 
 
-def _prize_statistics(value: Prize, draws: int, claims: Claims) -> admin_pb2.PrizeStatistics:
+def _odds_check(value: OddsCheck) -> admin_pb2.OddsCheck:
+    return admin_pb2.OddsCheck(
+        draws=value.trials.draws,
+        expected_wins=value.trials.expected_wins,
+        expected_probability=value.expected,
+        interval_low=value.low,
+        interval_high=value.high,
+        verdict=value.verdict,
+        explanation=value.explanation,
+    )
+
+
+def _prize_statistics(
+    value: Prize, draws: int, claims: Claims, check: OddsCheck | None
+) -> admin_pb2.PrizeStatistics:
     return admin_pb2.PrizeStatistics(
         prize_id=value.prize_id,
         name=value.terms.name,
@@ -134,6 +157,7 @@ def _prize_statistics(value: Prize, draws: int, claims: Claims) -> admin_pb2.Pri
         observed_probability=observed_probability(value, draws),
         redeemed=claims.redeemed,
         disqualified=claims.disqualified,
+        odds_check=None if check is None else _odds_check(check),
     )
 
 

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from google.api import httpbody_pb2
 from kuji.admin.v1 import admin_pb2
 
+from services.admin.audit_export import AuditExport
 from services.admin.blocks import Blocks
+from services.admin.conflicts import asked_etag, told_apart
 from services.admin.lottery import requests, responses
 from services.admin.lottery.activities import Activities
 from services.admin.lottery.prizes import Prizes
-from services.admin.lottery.records import CONTENT_TYPE, RecordsExport
+from services.admin.lottery.records import CONTENT_TYPE, Format, RecordsExport
 from services.admin.lottery.statistics import StatisticsReader
 from services.admin.store import Store
 from services.common.context import RequestContext
@@ -26,6 +28,7 @@ class AdminServicer:
         blocks: Blocks,
         statistics: StatisticsReader,
         records: RecordsExport,
+        audit: AuditExport,
         store: Store,
     ) -> None:
         self._activities = activities
@@ -33,6 +36,7 @@ class AdminServicer:
         self._blocks = blocks
         self._statistics = statistics
         self._records = records
+        self._audit = audit
         self._store = store
 
     async def CreateActivity(
@@ -59,9 +63,9 @@ class AdminServicer:
         self, request: admin_pb2.UpdateActivityRequest, ctx: RequestContext
     ) -> admin_pb2.UpdateActivityResponse:
         """A partial change."""
-        activity = await self._activities.update(
-            ctx, request.activity_id, requests.activity_change(request)
-        )
+        change, etag = requests.activity_change(request), asked_etag(request, ctx)
+        with told_apart(request, ctx, responses.activity):
+            activity = await self._activities.update(ctx, request.activity_id, change, etag)
         return admin_pb2.UpdateActivityResponse(activity=responses.activity(activity))
 
     async def CreatePrize(
@@ -88,14 +92,17 @@ class AdminServicer:
         self, request: admin_pb2.UpdatePrizeRequest, ctx: RequestContext
     ) -> admin_pb2.UpdatePrizeResponse:
         """A partial change."""
-        prize = await self._prizes.update(ctx, request.prize_id, requests.prize_change(request))
+        change, etag = requests.prize_change(request), asked_etag(request, ctx)
+        with told_apart(request, ctx, responses.prize):
+            prize = await self._prizes.update(ctx, request.prize_id, change, etag)
         return admin_pb2.UpdatePrizeResponse(prize=responses.prize(prize))
 
     async def DeletePrize(
         self, request: admin_pb2.DeletePrizeRequest, ctx: RequestContext
     ) -> admin_pb2.DeletePrizeResponse:
         """Withdraw what is left of a prize."""
-        prize = await self._prizes.delete(ctx, request.prize_id)
+        with told_apart(request, ctx, responses.prize):
+            prize = await self._prizes.delete(ctx, request.prize_id, asked_etag(request, ctx))
         return admin_pb2.DeletePrizeResponse(prize=responses.prize(prize))
 
     async def GetStatistics(
@@ -116,6 +123,14 @@ class AdminServicer:
             page_size=page.size,
             has_more=len(entries) > page.size,
         )
+
+    async def StreamAuditLog(
+        self, request: admin_pb2.StreamAuditLogRequest, _ctx: RequestContext
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        """The same as CSV, oldest first."""
+        is_plain = request.format == Format.PLAIN
+        async for piece in self._audit.pieces(requests.audit_span(request), is_plain):
+            yield httpbody_pb2.HttpBody(content_type=CONTENT_TYPE, data=piece)
 
     async def CreateBlock(
         self, request: admin_pb2.CreateBlockRequest, ctx: RequestContext

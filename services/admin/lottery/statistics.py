@@ -9,6 +9,8 @@ from datetime import datetime
 from kuji.draw.v1 import pool_pb2
 
 from services.admin.lottery.books import Books, balance, moved
+from services.admin.lottery.odds_check import OddsCheck, Trials, check_odds
+from services.admin.lottery.odds_history import OddsHistory
 from services.admin.models import PPB, Claims, Prize
 from services.admin.publisher import PoolPublisher
 from services.admin.store import RecordedPool, Rows, Store, Totals
@@ -22,11 +24,12 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ActivityStatistics:
-    """One activity, as recorded; *claims*: prize id → what became of its wins."""
+    """One activity, as recorded; by prize: what became of its wins, and the odds it had."""
 
     pool: RecordedPool
     prizes: Sequence[Prize]
     claims: Mapping[int, Claims]
+    trials: Mapping[int, Trials]
     books_balance: bool
 
 
@@ -49,6 +52,7 @@ class _Snapshot:
     pools: Sequence[RecordedPool]
     prizes: dict[int, list[Prize]]
     claims: dict[int, Claims]
+    trials: dict[int, Trials]
 
     def books(self) -> dict[int, Books]:
         """The books by pool."""
@@ -96,6 +100,7 @@ class StatisticsReader:
     def __init__(self, store: Store, publisher: PoolPublisher) -> None:
         self._store = store
         self._publisher = publisher
+        self._odds = OddsHistory()
 
     async def read(self, activity_id: int) -> Statistics:
         """
@@ -116,6 +121,7 @@ class StatisticsReader:
                     pool,
                     reading.before.prizes[pool.activity_id],
                     reading.before.claims,
+                    reading.before.trials,
                     balances[pool.pool_id],
                 )
                 for pool in reading.before.pools
@@ -142,12 +148,15 @@ class StatisticsReader:
     async def _snapshot(self, activity_id: int) -> _Snapshot:
         async with self._store.snapshot() as rows:
             pools = await rows.recorded_pools(activity_id, MAX_ACTIVITIES)
+            prizes = await _prizes_by_activity(rows, pools)
+            won = {one.prize_id: one.won_count for own in prizes.values() for one in own}
             return _Snapshot(
                 now=await rows.now(),
                 totals=await rows.totals(activity_id),
                 pools=pools,
-                prizes=await _prizes_by_activity(rows, pools),
+                prizes=prizes,
                 claims=await rows.claims([pool.pool_id for pool in pools]),
+                trials=await self._odds.trials(rows, pools, won),
             )
 
 
@@ -166,3 +175,9 @@ def configured_probability(prize: Prize) -> float:
 def observed_probability(prize: Prize, draws: int) -> float:
     """The share of the activity's *draws* that won *prize*; 0 before the first draw."""
     return prize.won_count / draws if draws else 0.0
+
+
+def odds_check(prize: Prize, trials: Mapping[int, Trials]) -> OddsCheck | None:
+    """Whether *prize* is won as often as its odds say; None where no draw's odds are recorded."""
+    own = trials.get(prize.prize_id)
+    return None if own is None else check_odds(own, prize.won_count)

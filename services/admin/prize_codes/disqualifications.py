@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from services.admin.audit import AuditRecord
+from services.admin.audit import AuditRecord, difference
 from services.admin.editor import Edit, Editor, bounded
 from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
 from services.admin.models import MAX_UNITS, Phase, Prize
 from services.admin.prize_codes import store
 from services.admin.prize_codes.models import Win
-from services.admin.prize_codes.redemptions import not_open, win_of_code
+from services.admin.prize_codes.redemptions import changes, not_open, win_of_code
 from services.admin.store import Rows, Store
 from services.common.context import Caller, RequestContext
 from services.common.draw_id import DrawId
@@ -72,9 +72,10 @@ async def _take(rows: Rows, caller: Caller, code: str, reason: str, returns: boo
     if not await store.disqualify(rows.connection, code, caller.username, reason, returns):
         raise not_open(await win_of_code(rows, code))
     subject = f"draw:{DrawId(win.pool_id, win.seq)}"
-    detail = {"user_id": win.user_id, "reason": reason, "return_unit": returns}
+    taken = await win_of_code(rows, code)
+    detail = {"user_id": win.user_id, "return_unit": returns, **changes(win, taken)}
     await rows.add_audit(AuditRecord(caller, "draw.disqualify", subject, detail))
-    return await win_of_code(rows, code)
+    return taken
 
 
 async def _return_unit(edit: Edit, caller: Caller, win: Win, cause: str) -> None:
@@ -86,9 +87,9 @@ async def _return_unit(edit: Edit, caller: Caller, win: Win, cause: str) -> None
     if (await activity_of(edit)).terms.phase(edit.now) is Phase.ENDED:
         raise InvalidArgumentError("return_unit", "The activity has ended.")
     prize = _prize(await prizes_of(edit), win.prize_id)
-    units = prize.terms.total_count + 1
-    await edit.rows.update_prize(win.prize_id, replace(prize.terms, total_count=units))
-    detail = {"cause": cause, "total_count": units}
+    terms = replace(prize.terms, total_count=prize.terms.total_count + 1)
+    await edit.rows.update_prize(win.prize_id, terms)
+    detail = {"cause": cause, **difference(prize.terms, terms)}
     record = AuditRecord(caller, "prize.update", f"prize:{win.prize_id}", detail)
     await publish(edit, record, cause)
 

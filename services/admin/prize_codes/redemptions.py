@@ -1,7 +1,8 @@
 """Prizes handed out: each code once, by whom and when."""
 
-from services.admin.audit import AuditRecord
+from services.admin.audit import AuditRecord, difference
 from services.admin.editor import bounded
+from services.admin.models import Detail
 from services.admin.prize_codes import store
 from services.admin.prize_codes.models import Win
 from services.admin.store import Rows, Store
@@ -34,9 +35,10 @@ class Redemptions:
             if not await store.redeem(rows.connection, prize_code, caller.username, note):
                 raise not_open(await win_of_code(rows, prize_code))
             subject = f"prize_code:{prize_code}"
-            detail = {"user_id": win.user_id, "prize_name": win.prize_name, "note": note}
+            redeemed = await win_of_code(rows, prize_code)
+            detail = {**_whose(win), **changes(win, redeemed)}
             await rows.add_audit(AuditRecord(caller, "prize_code.redeem", subject, detail))
-            return await win_of_code(rows, prize_code)
+            return redeemed
 
     async def undo(self, ctx: RequestContext, prize_code: str) -> Win:
         """Take a redemption back; where there is none, nothing changes. NotFoundError: no code."""
@@ -45,7 +47,7 @@ class Redemptions:
             win = await win_of_code(rows, prize_code)
             if await store.undo_redemption(rows.connection, prize_code):
                 subject = f"prize_code:{prize_code}"
-                detail = {"redeemed_by": win.redeemed_by, "redeemed_at": win.redeemed_at}
+                detail = {**_whose(win), **changes(win, await win_of_code(rows, prize_code))}
                 await rows.add_audit(AuditRecord(caller, "prize_code.undo", subject, detail))
             return await win_of_code(rows, prize_code)
 
@@ -56,6 +58,15 @@ async def win_of_code(rows: Rows, prize_code: str) -> Win:
     if win is None:
         raise NotFoundError("There is no such prize code, or it is not recorded yet.")
     return win
+
+
+def changes(before: Win, after: Win) -> Detail:
+    """What became of a win, from what to what; for the audit log."""
+    return {"status": {"from": before.status, "to": after.status}, **difference(before, after)}
+
+
+def _whose(win: Win) -> Detail:
+    return {"user_id": win.user_id, "prize_name": win.prize_name}
 
 
 def not_open(win: Win) -> ConflictError:

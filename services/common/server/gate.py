@@ -18,7 +18,8 @@ from services.common.tokens import TokenVerifier
 Call: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 _Metadata = Iterable[tuple[str, str | bytes]]
-_PUBLIC = access_pb2.Access.ACCESS_PUBLIC  # each look-up by name takes the generated enum a microsecond
+# Each look-up by name takes the generated enum a microsecond.
+_PUBLIC = access_pb2.Access.ACCESS_PUBLIC
 # Kept back from a caller's deadline, so that an answer with a reason arrives before it.
 _MARGIN_S = 0.05
 
@@ -66,7 +67,7 @@ class Gate:
         metadata = call.invocation_metadata() or ()
         caller = await self._admitted(access, metadata)
         origin = self._origins.origin_of(metadata, call.peer)
-        return RequestContext(caller, self.patience_s(call), origin)
+        return RequestContext(caller, self.patience_s(call), origin, _if_match(metadata))
 
     async def _admitted(self, access: int, metadata: _Metadata) -> Caller | None:
         if access == _PUBLIC:
@@ -90,3 +91,12 @@ class Gate:
                     raise UnauthenticatedError("The authorization header is not a bearer token.")
                 return await self._verifier.verify(token.strip())
         return None
+
+
+def _if_match(metadata: _Metadata) -> str:
+    for key, value in metadata:
+        if key == "if-match":
+            # A header says it in quotes; any version at all is the same as none asked for.
+            etag = str(value).strip().removeprefix("W/").strip('"')
+            return "" if etag == "*" else etag
+    return ""

@@ -222,6 +222,9 @@ async def test_audit_log_tells_who_changed_what(world: World) -> None:
     assert details[1] == {"probability_ppb": {"from": 100_000_000, "to": 200_000_000}}
     assert details[2] == {"cooldown_seconds": {"from": 5, "to": 7}}
     assert details[4]["name"] == "Spring"
+    # The units of what is deleted become what is won, which the live store says, not its operator.
+    assert details[0]["probability_ppb"] == {"from": 200_000_000, "to": None}
+    assert details[0]["name"] == {"from": "Bear", "to": None}
 
 
 async def test_audit_log_comes_in_pages(world: World) -> None:

@@ -1,6 +1,7 @@
 """Statistics: what is recorded, and whether it agrees with the live store."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 
@@ -10,6 +11,7 @@ from kuji.admin.v1.admin_pb2 import (
     DeletePrizeRequest,
     GetStatisticsRequest,
     GetStatisticsResponse,
+    OddsCheck,
     PrizeStatistics,
 )
 
@@ -179,3 +181,95 @@ async def test_statistics_need_the_draw_service(world: World, prize_id: int) -> 
     world.pools.refusal = UnavailableError()
     reason, _ = await failure(world.admin(GetStatisticsRequest()))
     assert reason == "UNAVAILABLE"
+
+
+async def version(
+    world: World, number: int, after_seq: int, prize_id: int, units: int, left: int, **terms: object
+) -> None:
+    """A configuration of the first pool, as the recorder leaves it: one prize, and what is left."""
+    config = {
+        "mode": "POOL_MODE_ODDS",
+        "prizes": [{"prize_id": str(prize_id), "units": str(units), "enabled": True, **terms}],
+    }
+    await world.postgres.execute(
+        "INSERT INTO pool_versions"
+        " (pool_id, version, after_seq, config, units, changed_at, link)"
+        " VALUES (1, $1, $2, $3, $4, now(), '')",
+        number,
+        after_seq,
+        json.dumps(config),
+        json.dumps([[prize_id, units, left]]),
+    )
+
+
+async def win(world: World, prize_id: int, *seqs: int) -> None:
+    """Wins of the first pool's prize at *seqs*, as the recorder leaves them."""
+    for seq in seqs:
+        await world.postgres.execute(
+            "INSERT INTO winners (win_no, pool_id, pool_win_no, seq, activity_id, user_id,"
+            " prize_id, prize_name, prize_code, won_at)"
+            " VALUES ($1, 1, $1, $1, 1, 1, $2, 'Bear', $1, now())",
+            seq,
+            prize_id,
+        )
+    await world.postgres.execute(
+        "UPDATE prizes SET won_count = won_count + $2 WHERE id = $1", prize_id, len(seqs)
+    )
+
+
+async def reach(world: World, seq: int) -> None:
+    """The first pool is recorded up to *seq*."""
+    await world.postgres.execute("UPDATE pools SET recorded_seq = $1, draws = $1", seq)
+
+
+async def odds_check(world: World) -> OddsCheck:
+    """The one prize's."""
+    (activity,) = (await statistics(world)).activities
+    return activity.prizes[0].odds_check
+
+
+async def test_wins_are_held_against_the_odds_of_their_draws(world: World, prize_id: int) -> None:
+    """
+    Each draw counts with the odds that it had: not while disabled, sold out, or where there was no
+    draw; read once or bit by bit.
+    """
+    await version(world, 1, 0, prize_id, 3, 3, weight="100000000")
+    await reach(world, 50)
+    check = await odds_check(world)
+    assert (50, "5.000") == (check.draws, f"{check.expected_wins:.3f}")
+    await version(world, 2, 100, prize_id, 3, 3, weight="200000000")  # 100 draws at 0.1
+    await win(world, prize_id, 110, 120, 150)  # sold out: 50 draws at 0.2
+    await reach(world, 400)
+    check = await odds_check(world)
+    assert (150, "20.000") == (check.draws, f"{check.expected_wins:.3f}")
+    await version(world, 3, 500, prize_id, 5, 2, weight="200000000")  # two units more
+    await world.postgres.execute("INSERT INTO ledger_gaps VALUES (1, 521, 540, 'rebuilt')")
+    await version(world, 4, 560, prize_id, 5, 2, weight="200000000", enabled=False)  # 40 draws
+    await version(world, 5, 1000, prize_id, 5, 2, weight="500000000")
+    await reach(world, 1010)
+    check = await odds_check(world)
+    assert (200, "33.000") == (check.draws, f"{check.expected_wins:.3f}")
+    assert ("0.165", "less_often") == (f"{check.expected_probability:.3f}", check.verdict)
+    assert check.interval_low < 3 / 200 < check.interval_high
+    assert "3 wins in 200 draws that could win it, where 33.00 were" in check.explanation
+    async with open_world(world.postgres, world.variables["KUJI_POSTGRES_DSN"]) as another:
+        another.pools.pools = world.pools.pools
+        assert check == await odds_check(another)
+
+
+async def test_odds_are_read_again_where_postgres_was_put_back(world: World, prize_id: int) -> None:
+    """What this process has added up is forgotten with what it was added up from."""
+    await version(world, 1, 0, prize_id, 9, 9, weight="100000000")
+    await version(world, 2, 100, prize_id, 9, 9, weight="200000000")
+    await reach(world, 200)
+    assert 30.0 == pytest.approx((await odds_check(world)).expected_wins)
+    await world.postgres.execute("DELETE FROM pool_versions WHERE version = 2")
+    await reach(world, 50)
+    assert 5.0 == pytest.approx((await odds_check(world)).expected_wins)
+
+
+async def test_prize_with_a_limit_of_its_own_is_not_judged(world: World, prize_id: int) -> None:
+    """Whoever has won it has no chance of it, and still draws."""
+    await version(world, 1, 0, prize_id, 9, 9, weight="500000000", wins_per_user=1)
+    await reach(world, 1000)
+    assert "not_judged" == (await odds_check(world)).verdict

@@ -41,6 +41,7 @@ class Activity(_message.Message):
     POOL_ID_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CONFIRM_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """The activity."""
     name: _builtins.str
@@ -67,6 +68,8 @@ class Activity(_message.Message):
     """What an answered win has to survive: "store" (a crash of anything), "replica"
     (the loss of the store's machine) or "recorded" (the loss of the whole store).
     """
+    etag: _builtins.str
+    """Names this version: it stays until the next edit."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """First instant that draws. Absent (null): it is planned until its operator
@@ -104,10 +107,11 @@ class Activity(_message.Message):
         pool_id: _builtins.int = ...,
         time_zone: _builtins.str = ...,
         confirm: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "end_time", b"end_time", "start_time", b"start_time", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "created_at", b"created_at", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "pool_id", b"pool_id", "seed_commitment", b"seed_commitment", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "created_at", b"created_at", "description", b"description", "end_time", b"end_time", "etag", b"etag", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "pool_id", b"pool_id", "seed_commitment", b"seed_commitment", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -305,6 +309,7 @@ class UpdateActivityRequest(_message.Message):
     TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
     CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
     CONFIRM_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """Which."""
     name: _builtins.str
@@ -331,6 +336,10 @@ class UpdateActivityRequest(_message.Message):
     """Likewise 0."""
     confirm: _builtins.str
     """As Activity.confirm; for the very next draw."""
+    etag: _builtins.str
+    """The etag that the change was made for: where it is another one by now,
+    CONFLICT. Empty: whatever there is.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """While the activity is still planned."""
@@ -361,10 +370,11 @@ class UpdateActivityRequest(_message.Message):
         ticket_difficulty: _builtins.int = ...,
         cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
         confirm: _builtins.str | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cleared_fields", b"cleared_fields", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cleared_fields", b"cleared_fields", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "etag", b"etag", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confirm: _TypeAlias = _typing.Literal["confirm"]  # noqa: Y015
     _WhichOneofArgType__confirm: _TypeAlias = _typing.Literal["_confirm", b"_confirm"]  # noqa: Y015
@@ -448,6 +458,7 @@ class Prize(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     IS_DELETED_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """The prize."""
     activity_id: _builtins.int
@@ -470,6 +481,8 @@ class Prize(_message.Message):
     """Whether it was taken out of the activity."""
     max_wins_per_user: _builtins.int
     """Wins of this prize per user; 0: no limit."""
+    etag: _builtins.str
+    """Names this version: it stays until the next edit. A win is none."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -494,10 +507,11 @@ class Prize(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         is_deleted: _builtins.bool = ...,
         max_wins_per_user: _builtins.int = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "created_at", b"created_at", "description", b"description", "image_url", b"image_url", "is_deleted", b"is_deleted", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "remaining_count", b"remaining_count", "total_count", b"total_count", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "created_at", b"created_at", "description", b"description", "etag", b"etag", "image_url", b"image_url", "is_deleted", b"is_deleted", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "remaining_count", b"remaining_count", "total_count", b"total_count", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -667,6 +681,7 @@ class UpdatePrizeRequest(_message.Message):
     IS_ENABLED_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
     CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """Which."""
     name: _builtins.str
@@ -683,6 +698,10 @@ class UpdatePrizeRequest(_message.Message):
     """Whether it can be won."""
     max_wins_per_user: _builtins.int
     """0…1000000; 0: no limit."""
+    etag: _builtins.str
+    """The etag that the change was made for: where it is another one by now,
+    CONFLICT. Empty: whatever there is.
+    """
     @_builtins.property
     def cleared_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields to empty, by name; see "Updates" above. JSON says null instead."""
@@ -699,10 +718,11 @@ class UpdatePrizeRequest(_message.Message):
         is_enabled: _builtins.bool | None = ...,
         max_wins_per_user: _builtins.int | None = ...,
         cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "cleared_fields", b"cleared_fields", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "cleared_fields", b"cleared_fields", "description", b"description", "etag", b"etag", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
@@ -766,16 +786,22 @@ class DeletePrizeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRIZE_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """The prize."""
+    etag: _builtins.str
+    """The etag that the call was made for: where it is another one by now,
+    CONFLICT. Empty: whatever there is. Over HTTP, the header If-Match says it.
+    """
     def __init__(
         self,
         *,
         prize_id: _builtins.int = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prize_id", b"prize_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "prize_id", b"prize_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -940,6 +966,7 @@ class PrizeStatistics(_message.Message):
     OBSERVED_PROBABILITY_FIELD_NUMBER: _builtins.int
     REDEEMED_FIELD_NUMBER: _builtins.int
     DISQUALIFIED_FIELD_NUMBER: _builtins.int
+    ODDS_CHECK_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """The prize."""
     name: _builtins.str
@@ -958,6 +985,12 @@ class PrizeStatistics(_message.Message):
     """Of the units won: handed out."""
     disqualified: _builtins.int
     """Of the units won: taken away from their winners."""
+    @_builtins.property
+    def odds_check(self) -> Global___OddsCheck:
+        """Whether it is won as often as its odds say. Absent (null): no draw's odds
+        are recorded.
+        """
+
     def __init__(
         self,
         *,
@@ -970,14 +1003,71 @@ class PrizeStatistics(_message.Message):
         observed_probability: _builtins.float = ...,
         redeemed: _builtins.int = ...,
         disqualified: _builtins.int = ...,
+        odds_check: Global___OddsCheck | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["odds_check", b"odds_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured_probability", b"configured_probability", "disqualified", b"disqualified", "name", b"name", "observed_probability", b"observed_probability", "prize_id", b"prize_id", "redeemed", b"redeemed", "remaining", b"remaining", "total", b"total", "won", b"won"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured_probability", b"configured_probability", "disqualified", b"disqualified", "name", b"name", "observed_probability", b"observed_probability", "odds_check", b"odds_check", "prize_id", b"prize_id", "redeemed", b"redeemed", "remaining", b"remaining", "total", b"total", "won", b"won"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PrizeStatistics: _TypeAlias = PrizeStatistics  # noqa: Y015
+
+@_typing.final
+class OddsCheck(_message.Message):
+    """A prize's wins beside the odds that each draw had, as the ledger has them:
+    with every change of the odds, and without the draws in which there was no
+    unit left or the prize was disabled.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAWS_FIELD_NUMBER: _builtins.int
+    EXPECTED_WINS_FIELD_NUMBER: _builtins.int
+    EXPECTED_PROBABILITY_FIELD_NUMBER: _builtins.int
+    INTERVAL_LOW_FIELD_NUMBER: _builtins.int
+    INTERVAL_HIGH_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    draws: _builtins.int
+    """Draws that could win it."""
+    expected_wins: _builtins.float
+    """The sum of its odds in them."""
+    expected_probability: _builtins.float
+    """The average of its odds in them, 0…1."""
+    interval_low: _builtins.float
+    """The 95 % interval for its chance, as its wins in those draws show it
+    (Wilson's with continuity correction, Newcombe 1998), 0…1: from here
+    """
+    interval_high: _builtins.float
+    """to here."""
+    verdict: _builtins.str
+    """"fits": the average lies in the interval. "more_often", "less_often": it
+    does not; of honest prizes, one in twenty at most does so at a moment, by
+    chance. "too_few_draws": it does, but fewer than 5 wins were to be expected.
+    "not_judged": its wins per user are limited, so that not every draw had the
+    odds that are configured.
+    """
+    explanation: _builtins.str
+    """The same in words, with the counts."""
+    def __init__(
+        self,
+        *,
+        draws: _builtins.int = ...,
+        expected_wins: _builtins.float = ...,
+        expected_probability: _builtins.float = ...,
+        interval_low: _builtins.float = ...,
+        interval_high: _builtins.float = ...,
+        verdict: _builtins.str = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws", b"draws", "expected_probability", b"expected_probability", "expected_wins", b"expected_wins", "explanation", b"explanation", "interval_high", b"interval_high", "interval_low", b"interval_low", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OddsCheck: _TypeAlias = OddsCheck  # noqa: Y015
 
 @_typing.final
 class ListUsersRequest(_message.Message):
@@ -1162,6 +1252,44 @@ class ListAuditLogResponse(_message.Message):
 Global___ListAuditLogResponse: _TypeAlias = ListAuditLogResponse  # noqa: Y015
 
 @_typing.final
+class StreamAuditLogRequest(_message.Message):
+    """Which entries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """What was changed, e.g. "activity:7"; empty: everything."""
+    format: _builtins.str
+    """"spreadsheet" (the default) or "plain"."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Absent: from the first one on."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """The first instant that is not among them. Absent: to the newest."""
+
+    def __init__(
+        self,
+        *,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        subject: _builtins.str = ...,
+        format: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "since", b"since", "subject", b"subject", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamAuditLogRequest: _TypeAlias = StreamAuditLogRequest  # noqa: Y015
+
+@_typing.final
 class AuditEntry(_message.Message):
     """One change."""
 
@@ -1182,7 +1310,7 @@ class AuditEntry(_message.Message):
     subject: _builtins.str
     """To what, e.g. "activity:7"."""
     detail: _builtins.str
-    """The change itself, as JSON."""
+    """The change itself, as JSON. What changed, by name: {"from": old, "to": new}."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When."""

@@ -37,6 +37,13 @@ class AdminServiceStub:
     there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
     cleared_fields: the edge makes one of the nulls, and refuses null for a
     field that cannot be empty.
+
+    Etags. What is edited has an etag, which names its version. An edit that says
+    the etag that it was made for (over HTTP also in the header If-Match) is
+    CONFLICT where somebody else was faster: metadata.etag and metadata.current
+    are the version that there is, metadata.your_etag and metadata.yours the edit
+    that was refused; both as JSON, texts cut to 80 characters. Without one, an
+    edit holds whatever it meets.
     """
 
     def __init__(self, channel):
@@ -90,6 +97,11 @@ class AdminServiceStub:
                 request_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.ListAuditLogRequest.SerializeToString,
                 response_deserializer=kuji_dot_admin_dot_v1_dot_admin__pb2.ListAuditLogResponse.FromString,
                 _registered_method=True)
+        self.StreamAuditLog = channel.unary_stream(
+                '/kuji.admin.v1.AdminService/StreamAuditLog',
+                request_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.StreamAuditLogRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.CreateBlock = channel.unary_unary(
                 '/kuji.admin.v1.AdminService/CreateBlock',
                 request_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.CreateBlockRequest.SerializeToString,
@@ -128,6 +140,13 @@ class AdminServiceServicer:
     there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
     cleared_fields: the edge makes one of the nulls, and refuses null for a
     field that cannot be empty.
+
+    Etags. What is edited has an etag, which names its version. An edit that says
+    the etag that it was made for (over HTTP also in the header If-Match) is
+    CONFLICT where somebody else was faster: metadata.etag and metadata.current
+    are the version that there is, metadata.your_etag and metadata.yours the edit
+    that was refused; both as JSON, texts cut to 80 characters. Without one, an
+    edit holds whatever it meets.
     """
 
     def CreateActivity(self, request, context):
@@ -199,6 +218,17 @@ class AdminServiceServicer:
 
     def ListAuditLog(self, request, context):
         """Who changed what, when; newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamAuditLog(self, request, context):
+        """The audit log as there is when the call begins, oldest first, as CSV
+        (RFC 4180, UTF-8), outside the JSON envelope. The first line names the
+        columns: audit_id, created_at (RFC 3339, UTC), username, action, subject,
+        detail (JSON). A spreadsheet's text begins with a byte order mark, a plain
+        one does not. Where it fails midway: see StreamRecords.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -316,6 +346,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=kuji_dot_admin_dot_v1_dot_admin__pb2.ListAuditLogRequest.FromString,
                     response_serializer=kuji_dot_admin_dot_v1_dot_admin__pb2.ListAuditLogResponse.SerializeToString,
             ),
+            'StreamAuditLog': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamAuditLog,
+                    request_deserializer=kuji_dot_admin_dot_v1_dot_admin__pb2.StreamAuditLogRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'CreateBlock': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateBlock,
                     request_deserializer=kuji_dot_admin_dot_v1_dot_admin__pb2.CreateBlockRequest.FromString,
@@ -360,6 +395,13 @@ class AdminService:
     there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
     cleared_fields: the edge makes one of the nulls, and refuses null for a
     field that cannot be empty.
+
+    Etags. What is edited has an etag, which names its version. An edit that says
+    the etag that it was made for (over HTTP also in the header If-Match) is
+    CONFLICT where somebody else was faster: metadata.etag and metadata.current
+    are the version that there is, metadata.your_etag and metadata.yours the edit
+    that was refused; both as JSON, texts cut to 80 characters. Without one, an
+    edit holds whatever it meets.
     """
 
     @staticmethod
@@ -595,6 +637,33 @@ class AdminService:
             '/kuji.admin.v1.AdminService/ListAuditLog',
             kuji_dot_admin_dot_v1_dot_admin__pb2.ListAuditLogRequest.SerializeToString,
             kuji_dot_admin_dot_v1_dot_admin__pb2.ListAuditLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kuji.admin.v1.AdminService/StreamAuditLog',
+            kuji_dot_admin_dot_v1_dot_admin__pb2.StreamAuditLogRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,13 @@ class AdminServiceStub:
     there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
     cleared_fields: the edge makes one of the nulls, and refuses null for a
     field that cannot be empty.
+
+    Etags. What is edited has an etag, which names its version. An edit that says
+    the etag that it was made for (over HTTP also in the header If-Match) is
+    CONFLICT where somebody else was faster: metadata.etag and metadata.current
+    are the version that there is, metadata.your_etag and metadata.yours the edit
+    that was refused; both as JSON, texts cut to 80 characters. Without one, an
+    edit holds whatever it meets.
     """
 
     @_typing.overload
@@ -77,6 +84,13 @@ class AdminServiceStub:
     """How the activities are going."""
     ListAuditLog: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListAuditLogRequest, _admin_pb2.ListAuditLogResponse]
     """Who changed what, when; newest first."""
+    StreamAuditLog: _grpc.UnaryStreamMultiCallable[_admin_pb2.StreamAuditLogRequest, _httpbody_pb2.HttpBody]
+    """The audit log as there is when the call begins, oldest first, as CSV
+    (RFC 4180, UTF-8), outside the JSON envelope. The first line names the
+    columns: audit_id, created_at (RFC 3339, UTC), username, action, subject,
+    detail (JSON). A spreadsheet's text begins with a byte order mark, a plain
+    one does not. Where it fails midway: see StreamRecords.
+    """
     CreateBlock: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateBlockRequest, _admin_pb2.CreateBlockResponse]
     """Blocks a user, in every activity and every box, for the very next draw. A
     user has one block at most: where one holds already, this one takes its
@@ -133,6 +147,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
     there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
     cleared_fields: the edge makes one of the nulls, and refuses null for a
     field that cannot be empty.
+
+    Etags. What is edited has an etag, which names its version. An edit that says
+    the etag that it was made for (over HTTP also in the header If-Match) is
+    CONFLICT where somebody else was faster: metadata.etag and metadata.current
+    are the version that there is, metadata.your_etag and metadata.yours the edit
+    that was refused; both as JSON, texts cut to 80 characters. Without one, an
+    edit holds whatever it meets.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -169,6 +190,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """How the activities are going."""
     ListAuditLog: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListAuditLogRequest, _admin_pb2.ListAuditLogResponse]  # type: ignore[assignment]
     """Who changed what, when; newest first."""
+    StreamAuditLog: _aio.UnaryStreamMultiCallable[_admin_pb2.StreamAuditLogRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """The audit log as there is when the call begins, oldest first, as CSV
+    (RFC 4180, UTF-8), outside the JSON envelope. The first line names the
+    columns: audit_id, created_at (RFC 3339, UTC), username, action, subject,
+    detail (JSON). A spreadsheet's text begins with a byte order mark, a plain
+    one does not. Where it fails midway: see StreamRecords.
+    """
     CreateBlock: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateBlockRequest, _admin_pb2.CreateBlockResponse]  # type: ignore[assignment]
     """Blocks a user, in every activity and every box, for the very next draw. A
     user has one block at most: where one holds already, this one takes its
@@ -224,6 +252,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     there is INVALID_ARGUMENT. In JSON, null empties a field, and there is no
     cleared_fields: the edge makes one of the nulls, and refuses null for a
     field that cannot be empty.
+
+    Etags. What is edited has an etag, which names its version. An edit that says
+    the etag that it was made for (over HTTP also in the header If-Match) is
+    CONFLICT where somebody else was faster: metadata.etag and metadata.current
+    are the version that there is, metadata.your_etag and metadata.yours the edit
+    that was refused; both as JSON, texts cut to 80 characters. Without one, an
+    edit holds whatever it meets.
     """
 
     @_abc_1.abstractmethod
@@ -312,6 +347,19 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListAuditLogResponse, _abc.Awaitable[_admin_pb2.ListAuditLogResponse]]:
         """Who changed what, when; newest first."""
+
+    @_abc_1.abstractmethod
+    def StreamAuditLog(
+        self,
+        request: _admin_pb2.StreamAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """The audit log as there is when the call begins, oldest first, as CSV
+        (RFC 4180, UTF-8), outside the JSON envelope. The first line names the
+        columns: audit_id, created_at (RFC 3339, UTC), username, action, subject,
+        detail (JSON). A spreadsheet's text begins with a byte order mark, a plain
+        one does not. Where it fails midway: see StreamRecords.
+        """
 
     @_abc_1.abstractmethod
     def CreateBlock(

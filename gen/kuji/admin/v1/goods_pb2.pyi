@@ -37,6 +37,7 @@ class Goods(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     CONFIRM_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     goods_id: _builtins.int
     """The goods."""
     title: _builtins.str
@@ -59,6 +60,8 @@ class Goods(_message.Message):
     """What an answered win has to survive: "store" (a crash of anything), "replica"
     (the loss of the store's machine) or "recorded" (the loss of the whole store).
     """
+    etag: _builtins.str
+    """Names this version: it stays until the next edit or box."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -82,10 +85,11 @@ class Goods(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         confirm: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "confirm", b"confirm", "created_at", b"created_at", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title", "type", b"type", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "confirm", b"confirm", "created_at", b"created_at", "etag", b"etag", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title", "type", b"type", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -247,6 +251,7 @@ class UpdateGoodsRequest(_message.Message):
     IS_ENDED_FIELD_NUMBER: _builtins.int
     CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
     CONFIRM_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     goods_id: _builtins.int
     """The goods."""
     title: _builtins.str
@@ -263,6 +268,10 @@ class UpdateGoodsRequest(_message.Message):
     """True ends it for good; false is refused once it has ended."""
     confirm: _builtins.str
     """As Goods.confirm; for the very next draw."""
+    etag: _builtins.str
+    """The etag that the change was made for: where it is another one by now,
+    CONFLICT. Empty: whatever there is.
+    """
     @_builtins.property
     def cleared_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields to empty, by name; see "Updates" above. JSON says null instead."""
@@ -279,10 +288,11 @@ class UpdateGoodsRequest(_message.Message):
         is_ended: _builtins.bool | None = ...,
         cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
         confirm: _builtins.str | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "confirm", b"confirm", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "cleared_fields", b"cleared_fields", "confirm", b"confirm", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_image_url", b"_image_url", "_is_ended", b"_is_ended", "_on_shelf", b"_on_shelf", "_price", b"_price", "_protection_seconds", b"_protection_seconds", "_title", b"_title", "cleared_fields", b"cleared_fields", "confirm", b"confirm", "etag", b"etag", "goods_id", b"goods_id", "image_url", b"image_url", "is_ended", b"is_ended", "on_shelf", b"on_shelf", "price", b"price", "protection_seconds", b"protection_seconds", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confirm: _TypeAlias = _typing.Literal["confirm"]  # noqa: Y015
     _WhichOneofArgType__confirm: _TypeAlias = _typing.Literal["_confirm", b"_confirm"]  # noqa: Y015
@@ -497,6 +507,7 @@ class GoodsItem(_message.Message):
     STOCK_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     IS_LAST_PRIZE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     goods_item_id: _builtins.int
     """The item."""
     goods_id: _builtins.int
@@ -517,6 +528,8 @@ class GoodsItem(_message.Message):
     """Fixed weight. Absent (null): the surplus stock."""
     is_last_prize: _builtins.bool
     """Whether it comes with the last ticket."""
+    etag: _builtins.str
+    """Names this version: it stays until the next edit."""
     def __init__(
         self,
         *,
@@ -530,10 +543,11 @@ class GoodsItem(_message.Message):
         stock: _builtins.int | None = ...,
         weight: _builtins.int | None = ...,
         is_last_prize: _builtins.bool = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_stock", b"_stock", "_weight", b"_weight", "stock", b"stock", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stock", b"_stock", "_weight", b"_weight", "goods_id", b"goods_id", "goods_item_id", b"goods_item_id", "img_url", b"img_url", "is_last_prize", b"is_last_prize", "price", b"price", "sc_money", b"sc_money", "shang_id", b"shang_id", "stock", b"stock", "title", b"title", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stock", b"_stock", "_weight", b"_weight", "etag", b"etag", "goods_id", b"goods_id", "goods_item_id", b"goods_item_id", "img_url", b"img_url", "is_last_prize", b"is_last_prize", "price", b"price", "sc_money", b"sc_money", "shang_id", b"shang_id", "stock", b"stock", "title", b"title", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__stock: _TypeAlias = _typing.Literal["stock"]  # noqa: Y015
     _WhichOneofArgType__stock: _TypeAlias = _typing.Literal["_stock", b"_stock"]  # noqa: Y015
@@ -698,6 +712,7 @@ class UpdateGoodsItemRequest(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     IS_LAST_PRIZE_FIELD_NUMBER: _builtins.int
     CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     goods_id: _builtins.int
     """The goods."""
     goods_item_id: _builtins.int
@@ -718,6 +733,10 @@ class UpdateGoodsItemRequest(_message.Message):
     """As in CreateGoodsItemRequest."""
     is_last_prize: _builtins.bool
     """As in CreateGoodsItemRequest."""
+    etag: _builtins.str
+    """The etag that the change was made for: where it is another one by now,
+    CONFLICT. Empty: whatever there is.
+    """
     @_builtins.property
     def cleared_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields to empty, by name; see "Updates" above. JSON says null instead."""
@@ -736,10 +755,11 @@ class UpdateGoodsItemRequest(_message.Message):
         weight: _builtins.int | None = ...,
         is_last_prize: _builtins.bool | None = ...,
         cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_img_url", b"_img_url", "_is_last_prize", b"_is_last_prize", "_price", b"_price", "_sc_money", b"_sc_money", "_shang_id", b"_shang_id", "_stock", b"_stock", "_title", b"_title", "_weight", b"_weight", "img_url", b"img_url", "is_last_prize", b"is_last_prize", "price", b"price", "sc_money", b"sc_money", "shang_id", b"shang_id", "stock", b"stock", "title", b"title", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_img_url", b"_img_url", "_is_last_prize", b"_is_last_prize", "_price", b"_price", "_sc_money", b"_sc_money", "_shang_id", b"_shang_id", "_stock", b"_stock", "_title", b"_title", "_weight", b"_weight", "cleared_fields", b"cleared_fields", "goods_id", b"goods_id", "goods_item_id", b"goods_item_id", "img_url", b"img_url", "is_last_prize", b"is_last_prize", "price", b"price", "sc_money", b"sc_money", "shang_id", b"shang_id", "stock", b"stock", "title", b"title", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_img_url", b"_img_url", "_is_last_prize", b"_is_last_prize", "_price", b"_price", "_sc_money", b"_sc_money", "_shang_id", b"_shang_id", "_stock", b"_stock", "_title", b"_title", "_weight", b"_weight", "cleared_fields", b"cleared_fields", "etag", b"etag", "goods_id", b"goods_id", "goods_item_id", b"goods_item_id", "img_url", b"img_url", "is_last_prize", b"is_last_prize", "price", b"price", "sc_money", b"sc_money", "shang_id", b"shang_id", "stock", b"stock", "title", b"title", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__img_url: _TypeAlias = _typing.Literal["img_url"]  # noqa: Y015
     _WhichOneofArgType__img_url: _TypeAlias = _typing.Literal["_img_url", b"_img_url"]  # noqa: Y015
@@ -808,21 +828,27 @@ class OpenBoxesRequest(_message.Message):
 
     GOODS_ID_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     goods_id: _builtins.int
     """The goods."""
     count: _builtins.int
     """1…100, and at most 1000 boxes of the goods in all. Infinite goods: 1, once.
     Left out (0): 1.
     """
+    etag: _builtins.str
+    """The etag that the change was made for: where it is another one by now,
+    CONFLICT. Empty: whatever there is.
+    """
     def __init__(
         self,
         *,
         goods_id: _builtins.int = ...,
         count: _builtins.int = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "goods_id", b"goods_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "etag", b"etag", "goods_id", b"goods_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -111,7 +111,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
       {"reason": "UNITS_BELOW_WON", "metadata": {"prize_id": "7", "won": "12"}}
     """
     ERROR_REASON_CONFLICT: _ErrorReason.ValueType  # 48
-    """Somebody else changed the same thing meanwhile. Read it again, then repeat."""
+    """Somebody else changed the same thing meanwhile. Read it again, then repeat.
+    Where an etag was sent, the version that there is and the edit that was
+    refused (texts are cut):
+      {"reason": "CONFLICT", "metadata": {"etag": "0a…", "current": "{…}",
+       "your_etag": "9f…", "yours": "{…}"}}
+    """
     ERROR_REASON_POOL_NOT_LOADED: _ErrorReason.ValueType  # 49
     """The pool's stock is not loaded (its store came back empty, or is being
     rebuilt). An operator runs `kuji rebuild`.
@@ -240,7 +245,12 @@ Nothing was changed.
   {"reason": "UNITS_BELOW_WON", "metadata": {"prize_id": "7", "won": "12"}}
 """
 ERROR_REASON_CONFLICT: ErrorReason.ValueType  # 48
-"""Somebody else changed the same thing meanwhile. Read it again, then repeat."""
+"""Somebody else changed the same thing meanwhile. Read it again, then repeat.
+Where an etag was sent, the version that there is and the edit that was
+refused (texts are cut):
+  {"reason": "CONFLICT", "metadata": {"etag": "0a…", "current": "{…}",
+   "your_etag": "9f…", "yours": "{…}"}}
+"""
 ERROR_REASON_POOL_NOT_LOADED: ErrorReason.ValueType  # 49
 """The pool's stock is not loaded (its store came back empty, or is being
 rebuilt). An operator runs `kuji rebuild`.

@@ -248,7 +248,8 @@ async def test_opening_is_in_the_audit_log(world: World) -> None:
     """Once for all the boxes of a call."""
     goods = await world.boxed(3)
     entry = (await world.admin(ListAuditLogRequest())).entries[0]
-    assert ("boss", "boxes.open", f"goods:{goods.goods_id}", {"nums": [1, 2, 3]}) == (
+    detail = {"nums": [1, 2, 3], "boxes": {"from": 0, "to": 3}}
+    assert ("boss", "boxes.open", f"goods:{goods.goods_id}", detail) == (
         entry.username,
         entry.action,
         entry.subject,

@@ -1,6 +1,7 @@
 """Prizes handed out and wins taken away, over gRPC: a real Postgres, live pools in memory."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -154,6 +155,14 @@ async def test_redemption_is_undone_and_audited(world: World) -> None:
     assert ["prize_code.redeem", "prize_code.undo", "prize_code.redeem"] == [
         entry.action for entry in entries
     ]
+    details = [json.loads(entry.detail) for entry in entries]
+    assert {"from": "", "to": "by post"} == details[2]["note"]
+    assert [
+        {"from": "open", "to": "redeemed"},
+        {"from": "redeemed", "to": "open"},
+        {"from": "open", "to": "redeemed"},
+    ] == [detail["status"] for detail in details]
+    assert {"from": "boss", "to": None} == details[1]["redeemed_by"]
 
 
 async def test_disqualified_win_is_not_handed_out(world: World) -> None:
