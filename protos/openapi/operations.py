@@ -42,7 +42,7 @@ _IF_MATCH: dict[str, Any] = {
     "in": "header",
     "required": False,
     "description": "The etag that the edit is made for: where it is another one by now, CONFLICT.",
-    "schema": {"type": "string", "maxLength": 128},
+    "schema": {"type": "string", "maxLength": 64},
 }
 # What is no JSON: its type, by RPC.
 _BYTES = {"GetJwks": _JSON, "StreamRecords": "text/csv", "StreamAuditLog": "text/csv"}

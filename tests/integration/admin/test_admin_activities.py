@@ -213,6 +213,7 @@ async def test_update_changes_only_what_is_given(world: World) -> None:
     expected.max_draws_per_user = 2
     expected.description = ""
     expected.updated_at.CopyFrom(after.updated_at)
+    expected.etag = after.etag
     assert expected == after
     limits = world.pools.pools[before.pool_id].config.limits
     assert (limits.cooldown_ms, limits.draws_per_user) == (30_000, 2)

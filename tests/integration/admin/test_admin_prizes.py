@@ -128,6 +128,7 @@ async def test_update_changes_only_what_is_given(world: World, activity_id: int)
     expected.total_count = expected.remaining_count = 7
     expected.description = ""
     expected.updated_at.CopyFrom(after.updated_at)
+    expected.etag = after.etag
     assert expected == after
     assert live(world).units == {before.prize_id: 7}
 

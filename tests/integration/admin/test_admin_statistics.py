@@ -208,9 +208,10 @@ async def win(world: World, prize_id: int, *seqs: int) -> None:
         await world.postgres.execute(
             "INSERT INTO winners (win_no, pool_id, pool_win_no, seq, activity_id, user_id,"
             " prize_id, prize_name, prize_code, won_at)"
-            " VALUES ($1, 1, $1, $1, 1, 1, $2, 'Bear', $1, now())",
+            " VALUES ($1, 1, $1, $1, 1, 1, $2, 'Bear', $3, now())",
             seq,
             prize_id,
+            f"1-{seq}",
         )
     await world.postgres.execute(
         "UPDATE prizes SET won_count = won_count + $2 WHERE id = $1", prize_id, len(seqs)

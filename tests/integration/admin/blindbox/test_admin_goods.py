@@ -70,6 +70,7 @@ async def test_create_keeps_what_was_given(world: World) -> None:
             confirm="recorded",
             created_at=goods.created_at,
             updated_at=goods.updated_at,
+            etag=goods.etag,
         )
         == goods
     )

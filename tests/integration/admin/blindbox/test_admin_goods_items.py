@@ -74,6 +74,7 @@ async def test_item_keeps_what_was_given(world: World, shang: Shang) -> None:
             price="80.00",
             sc_money="9.50",
             stock=3,
+            etag=item.etag,
         )
         == item
     )
@@ -222,6 +223,7 @@ async def test_update_changes_only_what_is_given(world: World, infinite: Shang) 
             sc_money="1.50",
             stock=8,
             weight=3,
+            etag=changed.etag,
         )
         == changed
     )
