@@ -35,7 +35,9 @@ from services.draw.blocks import open_blocks
 from services.draw.code_key import CodeKey
 from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
+from services.draw.lottery.batch_drawer import BatchDrawer
 from services.draw.lottery.drawer import Drawer
+from services.draw.lottery.results import Results
 from services.draw.lottery.servicer import DrawServicer
 from services.draw.past import PastDraws
 from services.draw.pool_servicer import PoolServicer
@@ -121,11 +123,16 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         pools = Pools(postgres, redis, _cipher(settings), code_key)
         past = PastDraws(postgres, redis, confirmer)
         users = Users(postgres, required=settings.require_users)
-        drawer = Drawer(pools, batcher, past, confirmer, guard, users, settings.max_batch_draws)
+        results = Results(pools, past)
+        drawer = Drawer(pools, batcher, results, confirmer, guard, users)
+        batch_drawer = BatchDrawer(
+            pools, batcher, results, confirmer, guard, users, settings.max_batch_draws
+        )
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, store)
         desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, confirmer, guard)
         sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
+        lottery = DrawServicer(drawer, batch_drawer, pools, store, prover)
         boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
         watches = [
             watching.create_task(clocks.look_while_running(clock, redis, settings.watch_every_s)),
@@ -141,7 +148,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             watching.create_task(confirmer.watch_while_running()),
         ]
         services = [
-            _implementation(DrawServicer(drawer, pools, store, prover), draw_pb2, "DrawService"),
+            _implementation(lottery, draw_pb2, "DrawService"),
             _implementation(PoolServicer(pools, store), pool_pb2, "PoolService"),
             _implementation(boxes, blindbox_pb2, "BlindBoxService"),
         ]

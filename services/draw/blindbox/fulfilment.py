@@ -23,9 +23,9 @@ from services.draw.batcher import Batcher
 from services.draw.blindbox.orders import Order, Orders, Status
 from services.draw.blindbox.results import fresh_draws
 from services.draw.blindbox.shelf import Shelf
-from services.draw.lottery.drawer import refusal_of
 from services.draw.past import PastDraw
 from services.draw.pools import Pools
+from services.draw.refusals import refusal_of
 from services.pool.rule.terms import Answer, Confirm, DrawCode, Intent, PoolStore, Voided
 from services.pool.rule.terms import Status as PoolStatus
 from services.pool.store.layout import PackedOrder

@@ -8,9 +8,12 @@ from kuji.draw.v1 import draw_pb2
 
 from services.common.context import RequestContext, Role
 from services.common.draw_id import DrawId, parse_draw_id
-from services.common.errors import InvalidArgumentError, KujiError, PermissionDeniedError
-from services.draw.lottery.drawer import Drawer, Result, Wanted, Won
+from services.common.errors import InvalidArgumentError, PermissionDeniedError
+from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
+from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.odds import Odds, current_odds
+from services.draw.lottery.requests import WantedDraw
+from services.draw.lottery.results import DrawResult, WonPrize
 from services.draw.lottery.stream import draw_each
 from services.draw.pools import Pools
 from services.draw.proof.prover import Proof, Prover
@@ -23,8 +26,16 @@ _MAX_STREAMED = 1000
 class DrawServicer:
     """kuji.draw.v1.DrawService."""
 
-    def __init__(self, drawer: Drawer, pools: Pools, store: PoolStore, prover: Prover) -> None:
+    def __init__(
+        self,
+        drawer: Drawer,
+        batch_drawer: BatchDrawer,
+        pools: Pools,
+        store: PoolStore,
+        prover: Prover,
+    ) -> None:
         self._drawer = drawer
+        self._batch_drawer = batch_drawer
         self._pools = pools
         self._store = store
         self._prover = prover
@@ -33,7 +44,7 @@ class DrawServicer:
         self, request: draw_pb2.DrawRequest, ctx: RequestContext
     ) -> draw_pb2.DrawResponse:
         """See DrawService.Draw."""
-        wanted = Wanted(request.activity_id, _user_of(request, ctx), request.request_id)
+        wanted = WantedDraw(request.activity_id, _user_of(request, ctx), request.request_id)
         if ctx.require_caller().role is Role.SERVICE:
             await self._drawer.check_user(wanted.user_id, ctx.remaining_s)
         result = await self._drawer.draw(wanted)
@@ -48,7 +59,7 @@ class DrawServicer:
         if not 1 <= len(request.draws) <= MAX_BATCH:
             raise InvalidArgumentError("draws", f"A batch has 1 to {MAX_BATCH} draws.")
         wanted = [_wanted(draw) for draw in request.draws]
-        outcomes = await self._drawer.draw_many(wanted, ctx.remaining_s)
+        outcomes = await self._batch_drawer.draw_many(wanted, ctx.remaining_s)
         response = draw_pb2.DrawBatchResponse()
         for outcome in outcomes:
             _write_outcome(response.outcomes.add(), outcome)
@@ -59,7 +70,7 @@ class DrawServicer:
     ) -> AsyncIterator[draw_pb2.DrawStreamResponse]:
         """See DrawService.DrawStream."""
         wanted = (_wanted(request.draw) async for request in requests)
-        answers = draw_each(self._drawer, wanted, ctx.remaining_s, _MAX_STREAMED)
+        answers = draw_each(self._batch_drawer, wanted, ctx.remaining_s, _MAX_STREAMED)
         async with aclosing(answers):
             async for index, outcome in answers:
                 response = draw_pb2.DrawStreamResponse(index=index)
@@ -92,12 +103,12 @@ def _user_of(request: draw_pb2.DrawRequest, ctx: RequestContext) -> int:
     return caller.user_id
 
 
-def _wanted(draw: draw_pb2.BatchDraw) -> Wanted:
-    return Wanted(draw.activity_id, draw.user_id, draw.request_id)
+def _wanted(draw: draw_pb2.BatchDraw) -> WantedDraw:
+    return WantedDraw(draw.activity_id, draw.user_id, draw.request_id)
 
 
 # Written in their place: messages made apart and copied into others cost three times as much.
-def _write_result(message: draw_pb2.DrawResult, result: Result) -> None:
+def _write_result(message: draw_pb2.DrawResult, result: DrawResult) -> None:
     message.draw_id = f"{result.pool_id}-{result.seq}"
     if result.prize is not None:
         message.won = True
@@ -117,7 +128,7 @@ def _write_result(message: draw_pb2.DrawResult, result: Result) -> None:
     message.ledger_link = result.ledger_link
 
 
-def _write_prize(message: draw_pb2.Prize, prize: Won) -> None:
+def _write_prize(message: draw_pb2.Prize, prize: WonPrize) -> None:
     message.prize_id = prize.prize_id
     message.name = prize.name
     message.image_url = prize.image_url
@@ -129,8 +140,8 @@ def _write_ms(message: Timestamp, ms: int) -> None:
     message.nanos = millis * 1_000_000
 
 
-def _write_outcome(message: draw_pb2.DrawOutcome, outcome: Result | KujiError) -> None:
-    if isinstance(outcome, Result):
+def _write_outcome(message: draw_pb2.DrawOutcome, outcome: Outcome) -> None:
+    if isinstance(outcome, DrawResult):
         _write_result(message.result, outcome)
         return
     message.error.reason = outcome.reason_name

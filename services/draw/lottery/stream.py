@@ -5,9 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from services.common.errors import KujiError
-from services.draw.lottery.drawer import Drawer, Result, Wanted
-
-Outcome = Result | KujiError
+from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
+from services.draw.lottery.requests import WantedDraw
 
 
 @dataclass(slots=True)
@@ -28,7 +27,7 @@ class _Answers:
 
 
 async def draw_each(
-    drawer: Drawer, wanted: AsyncIterator[Wanted], remaining_s: float, max_unanswered: int
+    drawer: BatchDrawer, wanted: AsyncIterator[WantedDraw], remaining_s: float, max_unanswered: int
 ) -> AsyncGenerator[tuple[int, Outcome], None]:
     """
     Draw once for each of *wanted*; yields (index, its own result or error) as they complete.
@@ -59,9 +58,9 @@ async def draw_each(
 
 
 async def _draw_all(
-    drawer: Drawer, wanted: AsyncIterator[Wanted], remaining_s: float, answers: _Answers
+    drawer: BatchDrawer, wanted: AsyncIterator[WantedDraw], remaining_s: float, answers: _Answers
 ) -> None:
-    async def draw(index: int, one: Wanted) -> None:
+    async def draw(index: int, one: WantedDraw) -> None:
         (outcome,) = await drawer.draw_many([one], remaining_s)
         answers.done.put_nowait((index, outcome))
 

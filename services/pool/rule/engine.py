@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.pool.prize_code import CODE_BYTES
-from services.pool.rule.limits import UserState, allowance, prize_wins_left, refusal_of
+from services.pool.rule.limits import UserState, allowance, limit_reached, prize_wins_left
 from services.pool.rule.selection import PPB, ROLL_BYTES, Mode, select, uniform, weight_of
 from services.pool.rule.terms import (
     DAY_MS,
@@ -263,7 +263,7 @@ def _answer(
     wait_ms = _protected_ms(state, config, intent.user_id, now_ms)
     if wait_ms > 0:
         return Answer(DrawCode.PROTECTED, detail=wait_ms)
-    refusal = refusal_of(config, user, intent.draws, now_ms)
+    refusal = limit_reached(config, user, intent.draws, now_ms)
     if refusal is not None:
         return refusal
     if config.mode is not Mode.ODDS and (units := _available(state, user)) < intent.draws:

@@ -92,8 +92,8 @@ def allowance(config: PoolConfig, user: UserState, now_ms: int) -> tuple[int, in
     return draws_left, next_ms if next_ms > now_ms else 0
 
 
-def refusal_of(config: PoolConfig, user: UserState, draws: int, now_ms: int) -> Answer | None:
-    """None when *user* may draw *draws* now; else the answer that refuses."""
+def limit_reached(config: PoolConfig, user: UserState, draws: int, now_ms: int) -> Answer | None:
+    """The answer that refuses *user* to draw *draws* now; None: it may."""
     if 0 < config.draws_per_user < user.draws + draws:
         return Answer(DrawCode.QUOTA_SPENT, detail=Quota.DRAWS_PER_USER)
     if 0 < config.draws_per_day < _draws_today(config, user, now_ms) + draws:

@@ -37,7 +37,7 @@ local function allowance(config, user, now_ms)
 end
 
 -- Nil when the user may draw `count` now; else a refusal.
-local function refusal_of(config, user, count, now_ms)
+local function limit_reached(config, user, count, now_ms)
   local per_user, per_day = config[CONFIG_DRAWS_PER_USER], config[CONFIG_DRAWS_PER_DAY]
   if per_user > 0 and user[USER_DRAWS] + count > per_user then
     return { CODE_QUOTA_SPENT, QUOTA_DRAWS_PER_USER }
