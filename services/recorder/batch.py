@@ -80,7 +80,7 @@ class Batch:
         configs: Configurations that came up.
         won_units: Prize id → wins.
         new_users: Users who drew for the first time.
-        links: Last seq and link of each entry with draws.
+        entries: Those with draws, in the order of the ledger.
         oldest_ms: Of its oldest draw, Unix milliseconds; 0: no draws.
         is_awaited: Whether some of its wins are not told to anybody before they are recorded.
     """
@@ -93,7 +93,7 @@ class Batch:
     won_units: Counter[int] = field(default_factory=Counter)
     new_users: int = 0
     oldest_ms: int = 0
-    links: list[tuple[int, bytes]] = field(default_factory=list)
+    entries: list[DrawEntry] = field(default_factory=list)
     is_awaited: bool = False
 
 
@@ -148,7 +148,7 @@ def build_batch(
         else:
             _check_order(pool_id, batch.end.seq + 1, entry, skips)
             _add_draws(batch, entry, configs[entry.version])
-            batch.links.append((entry.last_seq, bytes.fromhex(entry.link)))
+            batch.entries.append(entry)
             batch.is_awaited |= not entry.announced
             batch.end = Position(entry.last_seq, batch.end.version)
     return batch

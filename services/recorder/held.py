@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from services.pool.ledger.entries import DrawEntry, Entry, decode_entry, is_awaited
 from services.recorder.batch import Position
+from services.recorder.boxes import BoxMemory
 from services.recorder.configs import HeldConfig
-from services.recorder.order_items import BoxMemory
 
 RawEntry = tuple[bytes, Mapping[bytes, bytes]]
 _CONFIGS_KEPT = 16

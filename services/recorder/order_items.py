@@ -6,17 +6,13 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from services.common.orders import (
-    ORDER_TYPES_OF_GOODS,
-    GoodslistType,
-    OrderType,
-    order_item_id,
-)
+from services.common.orders import GoodslistType, order_item_id
 from services.common.postgres import Connection, load_queries
-from services.pool.ledger.entries import Draw, DrawEntry, Entry
+from services.pool.ledger.entries import Draw, DrawEntry
 from services.recorder.batch import Batch, Win
+from services.recorder.boxes import BoxItem, BoxMemory, OrderedBox
 from services.recorder.lost_orders import OrderKey
-from services.recorder.orders import OrderDraws, OrderedBox, mark_orders
+from services.recorder.orders import OrderDraws, mark_orders
 
 _queries = load_queries(__file__)
 _ALL_LEVELS = 0  # the shang_id under which item_counters counts the goods' items
@@ -41,53 +37,7 @@ ORDER_ITEM_COLUMNS = (
 )
 
 
-class BoxItem(NamedTuple):
-    """A goods item and its level."""
-
-    goods_item_id: int
-    shang_id: int
-
-
-class Box(NamedTuple):
-    """
-    A box, as its pool's draws need it.
-
-    Args:
-        goods_id: Of which goods.
-        num: Its number.
-        order_type: Of its orders, where no card is spent.
-        items: By prize id.
-    """
-
-    goods_id: int
-    num: int
-    order_type: OrderType
-    items: Mapping[int, BoxItem]
-
-
-class BoxMemory:
-    """A pool's box, looked for when it is first needed: its items never change."""
-
-    def __init__(self) -> None:
-        self._box: Box | None = None
-
-    async def of(self, connection: Connection, pool_id: int) -> Box | None:
-        """The box; None where the pool is none."""
-        if self._box is None:
-            self._box = await _load_box(connection, pool_id)
-        return self._box
-
-
-async def _load_box(connection: Connection, pool_id: int) -> Box | None:
-    rows = [row async for row in _queries.box_items(connection, pool_id=pool_id)]
-    if not rows:
-        return None
-    items = {row["prize_id"]: BoxItem(row["goods_item_id"], row["shang_id"]) for row in rows}
-    order_type = ORDER_TYPES_OF_GOODS[rows[0]["type"]]
-    return Box(rows[0]["goods_id"], rows[0]["num"], order_type, items)
-
-
-class _Given(NamedTuple):
+class _DrawnItem(NamedTuple):
     """A draw, what it won, and of which level."""
 
     draw: Draw
@@ -95,39 +45,39 @@ class _Given(NamedTuple):
     item: BoxItem
 
 
-async def add_order_items(
-    connection: Connection, box: Box, batch: Batch, entries: Sequence[Entry]
-) -> None:
+async def add_order_items(connection: Connection, batch: Batch, memory: BoxMemory) -> None:
     """
-    Give each order what it drew, and mark it as drawn.
+    Give each order what it drew, and mark it as drawn; in a lottery there is none.
 
     Args:
         connection: In the transaction of the batch; next come the numbers of the winner list.
-        box: What is drawn from.
-        batch: Of *entries*; its prizes are counted, so they exist.
-        entries: In the order of the ledger.
+        batch: Its prizes are counted, so they exist; at least one win.
+        memory: Of the pool's box.
 
     Raises:
         LedgerViolationError: A draw has no order of its user, or one that was released.
     """
-    drawn = [entry for entry in entries if isinstance(entry, DrawEntry)]
-    draws = (draw for entry in drawn for draw in entry.draws)
+    if batch.wins[0].activity_id is not None:
+        return
+    box = await memory.of(connection, batch.pool_id)
+    if box is None:
+        return
+    draws = (draw for entry in batch.entries for draw in entry.draws)
     given = [
-        _Given(draw, win, box.items[win.prize_id])
+        _DrawnItem(draw, win, box.items[win.prize_id])
         for draw, win in zip(draws, batch.wins, strict=True)
     ]
-    ordered = OrderedBox(batch.pool_id, box.goods_id, box.num, box.order_type)
-    orders = await mark_orders(connection, ordered, _draws_by_order(given, drawn))
+    orders = await mark_orders(connection, box, _draws_by_order(given, batch.entries))
     numbers = await _take_numbers(connection, box.goods_id, given)
     await connection.copy_records_to_table(
         "order_items",
-        records=list(_rows(box, batch.pool_id, given, orders, numbers)),
+        records=list(_rows(box, given, orders, numbers)),
         columns=ORDER_ITEM_COLUMNS,
     )
 
 
 def _draws_by_order(
-    given: Sequence[_Given], entries: Iterable[DrawEntry]
+    given: Sequence[_DrawnItem], entries: Iterable[DrawEntry]
 ) -> dict[OrderKey, OrderDraws]:
     notes = {
         OrderKey(note.user_id, note.draw_request_id): note
@@ -153,7 +103,7 @@ def _key(draw: Draw) -> OrderKey:
 
 
 async def _take_numbers(
-    connection: Connection, goods_id: int, given: Sequence[_Given]
+    connection: Connection, goods_id: int, given: Sequence[_DrawnItem]
 ) -> dict[int, int]:
     """The newest number before these draws, over all (0) and of each of their levels."""
     taken = Counter(one.item.shang_id for one in given)
@@ -169,9 +119,8 @@ async def _take_numbers(
 
 
 def _rows(
-    box: Box,
-    pool_id: int,
-    given: Sequence[_Given],
+    box: OrderedBox,
+    given: Sequence[_DrawnItem],
     orders: Mapping[OrderKey, asyncpg.Record],
     numbers: dict[int, int],
 ) -> Iterator[tuple[Any, ...]]:
@@ -182,7 +131,7 @@ def _rows(
         yield (
             order_item_id(order["id"], draw.draw_index),
             order["id"],
-            pool_id,
+            box.pool_id,
             win.seq,
             win.user_id,
             box.goods_id,

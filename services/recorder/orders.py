@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import asyncpg
 
-from services.common.orders import OrderType
 from services.common.postgres import Connection, load_queries
 from services.pool.ledger.entries import OrderNote
 from services.recorder.batch import LedgerViolationError
+from services.recorder.boxes import OrderedBox
 from services.recorder.lost_orders import (
     LostOrder,
     OrderKey,
@@ -35,15 +35,6 @@ class OrderDraws(NamedTuple):
     places: int
     drawn_at: datetime
     note: OrderNote | None
-
-
-class OrderedBox(NamedTuple):
-    """The box that orders draw from, and of which type they are, where no card is spent."""
-
-    pool_id: int
-    goods_id: int
-    num: int
-    order_type: OrderType
 
 
 async def mark_orders(
@@ -102,7 +93,10 @@ async def _found(
 
 def _lost(box: OrderedBox, key: OrderKey, drew: OrderDraws, note: OrderNote) -> LostOrder:
     return LostOrder(
-        **box._asdict(),
+        pool_id=box.pool_id,
+        goods_id=box.goods_id,
+        num=box.num,
+        order_type=box.order_type,
         order_id=note.order_id,
         user_id=key.user_id,
         draw_count=drew.draw_count,

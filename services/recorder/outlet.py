@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from services.pool.store.keys import CONFIRM_CHANNEL, FEED_CHANNEL, RECORDED, key, ledger_key
 from services.recorder.held import HeldPool
-from services.recorder.writer import Recorded
+from services.recorder.recording import Recorded
 
 
 class Outlet:

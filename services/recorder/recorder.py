@@ -20,9 +20,9 @@ from services.recorder.lag import LagGauges
 from services.recorder.locks import PoolLocks, open_locks
 from services.recorder.outlet import Outlet
 from services.recorder.reader import LedgerReader
+from services.recorder.recording import PoolHaltedError, record
 from services.recorder.resting import RestingPools
 from services.recorder.settings import RecorderSettings
-from services.recorder.writer import PoolHaltedError, record
 
 log = structlog.get_logger()
 _queries = load_queries(__file__)

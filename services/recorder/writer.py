@@ -1,121 +1,38 @@
-"""One batch of a pool's ledger into Postgres, in one transaction."""
+"""The rows and sums of a batch, written within the caller's transaction."""
 
-from collections.abc import MutableMapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 
 from services.common.postgres import Connection, load_queries
 from services.common.timestamps import datetime_of_ms
-from services.pool.ledger.entries import ConfigEntry, Entry
-from services.recorder.batch import (
-    RECORD_COLUMNS,
-    Batch,
-    Gap,
-    LedgerViolationError,
-    Position,
-    Win,
-    build_batch,
-    has_gap,
-    unrecorded,
-    versions_in,
-)
-from services.recorder.configs import HeldConfig, held_config, units_json
-from services.recorder.order_items import BoxMemory, add_order_items
+from services.recorder.batch import RECORD_COLUMNS, Batch, LedgerViolationError, Win
+from services.recorder.boxes import BoxMemory
+from services.recorder.configs import units_json
+from services.recorder.order_items import add_order_items
 from services.recorder.repair import repair
 
 _queries = load_queries(__file__)
-Configs = MutableMapping[int, HeldConfig]
 
 
-class PoolHaltedError(Exception):
-    """The pool's recording was stopped, or the pool is gone."""
-
-
-class Recorded(NamedTuple):
+async def write(
+    connection: Connection, batch: Batch, pool: asyncpg.Record, box: BoxMemory
+) -> int | None:
     """
-    What a committed batch did.
+    Write *batch*; gives the newest number on the winner list, None without wins.
 
     Args:
-        position: How far the pool is recorded now.
-        draws: Rows written.
-        win_no: Newest number on the winner list; None: no wins.
-        oldest_ms: Of its oldest draw, Unix milliseconds; 0: no draws.
-        is_awaited: Whether somebody may wait to be told.
-    """
-
-    position: Position
-    draws: int
-    win_no: int | None
-    oldest_ms: int
-    is_awaited: bool
-
-
-async def record(
-    connection: Connection,
-    pool_id: int,
-    entries: Sequence[Entry],
-    configs: Configs,
-    box: BoxMemory | None = None,
-) -> Recorded:
-    """
-    Write what is not recorded of *entries*, all or nothing.
-
-    Args:
-        connection: Outside a transaction.
-        pool_id: The pool.
-        entries: Consecutive entries of its ledger; recorded ones are skipped.
-        configs: Configurations by version; those that come up are added.
-        box: What is known of the pool's box; asked for when it is needed.
+        connection: In the transaction of the batch.
+        batch: What follows what is recorded.
+        pool: Its row, locked, as it was before.
+        box: What is known of the pool's box.
 
     Raises:
-        LedgerViolationError: The entries do not follow what is recorded.
-        PoolHaltedError: Somebody stopped the pool's recording.
-        asyncpg.PostgresError: A constraint does not hold, or Postgres is unwell.
+        LedgerViolationError: The batch does not fit what is recorded.
     """
-    async with connection.transaction():
-        pool = await _lock(connection, pool_id)
-        position = Position(pool["recorded_seq"], pool["recorded_version"])
-        fresh = unrecorded(entries, position)
-        await _load_configs(connection, pool_id, fresh, configs)
-        gaps = await _load_gaps(connection, pool_id, position) if has_gap(fresh, position) else ()
-        batch = build_batch(pool_id, position, fresh, configs, gaps)
-        await _write(connection, batch, pool["version"])
-        await _add_order_items(connection, batch, fresh, box or BoxMemory())
-        win_no = await _add_winners(connection, batch, pool["wins"]) if batch.wins else None
-    return Recorded(batch.end, len(batch.rows), win_no, batch.oldest_ms, batch.is_awaited)
-
-
-async def _lock(connection: Connection, pool_id: int) -> asyncpg.Record:
-    pool = await _queries.lock_pool(connection, pool_id=pool_id)
-    if pool is None or pool["halted_reason"]:
-        raise PoolHaltedError(f"pool {pool_id}: {pool['halted_reason'] if pool else 'gone'}")
-    return pool
-
-
-async def _load_configs(
-    connection: Connection, pool_id: int, entries: Sequence[Entry], configs: Configs
-) -> None:
-    for entry in entries:
-        if isinstance(entry, ConfigEntry):
-            configs[entry.version] = held_config(entry.config_json)
-    missing = versions_in(entries).difference(configs)
-    if missing:
-        rows = _queries.pool_configs(connection, pool_id=pool_id, versions=list(missing))
-        configs.update({row["version"]: held_config(row["config"]) async for row in rows})
-    unknown = missing.difference(configs)
-    if unknown:
-        raise LedgerViolationError(f"pool {pool_id}: no configuration {sorted(unknown)}")
-
-
-async def _load_gaps(connection: Connection, pool_id: int, position: Position) -> list[Gap]:
-    rows = _queries.ledger_gaps(connection, pool_id=pool_id, after_seq=position.seq)
-    return [Gap(row["first_seq"], row["last_seq"]) async for row in rows]
-
-
-async def _write(connection: Connection, batch: Batch, known_version: int) -> None:
     if batch.configs:
-        await _add_versions(connection, batch, known_version)
+        await _add_versions(connection, batch, pool["version"])
     if batch.rows:
         await connection.copy_records_to_table(
             "lottery_records", records=batch.rows, columns=RECORD_COLUMNS
@@ -124,6 +41,11 @@ async def _write(connection: Connection, batch: Batch, known_version: int) -> No
     if batch.wins:
         await _count_prizes(connection, batch)
     await _advance(connection, batch)
+    if not batch.wins:
+        return None
+    await add_order_items(connection, batch, box)
+    # Last, since all pools take numbers of one counter: they wait for each other from here on.
+    return await _add_winners(connection, batch, pool["wins"])
 
 
 async def _add_versions(connection: Connection, batch: Batch, known_version: int) -> None:
@@ -143,8 +65,12 @@ async def _add_versions(connection: Connection, batch: Batch, known_version: int
 
 
 async def _add_links(connection: Connection, batch: Batch) -> None:
-    seqs, links = zip(*batch.links, strict=True)
-    await _queries.add_links(connection, pool_id=batch.pool_id, seqs=seqs, links=links)
+    await _queries.add_links(
+        connection,
+        pool_id=batch.pool_id,
+        seqs=[entry.last_seq for entry in batch.entries],
+        links=[bytes.fromhex(entry.link) for entry in batch.entries],
+    )
 
 
 async def _count_prizes(connection: Connection, batch: Batch) -> None:
@@ -169,14 +95,11 @@ async def _advance(connection: Connection, batch: Batch) -> None:
     )
 
 
-async def _add_order_items(
-    connection: Connection, batch: Batch, entries: Sequence[Entry], memory: BoxMemory
-) -> None:
-    if not batch.wins or batch.wins[0].activity_id is not None:
-        return
-    box = await memory.of(connection, batch.pool_id)
-    if box is not None:
-        await add_order_items(connection, box, batch, entries)
+async def _add_winners(connection: Connection, batch: Batch, wins_before: int) -> int:
+    win_no: int = await _queries.add_winners(
+        connection, pool_id=batch.pool_id, wins_before=wins_before, **_columns(batch.wins)
+    )
+    return win_no
 
 
 def _columns(wins: Sequence[Win]) -> dict[str, Any]:
@@ -184,10 +107,3 @@ def _columns(wins: Sequence[Win]) -> dict[str, Any]:
         f"{name}s": list(column)
         for name, column in zip(Win._fields, zip(*wins, strict=True), strict=True)
     }
-
-
-async def _add_winners(connection: Connection, batch: Batch, wins_before: int) -> int:
-    win_no: int = await _queries.add_winners(
-        connection, pool_id=batch.pool_id, wins_before=wins_before, **_columns(batch.wins)
-    )
-    return win_no

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from services.common.status import error_info_of
 from services.pool.ledger.entries import Draw, DrawEntry, Entry, decode_entry
 from services.pool.store.keys import ledger_key
-from services.recorder.writer import record
+from services.recorder.recording import record
 from tests.support.blindbox import Box, ItemSpec, Shelf, insert_goods
 from tests.support.draw_service import Caller, World, open_world
 

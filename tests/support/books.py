@@ -14,7 +14,7 @@ from services.pool.rule.selection import PPB
 from services.pool.rule.terms import ConfigureCode, DrawCode
 from services.pool.store.keys import ledger_key
 from services.pool.store.redis_store import RedisStore
-from services.recorder.writer import record
+from services.recorder.recording import record
 from tests.support.draws import NO_BACKLOG_BOUND, intent
 
 

@@ -15,8 +15,8 @@ from services.pool.rule import fairness
 from services.pool.rule.terms import ConfigureCode, DrawCode, Drawn
 from services.pool.store.keys import ledger_key
 from services.pool.store.redis_store import RedisStore
-from services.recorder.order_items import BoxMemory
-from services.recorder.writer import record
+from services.recorder.boxes import BoxMemory
+from services.recorder.recording import record
 from tests.support.blindbox import Box, ItemSpec, Shelf, insert_card, insert_goods
 from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent
 

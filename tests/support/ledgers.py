@@ -31,7 +31,7 @@ from services.pool.rule.terms import (
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import ledger_key
 from services.pool.store.redis_store import RedisStore
-from services.recorder.writer import record
+from services.recorder.recording import record
 from tests.support.draw_service import SEED_KEY
 from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent
 

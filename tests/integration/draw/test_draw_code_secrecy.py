@@ -19,7 +19,7 @@ from services.pool.prize_code import prize_code
 from services.pool.rule.selection import PPB
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import ledger_key
-from services.recorder.writer import record
+from services.recorder.recording import record
 from tests.support.blindbox import ItemSpec
 from tests.support.blindbox_draw import Mall, open_mall
 from tests.support.draw_service import SEED_KEY, open_world

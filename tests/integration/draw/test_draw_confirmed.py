@@ -14,7 +14,7 @@ from ops.rebuild.rebuilder import Outcome, Rebuilder
 from services.common.status import error_info_of
 from services.pool.ledger.entries import decode_entry
 from services.pool.store.keys import CONFIRM_CHANNEL, ledger_key
-from services.recorder.writer import record
+from services.recorder.recording import record
 from tests.support.draw_service import Activity, World, element, open_world, told
 from tests.support.history import eventually, recording
 from tests.support.proxy import Proxy, proxying

@@ -18,7 +18,7 @@ from services.pool.rule.selection import PPB
 from services.pool.rule.terms import ConfigureCode
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import ledger_key
-from services.recorder.writer import record
+from services.recorder.recording import record
 from tests.support.draw_service import SEED_KEY, open_world
 from tests.support.draws import SEED
 from tests.support.history import eventually

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from services.pool.ledger.entries import decode_entry
 from services.pool.store.keys import ledger_key
-from services.recorder.writer import record
+from services.recorder.recording import record
 from tests.support.admin import failure
 from tests.support.draw_service import Activity, World, open_world, told
 

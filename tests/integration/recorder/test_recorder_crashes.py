@@ -18,7 +18,7 @@ from services.pool.ledger.entries import decode_entry
 from services.pool.store.keys import ledger_key
 from services.recorder import outlet
 from services.recorder import writer as steps
-from services.recorder.writer import record
+from services.recorder.recording import record
 from stack.ports import free_port
 from tests.support.history import (
     Books,

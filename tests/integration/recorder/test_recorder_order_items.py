@@ -18,8 +18,8 @@ from services.recorder import locks, order_items
 from services.recorder import writer as steps
 from services.recorder.connections import open_postgres
 from services.recorder.locks import open_locks
+from services.recorder.recording import record
 from services.recorder.settings import RecorderSettings
-from services.recorder.writer import record
 from tests.support.blindbox import Box, ItemSpec
 from tests.support.box_sales import Item, Shop, open_shop
 from tests.support.history import eventually, make_users, recording
