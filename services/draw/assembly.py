@@ -39,7 +39,7 @@ from services.draw.lottery.batch_drawer import BatchDrawer
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.results import Results
 from services.draw.lottery.servicer import DrawServicer
-from services.draw.past import PastDraws
+from services.draw.made import MadeDraws
 from services.draw.pool_servicer import PoolServicer
 from services.draw.pools import Pools
 from services.draw.proof.prover import Prover
@@ -121,16 +121,16 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         )
         code_key = CodeKey(settings.code_key.get_secret_value())
         pools = Pools(postgres, redis, _cipher(settings), code_key)
-        past = PastDraws(postgres, redis, confirmer)
+        made = MadeDraws(postgres, redis, confirmer)
         users = Users(postgres, required=settings.require_users)
-        results = Results(pools, past)
+        results = Results(pools, made)
         drawer = Drawer(pools, batcher, results, confirmer, guard, users)
         batch_drawer = BatchDrawer(
             pools, batcher, results, confirmer, guard, users, settings.max_batch_draws
         )
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, store)
-        desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, confirmer, guard)
+        desk = Desk(shelf, orders, Cards(postgres), fulfilment, made, confirmer, guard)
         sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
         lottery = DrawServicer(drawer, batch_drawer, pools, store, prover)
         boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)

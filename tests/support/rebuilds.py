@@ -8,16 +8,16 @@ from redis.asyncio import Redis
 
 from ops.rebuild.rebuilder import Outcome, Rebuilder
 from services.draw.confirmation import Confirmer
-from services.draw.past import PastDraws
+from services.draw.made import MadeDraws
 from services.pool.books.collector import Auditor
 from services.pool.books.findings import Finding
 from services.pool.store.keys import BLOCKS, key
 from tests.support.ledgers import Campaign
 
 
-def past_draws(postgres: asyncpg.Pool, redis: Redis) -> PastDraws:
+def past_draws(postgres: asyncpg.Pool, redis: Redis) -> MadeDraws:
     """Reads past draws; none of the pools here has its wins confirmed."""
-    return PastDraws(postgres, redis, Confirmer(postgres, redis, patience_s=1, max_waiting=1000))
+    return MadeDraws(postgres, redis, Confirmer(postgres, redis, patience_s=1, max_waiting=1000))
 
 
 async def rebuild(campaign: Campaign) -> Outcome:

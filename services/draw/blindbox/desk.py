@@ -21,7 +21,7 @@ from services.draw.blindbox.results import Given, given
 from services.draw.blindbox.shelf import Box, Shelf
 from services.draw.confirmation import Confirmer, Win
 from services.draw.guard import MemoryGuard
-from services.draw.past import PastDraws
+from services.draw.made import MadeDraws
 from services.pool.rule.terms import Confirm
 
 ATTEMPTS = 20
@@ -46,7 +46,7 @@ class Desk:
         orders: Orders,
         cards: Cards,
         fulfilment: Fulfilment,
-        past: PastDraws,
+        made: MadeDraws,
         confirmer: Confirmer,
         guard: MemoryGuard,
     ) -> None:
@@ -54,7 +54,7 @@ class Desk:
         self._orders = orders
         self._cards = cards
         self._fulfilment = fulfilment
-        self._past = past
+        self._made = made
         self._confirmer = confirmer
         self._guard = guard
 
@@ -146,5 +146,5 @@ class Desk:
         if drew.draws and drew.confirm is Confirm.RECORDED:
             win = Win(drew.first_seq, order.user_id, order.draw_request_id)
             await self._confirmer.confirm(box.pool_id, [win])
-        draws = drew.draws or await self._past.read(box.pool_id, drew.first_seq, drew.places)
+        draws = drew.draws or await self._made.read(box.pool_id, drew.first_seq, drew.places)
         return Served(order.order_id, order.order_num, given(box, draws))

@@ -21,9 +21,8 @@ from services.common.errors import (
 from services.common.failures import to_kuji_error
 from services.draw.batcher import Batcher
 from services.draw.blindbox.orders import Order, Orders, Status
-from services.draw.blindbox.results import fresh_draws
 from services.draw.blindbox.shelf import Shelf
-from services.draw.past import PastDraw
+from services.draw.made import MadeDraw, fresh_draws
 from services.draw.pools import Pools
 from services.draw.refusals import refusal_of
 from services.pool.rule.terms import Answer, Confirm, DrawCode, Intent, PoolStore, Voided
@@ -47,7 +46,7 @@ class Drew(NamedTuple):
 
     first_seq: int
     places: int
-    draws: Sequence[PastDraw] = ()
+    draws: Sequence[MadeDraw] = ()
     confirm: Confirm = Confirm.STORE
 
 

@@ -1,13 +1,11 @@
 """What an order gave, as its buyer sees it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.common.draw_id import DrawId
 from services.draw.blindbox.shelf import Box, Item
-from services.draw.past import PastDraw
-from services.pool.prize_code import prize_code
-from services.pool.rule.terms import Answer, Drawing
+from services.draw.made import MadeDraw
 
 
 class Given(NamedTuple):
@@ -28,7 +26,7 @@ class Given(NamedTuple):
     total: int
 
 
-def given(box: Box, draws: Sequence[PastDraw]) -> list[Given]:
+def given(box: Box, draws: Sequence[MadeDraw]) -> list[Given]:
     """The items of an order's *draws*, in the order of drawing."""
     return [
         Given(
@@ -42,20 +40,3 @@ def given(box: Box, draws: Sequence[PastDraw]) -> list[Given]:
         )
         for draw in draws
     ]
-
-
-def fresh_draws(pool_id: int, drawing: Drawing, answer: Answer) -> Iterator[PastDraw]:
-    """What *answer* drew just now, as it will be read."""
-    for seq, drawn in enumerate(answer.draws, answer.first_seq):
-        yield PastDraw(
-            seq,
-            drawing.version,
-            drawing.now_ms,
-            drawn.prize_id,
-            "",
-            prize_code(pool_id, seq, drawn.code_bytes),
-            drawn.ticket,
-            drawn.weight,
-            drawn.total,
-            drawing.chain,
-        )

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.draw.past import PastDraws
+from services.draw.made import MadeDraw, MadeDraws, fresh_draws
 from services.draw.pools import Pool, Pools, PrizeFace
 from services.draw.refusals import refusal_of
-from services.pool.prize_code import prize_code
 from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent
 
 _NO_FACE = PrizeFace("", "")
@@ -50,9 +49,9 @@ class DrawResult(NamedTuple):
 class Results:
     """Makes results of a pool's answers."""
 
-    def __init__(self, pools: Pools, past: PastDraws) -> None:
+    def __init__(self, pools: Pools, made: MadeDraws) -> None:
         self._pools = pools
-        self._past = past
+        self._made = made
 
     async def of(self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer) -> DrawResult:
         """
@@ -62,56 +61,31 @@ class Results:
             KujiError: Nothing: it was refused; UnavailableError: an earlier draw is not readable
                 yet, or may not be told yet.
         """
+        draw = await self._draw(pool, drawing, answer)
+        return DrawResult(
+            pool_id=pool.pool_id,
+            seq=draw.seq,
+            activity_id=pool.activity_id,
+            request_id=intent.request_id,
+            prize=await self._prize(pool, draw) if draw.prize_id else None,
+            weight=draw.weight,
+            total=draw.total,
+            drawn_ms=draw.drawn_ms,
+            version=draw.version,
+            replayed=answer.code is DrawCode.REPLAYED,
+            draws_left=answer.draws_left,
+            next_ms=answer.next_ms,
+            ledger_link=draw.link,
+        )
+
+    async def _draw(self, pool: Pool, drawing: Drawing, answer: Answer) -> MadeDraw:
         if answer.code is DrawCode.DRAWN:
-            return await self._fresh(pool, intent, drawing, answer)
+            return next(fresh_draws(pool.pool_id, drawing, answer))
         if answer.code is DrawCode.REPLAYED:
-            return await self._replayed(pool, intent, answer)
+            return (await self._made.read(pool.pool_id, answer.first_seq, answer.places))[0]
         raise refusal_of(answer)
 
-    async def _fresh(
-        self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer
-    ) -> DrawResult:
-        drawn = answer.draws[0]
-        prize = None
-        if drawn.prize_id:
-            face = (await self._pools.faces(pool, drawing.version)).get(drawn.prize_id, _NO_FACE)
-            code = prize_code(pool.pool_id, answer.first_seq, drawn.code_bytes)
-            prize = WonPrize(drawn.prize_id, face.name, face.image_url, code)
-        return DrawResult(
-            pool_id=pool.pool_id,
-            seq=answer.first_seq,
-            activity_id=pool.activity_id,
-            request_id=intent.request_id,
-            prize=prize,
-            weight=drawn.weight,
-            total=drawn.total,
-            drawn_ms=drawing.now_ms,
-            version=drawing.version,
-            replayed=False,
-            draws_left=answer.draws_left,
-            next_ms=answer.next_ms,
-            ledger_link=drawing.chain,
-        )
-
-    async def _replayed(self, pool: Pool, intent: Intent, answer: Answer) -> DrawResult:
-        past = (await self._past.read(pool.pool_id, answer.first_seq, answer.places))[0]
-        prize = None
-        if past.prize_id:
-            face = (await self._pools.faces(pool, past.version)).get(past.prize_id, _NO_FACE)
-            name = past.prize_name or face.name
-            prize = WonPrize(past.prize_id, name, face.image_url, past.prize_code)
-        return DrawResult(
-            pool_id=pool.pool_id,
-            seq=answer.first_seq,
-            activity_id=pool.activity_id,
-            request_id=intent.request_id,
-            prize=prize,
-            weight=past.weight,
-            total=past.total,
-            drawn_ms=past.drawn_ms,
-            version=past.version,
-            replayed=True,
-            draws_left=answer.draws_left,
-            next_ms=answer.next_ms,
-            ledger_link=past.link,
-        )
+    async def _prize(self, pool: Pool, draw: MadeDraw) -> WonPrize:
+        face = (await self._pools.faces(pool, draw.version)).get(draw.prize_id, _NO_FACE)
+        name = draw.prize_name or face.name
+        return WonPrize(draw.prize_id, name, face.image_url, draw.prize_code)

@@ -22,7 +22,7 @@ from services.draw.blindbox.sweeper import Sweeper
 from services.draw.code_key import CodeKey
 from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
-from services.draw.past import PastDraws
+from services.draw.made import MadeDraws
 from services.draw.pools import Pools
 from services.pool.rule.fairness import request_digest
 from services.pool.rule.terms import Drawing, Intent, Voided
@@ -74,7 +74,7 @@ class Till:
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, self.store)
         confirmer = Confirmer(postgres, redis, patience_s=2, max_waiting=1000)
-        past, guard = PastDraws(postgres, redis, confirmer), MemoryGuard(redis, 0)
+        past, guard = MadeDraws(postgres, redis, confirmer), MemoryGuard(redis, 0)
         self._desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, confirmer, guard)
         self.sweeper = Sweeper(orders, fulfilment, after_s=0)
 

@@ -1,6 +1,6 @@
-"""Draws that were made before: from Postgres once they are recorded, else from the ledger."""
+"""Draws that were made: just now, or before, then from Postgres or else from the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -15,13 +15,14 @@ from services.draw.confirmation import Confirmer, Win
 from services.pool.ledger.entries import Draw, DrawEntry
 from services.pool.ledger.reader import entry_of
 from services.pool.prize_code import prize_code
+from services.pool.rule.terms import Answer, Drawing
 
 log = structlog.get_logger()
 _queries: Any = load_queries(__file__)
 
 
-class PastDraw(NamedTuple):
-    """A draw as the ledger or Postgres has it; prize_id 0: a miss; prize_name "": not known."""
+class MadeDraw(NamedTuple):
+    """A draw at its place in the ledger; prize_id 0: a miss; prize_name "": not known."""
 
     seq: int
     version: int
@@ -35,15 +36,15 @@ class PastDraw(NamedTuple):
     link: str
 
 
-class PastDraws:
-    """Reads draws by their place in the ledger."""
+class MadeDraws:
+    """Reads draws that were made before, by their place in the ledger."""
 
     def __init__(self, postgres: asyncpg.Pool, redis: Redis, confirmer: Confirmer) -> None:
         self._postgres = postgres
         self._redis = redis
         self._confirmer = confirmer
 
-    async def read(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
+    async def read(self, pool_id: int, first_seq: int, count: int) -> Sequence[MadeDraw]:
         """
         The *count* draws from *first_seq* on; they were made by one script call.
 
@@ -59,7 +60,7 @@ class PastDraws:
             raise UnavailableError("This draw was made, and its result is not readable yet.")
         return draws
 
-    async def _recorded(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
+    async def _recorded(self, pool_id: int, first_seq: int, count: int) -> Sequence[MadeDraw]:
         try:
             return await self._from_postgres(pool_id, first_seq, count)
         except Exception as error:
@@ -68,7 +69,7 @@ class PastDraws:
             log.warning("recorded draws unreadable, the ledger may have them", error=told(error))
             return ()
 
-    async def _from_ledger(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
+    async def _from_ledger(self, pool_id: int, first_seq: int, count: int) -> Sequence[MadeDraw]:
         found = await entry_of(self._redis, pool_id, first_seq)
         if found is None:
             return ()
@@ -83,12 +84,12 @@ class PastDraws:
             await self._confirmer.confirm(pool_id, wins)
         return _of_entry(pool_id, found.entry, first_seq, draws)
 
-    async def _from_postgres(self, pool_id: int, first_seq: int, count: int) -> Sequence[PastDraw]:
+    async def _from_postgres(self, pool_id: int, first_seq: int, count: int) -> Sequence[MadeDraw]:
         rows = _queries.recorded_draws(
             self._postgres, pool_id=pool_id, first_seq=first_seq, last_seq=first_seq + count - 1
         )
         return [
-            PastDraw(
+            MadeDraw(
                 row["seq"],
                 row["version"],
                 ms_of(row["created_at"]),
@@ -106,9 +107,9 @@ class PastDraws:
 
 def _of_entry(
     pool_id: int, entry: DrawEntry, first_seq: int, draws: Sequence[Draw]
-) -> Sequence[PastDraw]:
+) -> Sequence[MadeDraw]:
     return [
-        PastDraw(
+        MadeDraw(
             first_seq + k,
             entry.version,
             entry.drawn_ms,
@@ -122,3 +123,20 @@ def _of_entry(
         )
         for k, draw in enumerate(draws)
     ]
+
+
+def fresh_draws(pool_id: int, drawing: Drawing, answer: Answer) -> Iterator[MadeDraw]:
+    """What *answer* drew just now, as it will be read."""
+    for seq, drawn in enumerate(answer.draws, answer.first_seq):
+        yield MadeDraw(
+            seq,
+            drawing.version,
+            drawing.now_ms,
+            drawn.prize_id,
+            "",
+            prize_code(pool_id, seq, drawn.code_bytes) if drawn.prize_id else "",
+            drawn.ticket,
+            drawn.weight,
+            drawn.total,
+            drawing.chain,
+        )
