@@ -1,12 +1,10 @@
-"""Pages: their bounds, checked in one place."""
+"""Pages: which one is asked for, and what its answer says of it."""
 
-from typing import Any, NamedTuple, Protocol
-
-from services.common.errors import InvalidArgumentError
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, TypedDict, TypeVar
 
 DEFAULT_PAGE_SIZE = 20
-MAX_PAGE_SIZE = 100
-MAX_PAGE = 1_000_000_000
+Row = TypeVar("Row")
 
 
 class Page(NamedTuple):
@@ -21,6 +19,14 @@ class Page(NamedTuple):
         return (self.number - 1) * self.size
 
 
+class PageMarks(TypedDict):
+    """Fields of every paged answer."""
+
+    page: int
+    page_size: int
+    has_more: bool
+
+
 class PagedRequest(Protocol):
     """A request message with optional page and page_size."""
 
@@ -32,11 +38,23 @@ class PagedRequest(Protocol):
 
 
 def page_of(request: PagedRequest) -> Page:
-    """The page asked for; InvalidArgumentError outside 1… and 1…100."""
-    number = request.page if request.HasField("page") else 1
-    size = request.page_size if request.HasField("page_size") else DEFAULT_PAGE_SIZE
-    if not 1 <= number <= MAX_PAGE:
-        raise InvalidArgumentError("page", "page counts from 1.")
-    if not 1 <= size <= MAX_PAGE_SIZE:
-        raise InvalidArgumentError("page_size", f"page_size is 1 to {MAX_PAGE_SIZE}.")
-    return Page(number, size)
+    """The page asked for; the first of 20 rows where nothing is said."""
+    return Page(
+        request.page if request.HasField("page") else 1,
+        request.page_size if request.HasField("page_size") else DEFAULT_PAGE_SIZE,
+    )
+
+
+def marks_of(page: Page, *, has_more: bool) -> PageMarks:
+    """What an answer says of *page*."""
+    return PageMarks(page=page.number, page_size=page.size, has_more=has_more)
+
+
+def cut(page: Page, rows: Sequence[Row]) -> tuple[Sequence[Row], PageMarks]:
+    """
+    The rows of *page*, and what its answer says of it.
+
+    Args:
+        rows: From its first on; one more than fit on it where there are more.
+    """
+    return rows[: page.size], marks_of(page, has_more=len(rows) > page.size)

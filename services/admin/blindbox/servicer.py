@@ -10,7 +10,7 @@ from services.admin.blindbox.items import Items
 from services.admin.blindbox.shangs import Shangs
 from services.admin.conflicts import asked_etag, told_apart
 from services.common.context import RequestContext
-from services.common.paging import page_of
+from services.common.paging import cut, page_of
 
 
 class GoodsServicer:
@@ -38,12 +38,9 @@ class GoodsServicer:
     ) -> goods_pb2.ListGoodsResponse:
         """One page of goods, newest first."""
         page = page_of(request)
-        all_goods = await self._all_goods.list(page)
+        all_goods, marks = cut(page, await self._all_goods.list(page))
         return goods_pb2.ListGoodsResponse(
-            goods=[responses.goods(goods) for goods in all_goods[: page.size]],
-            page=page.number,
-            page_size=page.size,
-            has_more=len(all_goods) > page.size,
+            goods=[responses.goods(goods) for goods in all_goods], **marks
         )
 
     async def UpdateGoods(
@@ -117,10 +114,7 @@ class GoodsServicer:
     ) -> goods_pb2.ListItemCardsResponse:
         """One page of item cards, newest first."""
         page = page_of(request)
-        cards = await self._cards.list(request.user_id, page)
+        cards, marks = cut(page, await self._cards.list(request.user_id, page))
         return goods_pb2.ListItemCardsResponse(
-            item_cards=[responses.item_card(card) for card in cards[: page.size]],
-            page=page.number,
-            page_size=page.size,
-            has_more=len(cards) > page.size,
+            item_cards=[responses.item_card(card) for card in cards], **marks
         )

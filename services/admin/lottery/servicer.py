@@ -15,7 +15,7 @@ from services.admin.lottery.records import CONTENT_TYPE, Format, RecordsExport
 from services.admin.lottery.statistics import StatisticsReader
 from services.admin.store import Store
 from services.common.context import RequestContext
-from services.common.paging import page_of
+from services.common.paging import cut, page_of
 
 
 class AdminServicer:
@@ -51,12 +51,9 @@ class AdminServicer:
     ) -> admin_pb2.ListActivitiesResponse:
         """One page of activities, newest first."""
         page = page_of(request)
-        activities = await self._activities.list(page)
+        activities, marks = cut(page, await self._activities.list(page))
         return admin_pb2.ListActivitiesResponse(
-            activities=[responses.activity(activity) for activity in activities[: page.size]],
-            page=page.number,
-            page_size=page.size,
-            has_more=len(activities) > page.size,
+            activities=[responses.activity(activity) for activity in activities], **marks
         )
 
     async def UpdateActivity(
@@ -80,12 +77,9 @@ class AdminServicer:
     ) -> admin_pb2.ListPrizesResponse:
         """One page of the prizes that are not deleted, in the order of creation."""
         page = page_of(request)
-        prizes = await self._prizes.list(request.activity_id, page)
+        prizes, marks = cut(page, await self._prizes.list(request.activity_id, page))
         return admin_pb2.ListPrizesResponse(
-            prizes=[responses.prize(prize) for prize in prizes[: page.size]],
-            page=page.number,
-            page_size=page.size,
-            has_more=len(prizes) > page.size,
+            prizes=[responses.prize(prize) for prize in prizes], **marks
         )
 
     async def UpdatePrize(
@@ -116,12 +110,9 @@ class AdminServicer:
     ) -> admin_pb2.ListAuditLogResponse:
         """Who changed what, newest first."""
         page = page_of(request)
-        entries = await self._store.audit_log(page)
+        entries, marks = cut(page, await self._store.audit_log(page))
         return admin_pb2.ListAuditLogResponse(
-            entries=[responses.audit_entry(entry) for entry in entries[: page.size]],
-            page=page.number,
-            page_size=page.size,
-            has_more=len(entries) > page.size,
+            entries=[responses.audit_entry(entry) for entry in entries], **marks
         )
 
     async def StreamAuditLog(
@@ -144,12 +135,9 @@ class AdminServicer:
     ) -> admin_pb2.ListBlocksResponse:
         """One page of the blocks that hold, newest first."""
         page = page_of(request)
-        blocks = await self._blocks.list(request.user_id, page)
+        blocks, marks = cut(page, await self._blocks.list(request.user_id, page))
         return admin_pb2.ListBlocksResponse(
-            blocks=[responses.block(block) for block in blocks[: page.size]],
-            page=page.number,
-            page_size=page.size,
-            has_more=len(blocks) > page.size,
+            blocks=[responses.block(block) for block in blocks], **marks
         )
 
     async def DeleteBlock(
@@ -164,13 +152,8 @@ class AdminServicer:
     ) -> admin_pb2.ListUsersResponse:
         """One page of the accounts that begin so."""
         page = page_of(request)
-        users = await self._store.users(request.q, page)
-        return admin_pb2.ListUsersResponse(
-            users=[responses.user(user) for user in users[: page.size]],
-            page=page.number,
-            page_size=page.size,
-            has_more=len(users) > page.size,
-        )
+        users, marks = cut(page, await self._store.users(request.q, page))
+        return admin_pb2.ListUsersResponse(users=[responses.user(user) for user in users], **marks)
 
     async def StreamRecords(
         self, request: admin_pb2.StreamRecordsRequest, _ctx: RequestContext

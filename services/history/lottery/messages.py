@@ -3,7 +3,7 @@
 from kuji.history.v1 import history_pb2 as pb
 
 from services.common.draw_id import DrawId
-from services.common.paging import Page
+from services.common.paging import Page, cut, marks_of
 from services.common.timestamps import optional_timestamp_of, timestamp_of
 from services.history.lottery.catalogue import Activity, Catalogue, Prize
 from services.history.lottery.results import Result
@@ -29,9 +29,7 @@ def winners_message(page: Page, found: Rows[Winner]) -> pb.ListWinnersResponse:
     """A page of winners."""
     return pb.ListWinnersResponse(
         winners=[winner_message(winner) for winner in found.rows],
-        page=page.number,
-        page_size=page.size,
-        has_more=found.has_more,
+        **marks_of(page, has_more=found.has_more),
     )
 
 
@@ -39,9 +37,7 @@ def user_draws_message(page: Page, found: Rows[UserDraw]) -> pb.ListUserDrawsRes
     """A page of a user's draws."""
     return pb.ListUserDrawsResponse(
         records=[_user_draw_message(draw) for draw in found.rows],
-        page=page.number,
-        page_size=page.size,
-        has_more=found.has_more,
+        **marks_of(page, has_more=found.has_more),
     )
 
 
@@ -116,14 +112,13 @@ def _prize_message(prize: Prize) -> pb.Prize:
 
 def rules_message(page: Page, rules: Rules) -> pb.GetRulesResponse:
     """A page of an activity's rules."""
+    versions, marks = cut(page, rules.versions)
     return pb.GetRulesResponse(
-        versions=[_version_message(version) for version in rules.versions[: page.size]],
+        versions=[_version_message(version) for version in versions],
         limits=pb.Limits(**rules.limits._asdict()),
         seed_commitment=rules.seed_commitment,
         confirm=rules.confirm,
-        page=page.number,
-        page_size=page.size,
-        has_more=len(rules.versions) > page.size,
+        **marks,
     )
 
 

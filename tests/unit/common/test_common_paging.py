@@ -1,10 +1,11 @@
-"""Pages and their bounds."""
+"""Pages: which one is asked for, and what its answer says of it."""
 
 import pytest
 from kuji.history.v1 import history_pb2
 
 from services.common.errors import InvalidArgumentError
-from services.common.paging import page_of
+from services.common.paging import Page, cut, page_of
+from services.common.server.bounds import check
 
 Request = history_pb2.ListWinnersRequest
 
@@ -21,25 +22,25 @@ def test_offset_counts_the_rows_before_when_a_page_is_asked() -> None:
     assert page_of(Request(page=3, page_size=50)).offset == 100
 
 
-@pytest.mark.parametrize("size", [1, 100])
-def test_size_is_accepted_when_on_its_bound(size: int) -> None:
-    """1 and 100 are inside."""
-    assert (1, size) == page_of(Request(page_size=size))
+@pytest.mark.parametrize(("count", "has_more"), [(0, False), (2, False), (3, True)])
+def test_page_says_that_there_is_more_when_a_row_too_many_was_read(
+    count: int, has_more: bool
+) -> None:
+    """The row that does not fit is not shown; it only tells that there is another page."""
+    rows, marks = cut(Page(4, 2), range(count))
+    assert list(range(min(count, 2))) == list(rows)
+    assert {"page": 4, "page_size": 2, "has_more": has_more} == marks
 
 
-@pytest.mark.parametrize(
-    ("request_", "field"),
-    [
-        (Request(page=0), "page"),
-        (Request(page=-1), "page"),
-        (Request(page=1_000_000_001), "page"),
-        (Request(page_size=0), "page_size"),
-        (Request(page_size=-5), "page_size"),
-        (Request(page_size=101), "page_size"),
-    ],
-)
-def test_page_is_refused_when_out_of_bounds(request_: Request, field: str) -> None:
+def test_page_is_refused_when_out_of_bounds() -> None:
     """An explicit zero, a negative and a huge number are errors that name the field."""
-    with pytest.raises(InvalidArgumentError) as caught:
-        page_of(request_)
-    assert {"field": field} == caught.value.metadata
+    for number in (0, -1, 1_000_000_001):
+        with pytest.raises(InvalidArgumentError) as caught:
+            check(Request(page=number))
+        assert {"field": "page"} == caught.value.metadata
+    for size in (0, -5, 101):
+        with pytest.raises(InvalidArgumentError) as caught:
+            check(Request(page_size=size))
+        assert {"field": "page_size"} == caught.value.metadata
+    for page in ((1, 1), (1_000_000_000, 100)):
+        check(Request(page=page[0], page_size=page[1]))
