@@ -19,7 +19,7 @@ _FETCH_ROWS = 2_000
 _queries: Any = load_queries(__file__)
 
 
-class Recorded(NamedTuple):
+class RecordedPosition(NamedTuple):
     """
     How far a pool is recorded.
 
@@ -60,11 +60,11 @@ class Standing(NamedTuple):
     last_user: int
 
 
-async def lock(connection: Connection, pool_id: int) -> Recorded:
+async def lock(connection: Connection, pool_id: int) -> RecordedPosition:
     """How far the pool is recorded; its row stays locked to the end of the transaction."""
     pool = await _queries.lock_pool(connection, pool_id=pool_id)
     mark = Mark(pool["mark_seq"], pool["mark_us"])
-    return Recorded(pool["recorded_seq"], pool["version"], mark, pool["reserved_seq"])
+    return RecordedPosition(pool["recorded_seq"], pool["version"], mark, pool["reserved_seq"])
 
 
 async def standing(connection: Connection, pool_id: int) -> Standing:
@@ -158,7 +158,7 @@ async def pool_ids(connection: Connection) -> list[int]:
     return [row["id"] async for row in _queries.pool_ids(connection)]
 
 
-async def lost_draws(connection: Connection, pool_id: int, recorded: Recorded) -> int:
+async def lost_draws(connection: Connection, pool_id: int, recorded: RecordedPosition) -> int:
     """How many draws were answered and are not recorded, as far as the draw processes have told."""
     lost: int = await _queries.answered_draws(
         connection, pool_id=pool_id, after_seq=recorded.seq, mark_seq=recorded.mark.seq

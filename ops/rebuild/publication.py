@@ -6,11 +6,11 @@ from typing import Any
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
-from ops.rebuild.facts import Recorded, Standing
+from ops.rebuild.facts import RecordedPosition, Standing
 from services.pool.configuration import config_of, document_of
-from services.pool.marks.mark import Bounds
+from services.pool.marks.mark import MarkBounds
 from services.pool.rule.clock import ANY_TIME
-from services.pool.rule.terms import DAY_MS, ConfigureCode, Status
+from services.pool.rule.terms import DAY_MS, ConfigureCode, PoolStatus
 from services.pool.store.keys import CONFIG, RECORDED, REQUESTS, STATE, STOCK, key
 from services.pool.store.layout import Known, StateField, pack_config
 from services.pool.store.redis_store import configured_of
@@ -20,7 +20,7 @@ from services.pool.store.scripts import load_script
 async def publish(
     redis: Redis,
     pool_id: int,
-    recorded: Recorded,
+    recorded: RecordedPosition,
     standing: Standing,
     version: int,
     message: pool_pb2.PoolConfig,
@@ -50,7 +50,7 @@ async def publish(
         pipe.set(key(pool_id, RECORDED), recorded.seq)
         if standing.config is not None:
             pipe.set(key(pool_id, CONFIG), _closed(standing, standing.config))
-        anything = Known(*Bounds().mark, Bounds().last_seq, *ANY_TIME).pack()
+        anything = Known(*MarkBounds().mark, MarkBounds().last_seq, *ANY_TIME).pack()
         arguments: list[Any] = [standing.version, version, packed, document, anything]
         pipe.eval(script.source, len(keys), *keys, *arguments)
         *_, reply = await pipe.execute()
@@ -63,7 +63,7 @@ async def now_ms(redis: Redis) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-async def _state(redis: Redis, recorded: Recorded, standing: Standing) -> dict[Any, Any]:
+async def _state(redis: Redis, recorded: RecordedPosition, standing: Standing) -> dict[Any, Any]:
     today = await now_ms(redis) // DAY_MS
     return {
         StateField.SEQ: recorded.seq,
@@ -80,6 +80,6 @@ async def _state(redis: Redis, recorded: Recorded, standing: Standing) -> dict[A
 def _closed(standing: Standing, message: pool_pb2.PoolConfig) -> bytes:
     """The recorded configuration, not drawing: the next one opens the pool, if it is to be open."""
     config = config_of(message)
-    status = Status.ENDED if config.status is Status.ENDED else Status.PAUSED
+    status = PoolStatus.ENDED if config.status is PoolStatus.ENDED else PoolStatus.PAUSED
     prizes = tuple(replace(prize, units=standing.units[prize.prize_id]) for prize in config.prizes)
     return pack_config(standing.version, replace(config, status=status, prizes=prizes))

@@ -16,7 +16,7 @@ from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
 from ops.rebuild import facts
-from ops.rebuild.facts import Recorded, Standing
+from ops.rebuild.facts import RecordedPosition, Standing
 from ops.rebuild.publication import now_ms, publish
 from services.admin.for_operators import GoodsRows, Rows, box_pool_config, pool_config
 from services.common.postgres import Connection
@@ -104,7 +104,7 @@ class Rebuilder:
             await self._open(connection, pool_id, recorded)
         return Outcome.REBUILT
 
-    async def _is_healthy(self, pool_id: int, recorded: Recorded) -> bool:
+    async def _is_healthy(self, pool_id: int, recorded: RecordedPosition) -> bool:
         if not await self._redis.exists(key(pool_id, STATE)):
             return False
         live = await self._store.inspect(pool_id)
@@ -115,7 +115,7 @@ class Rebuilder:
             and Mark(live.seq, live.clock_us).covers(recorded.mark)
         )
 
-    async def _check_nothing_is_lost(self, pool_id: int, recorded: Recorded) -> None:
+    async def _check_nothing_is_lost(self, pool_id: int, recorded: RecordedPosition) -> None:
         newest: Any = await self._redis.xrevrange(ledger_key(pool_id), count=1)
         seq = int(newest[0][0].partition(b"-")[0]) if newest else 0
         if seq > recorded.seq:
@@ -138,7 +138,7 @@ class Rebuilder:
         blocks = await facts.active_blocks(connection)
         await self._store.blocks.put_back(blocks, await run_id_of(self._redis))
 
-    async def _open(self, connection: Connection, pool_id: int, recorded: Recorded) -> None:
+    async def _open(self, connection: Connection, pool_id: int, recorded: RecordedPosition) -> None:
         """Set what remains, and publish what the operator wants, as a configuration of its own."""
         standing = await facts.standing(connection, pool_id)
         message = await _wanted(connection, pool_id, recorded, standing)
@@ -155,7 +155,7 @@ class Rebuilder:
 
 
 async def _wanted(
-    connection: Connection, pool_id: int, recorded: Recorded, standing: Standing
+    connection: Connection, pool_id: int, recorded: RecordedPosition, standing: Standing
 ) -> pool_pb2.PoolConfig:
     """The newest configuration: as it is recorded; if it is not, as the administration has it."""
     if standing.config is not None and standing.version >= recorded.version:

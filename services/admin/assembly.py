@@ -40,7 +40,7 @@ from services.common.tokens import TokenVerifier, token_verifier
 
 
 @dataclass(frozen=True, slots=True)
-class Admin:
+class AdminParts:
     """The parts of a running admin service; run() the finisher beside the server."""
 
     services: Sequence[Implementation]
@@ -49,7 +49,7 @@ class Admin:
 
 
 @asynccontextmanager
-async def open_admin(settings: AdminSettings) -> AsyncIterator[Admin]:
+async def open_admin(settings: AdminSettings) -> AsyncIterator[AdminParts]:
     """The service with its connections, opened when first needed; closed on leaving."""
     async with (
         open_channel(settings.auth_address) as auth,
@@ -65,7 +65,7 @@ async def open_admin(settings: AdminSettings) -> AsyncIterator[Admin]:
 
 def _admin(
     settings: AdminSettings, store: GoodsStore, publisher: PoolPublisher, verifier: TokenVerifier
-) -> Admin:
+) -> AdminParts:
     editor = Editor(store, publisher, settings.catch_up_timeout_s)
     grace = timedelta(seconds=settings.finish_grace_s)
     admin = AdminServicer(
@@ -84,7 +84,7 @@ def _admin(
         BoxUpkeep(store, editor),
         Openings(store, boxes),
     ]
-    return Admin(
+    return AdminParts(
         services=[
             _implementation(admin, admin_pb2, "AdminService"),
             _implementation(_goods(store, boxes), goods_pb2, "GoodsService"),

@@ -28,7 +28,7 @@ class Wish(StrEnum):
     ENDED = "ended"
 
 
-class Confirm(StrEnum):
+class ConfirmMode(StrEnum):
     """What an answered win has to survive; see kuji.draw.v1.Confirm."""
 
     STORE = "store"
@@ -75,7 +75,7 @@ class ActivityTerms:
     max_draws_per_day: int
     max_wins_per_user: int
     time_zone: str
-    confirm: Confirm = Confirm.STORE
+    confirm: ConfirmMode = ConfirmMode.STORE
 
     def phase(self, now: datetime) -> Phase:
         """The phase at *now*: the same rule as the SQL function activity_status."""
@@ -190,7 +190,7 @@ class AuditSpan:
     after: int = 0
 
 
-class Claims(NamedTuple):
+class ClaimCounts(NamedTuple):
     """Of a prize's wins: how many are handed out, how many taken away."""
 
     redeemed: int
@@ -230,7 +230,7 @@ class Offset:
     minutes: int
 
 
-class Record(NamedTuple):
+class ExportedDraw(NamedTuple):
     """A recorded draw; prize_id None: a miss. Its odds were odds_weight / odds_total."""
 
     pool_id: int

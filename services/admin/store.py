@@ -16,14 +16,14 @@ from services.admin.models import (
     AuditEntry,
     AuditSpan,
     Block,
-    Claims,
-    Confirm,
+    ClaimCounts,
+    ConfirmMode,
+    ExportedDraw,
     Offset,
     Phase,
     PoolMode,
     Prize,
     PrizeTerms,
-    Record,
     RecordSpan,
     User,
     Wish,
@@ -190,10 +190,12 @@ class Rows:
         rows = _queries.books(self._connection, activity_id=activity_id, row_limit=limit)
         return [_recorded_pool(row) async for row in rows]
 
-    async def claims(self, pool_ids: Sequence[int]) -> dict[int, Claims]:
+    async def claims(self, pool_ids: Sequence[int]) -> dict[int, ClaimCounts]:
         """What became of the pools' wins, by prize; prizes without any are left out."""
         rows = _queries.claims(self._connection, pool_ids=pool_ids)
-        return {row["prize_id"]: Claims(row["redeemed"], row["disqualified"]) async for row in rows}
+        return {
+            row["prize_id"]: ClaimCounts(row["redeemed"], row["disqualified"]) async for row in rows
+        }
 
     async def versions(
         self, since: Mapping[int, int]
@@ -286,13 +288,13 @@ class Store:
         """The newest draw recorded of a pool."""
         return int(await _queries.recorded_seq(self._pool, pool_id=pool_id))
 
-    async def records(self, span: RecordSpan, limit: int) -> list[Record]:
+    async def records(self, span: RecordSpan, limit: int) -> list[ExportedDraw]:
         """The first *limit* draws of *span*, oldest first."""
         query = _queries.won_records if span.won_only else _queries.records
         rows = query(
             self._pool, pool_id=span.pool_id, after=span.after, last=span.last, row_limit=limit
         )
-        return [Record(**row) async for row in rows]
+        return [ExportedDraw(**row) async for row in rows]
 
     async def users(self, prefix: str, page: Page) -> list[User]:
         """One page of the accounts that begin with *prefix*, and one more where more exist."""
@@ -345,7 +347,7 @@ def _activity(row: Any) -> Activity:  # noqa: ANN401  # asyncpg has no types
             max_draws_per_day=row["max_draws_per_day"],
             max_wins_per_user=row["max_wins_per_user"],
             time_zone=row["time_zone"],
-            confirm=Confirm(row["confirm"]),
+            confirm=ConfirmMode(row["confirm"]),
         ),
     )
 

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.admin.models import MAX_UNITS, PPB, Confirm
+from services.admin.models import MAX_UNITS, PPB, ConfirmMode
 from services.common.errors import InvalidArgumentError
 from services.common.visible_text import hides, is_seen
 
@@ -68,11 +68,11 @@ count = whole(MAX_COUNT)
 cooldown = whole(MAX_COOLDOWN_S)
 
 
-def confirm(field: str, value: str) -> Confirm:
+def confirm(field: str, value: str) -> ConfirmMode:
     """*value*, one of "store", "replica" and "recorded"."""
-    if value not in list(Confirm):
-        raise InvalidArgumentError(field, f"{field} is one of {', '.join(Confirm)}.")
-    return Confirm(value)
+    if value not in list(ConfirmMode):
+        raise InvalidArgumentError(field, f"{field} is one of {', '.join(ConfirmMode)}.")
+    return ConfirmMode(value)
 
 
 def identity(field: str, value: int) -> int:

@@ -11,7 +11,7 @@ from services.auth.credentials import (
 from services.auth.lanes import KNOWN, REGISTRATION, Lane
 from services.auth.login_guard import Knock, LoginGuard
 from services.auth.passwords import Passwords, Verdict
-from services.auth.store import KnownNetworkStore, Profile, User, UserStore
+from services.auth.store import KnownNetworkStore, Profile, UserRow, UserStore
 from services.common.context import STAFF, Caller, Role
 from services.common.errors import (
     BadCredentialsError,
@@ -41,7 +41,7 @@ class Accounts:
         self._passwords = passwords
         self._guard = guard
 
-    async def register(self, username: str, password: str, email: str, network: str) -> User:
+    async def register(self, username: str, password: str, email: str, network: str) -> UserRow:
         """
         The new user.
 
@@ -63,7 +63,7 @@ class Accounts:
         await self._networks.remember(user, network)
         return user
 
-    async def authenticate(self, username: str, password: str, network: str) -> User:
+    async def authenticate(self, username: str, password: str, network: str) -> UserRow:
         """
         The user that these credentials prove.
 
@@ -93,7 +93,7 @@ class Accounts:
         await self._networks.remember(user, network)
         return user
 
-    async def authenticate_admin(self, username: str, password: str, network: str) -> User:
+    async def authenticate_admin(self, username: str, password: str, network: str) -> UserRow:
         """Like authenticate; a user without a role of the staff gets BadCredentialsError too."""
         user = await self.authenticate(username, password, network)
         if user.role not in STAFF:
@@ -102,7 +102,7 @@ class Accounts:
 
     async def change_password(
         self, caller: Caller, old_password: str, new_password: str, network: str
-    ) -> User:
+    ) -> UserRow:
         """
         Give the caller's account another password, and end all its logins.
 
@@ -156,7 +156,9 @@ class Accounts:
             raise NotFoundError(_NO_USER)
         return profile
 
-    async def _check(self, password: str, user: User | None, knock: Knock, lane: Lane) -> Verdict:
+    async def _check(
+        self, password: str, user: UserRow | None, knock: Knock, lane: Lane
+    ) -> Verdict:
         try:
             return await self._passwords.check(password, user.password_hash if user else None, lane)
         except OverloadedError:

@@ -28,7 +28,7 @@ from services.common.tokens import TokenVerifier
 
 
 @dataclass(frozen=True, slots=True)
-class Auth:
+class AuthParts:
     """The parts of a running auth service."""
 
     implementation: Implementation
@@ -45,7 +45,7 @@ class Auth:
 
 
 @asynccontextmanager
-async def open_auth(settings: AuthSettings) -> AsyncIterator[Auth]:
+async def open_auth(settings: AuthSettings) -> AsyncIterator[AuthParts]:
     """
     The service, with its keys loaded and its administrator ensured; closed on leaving.
 
@@ -71,7 +71,7 @@ async def open_auth(settings: AuthSettings) -> AsyncIterator[Auth]:
 
 async def _assemble(
     settings: AuthSettings, pool: asyncpg.Pool, passwords: Passwords, ended: EndedTokens
-) -> Auth:
+) -> AuthParts:
     cipher = KeyCipher(settings.token_key_secret.get_secret_value())
     ring = KeyRing(KeyStore(pool), cipher, timedelta(seconds=settings.key_grace_s))
     await ring.load()
@@ -93,7 +93,7 @@ async def _assemble(
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
     implementation = Implementation(AuthServicer(accounts, sessions, door, ring), service)
     verifier = TokenVerifier(_fetcher_of(ring), ended=ended)
-    return Auth(implementation, verifier, ring, sessions, accounts)
+    return AuthParts(implementation, verifier, ring, sessions, accounts)
 
 
 def _allowances_of(settings: AuthSettings) -> LoginAllowances:

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 
 from services.auth.access_tokens import AccessTokens
 from services.auth.credentials import MAX_REFRESH_TOKEN_LENGTH, check_length
-from services.auth.store import RefreshTokenStore, SessionRow, Turn, User
+from services.auth.store import RefreshTokenStore, SessionRow, Turn, UserRow
 from services.common.context import Caller
 from services.common.errors import (
     BadCredentialsError,
@@ -44,7 +44,7 @@ class Session:
         expires_in_s: Life of the access token.
     """
 
-    user: User
+    user: UserRow
     access_token: str
     refresh_token: str
     expires_in_s: int
@@ -81,7 +81,7 @@ class Sessions:
         self._refresh_ttl_s = refresh_ttl_s
         self._grace_s = grace_s
 
-    async def open(self, user: User, user_agent: str) -> Session:
+    async def open(self, user: UserRow, user_agent: str) -> Session:
         """
         The first session of a login.
 

@@ -16,7 +16,7 @@ _GENERATION_KEPT_S = 25 * 3600.0  # no access token lives for longer
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class UserRow:
     """
     A user, as logging in needs it.
 
@@ -68,7 +68,7 @@ class KeyRow:
 class Turn(NamedTuple):
     """A refresh token's owner and login."""
 
-    user: User
+    user: UserRow
     family: UUID
 
 
@@ -103,7 +103,7 @@ class UserStore:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def add(self, username: str, password_hash: str, email: str) -> User | None:
+    async def add(self, username: str, password_hash: str, email: str) -> UserRow | None:
         """The new user, or None where the name is taken in this or another case."""
         return _user_of(
             await _queries.add_user(
@@ -111,7 +111,7 @@ class UserStore:
             )
         )
 
-    async def find(self, username: str) -> User | None:
+    async def find(self, username: str) -> UserRow | None:
         """The user of that name, in any case."""
         return _user_of(await _queries.find_user(self._pool, username=username))
 
@@ -120,14 +120,14 @@ class UserStore:
         row = await _queries.get_profile(self._pool, user_id=user_id)
         return Profile(*row) if row else None
 
-    async def replace_password_hash(self, user: User, new_hash: str) -> User:
+    async def replace_password_hash(self, user: UserRow, new_hash: str) -> UserRow:
         """Store *new_hash*, unless the hash in *user* is no longer the stored one; the user."""
         await _queries.replace_password_hash(
             self._pool, user_id=user.user_id, old_hash=user.password_hash, new_hash=new_hash
         )
         return replace(user, password_hash=new_hash)
 
-    async def change_password(self, user: User, new_hash: str) -> User | None:
+    async def change_password(self, user: UserRow, new_hash: str) -> UserRow | None:
         """
         Store *new_hash*, and end every login and access token of the user, in one transaction.
 
@@ -176,7 +176,7 @@ class KnownNetworkStore:
         )
         return known
 
-    async def remember(self, user: User, network: str) -> None:
+    async def remember(self, user: UserRow, network: str) -> None:
         """Note that the owner has logged in from *network*; the 20 newest are kept."""
         await _queries.remember_network(
             self._pool, user_id=user.user_id, network=network, at_most=_NETWORKS_OF_USER
@@ -203,7 +203,7 @@ class RefreshTokenStore:
         self._kept_s = access_ttl_s
 
     async def open(
-        self, token_hash: bytes, family: UUID, user: User, ttl_s: float, user_agent: str
+        self, token_hash: bytes, family: UUID, user: UserRow, ttl_s: float, user_agent: str
     ) -> bool:
         """
         Store the first token of a login.
@@ -319,10 +319,10 @@ class KeyStore:
         await _queries.delete_expired_signing_keys(self._pool)
 
 
-def _user_of(row: asyncpg.Record | None) -> User | None:
+def _user_of(row: asyncpg.Record | None) -> UserRow | None:
     if row is None:
         return None
-    return User(
+    return UserRow(
         row["id"],
         row["username"],
         row["password_hash"],

@@ -19,7 +19,7 @@ _DOUBLINGS = 16  # beyond any longest pause
 Result = TypeVar("Result")
 
 
-class Kind(StrEnum):
+class FailureKind(StrEnum):
     """Why a round failed."""
 
     OUTAGE = "outage"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 # A part that is back is used again within seconds; a defect comes back as it was.
-_LONGEST_PAUSE_S = {Kind.OUTAGE: 5.0, Kind.DEFECT: 30.0}
+_LONGEST_PAUSE_S = {FailureKind.OUTAGE: 5.0, FailureKind.DEFECT: 30.0}
 
 
 def end_if_cancelled() -> None:
@@ -95,21 +95,21 @@ class Trouble:
 
     def met(self, error: Exception) -> float:
         """Note that a round failed; see survived()."""
-        kind = Kind.OUTAGE if is_outage(error) else Kind.DEFECT
+        kind = FailureKind.OUTAGE if is_outage(error) else FailureKind.DEFECT
         FAILED_ROUNDS.labels(self._work, kind).inc()
-        known = kind if kind is Kind.OUTAGE else told(error)
+        known = kind if kind is FailureKind.OUTAGE else told(error)
         if known != self._known:
             self._begin(kind, known, error)
         self._rounds += 1
         doubled_s = _FIRST_PAUSE_S * (1 << min(self._rounds - 1, _DOUBLINGS))
         return min(doubled_s, _LONGEST_PAUSE_S[kind])
 
-    def _begin(self, kind: Kind, known: str, error: Exception) -> None:
+    def _begin(self, kind: FailureKind, known: str, error: Exception) -> None:
         if not self._known:
             self._since = time.monotonic()
         self._known, self._rounds = known, 0
         INTERRUPTED.labels(self._work).set(1)
-        if kind is Kind.OUTAGE:
+        if kind is FailureKind.OUTAGE:
             log.warning("interrupted, waiting", work=self._work, error=told(error))
         else:
             log.error("interrupted by a defect, trying again", work=self._work, exc_info=error)

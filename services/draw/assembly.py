@@ -23,7 +23,7 @@ from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 from services.draw import clock as clocks
 from services.draw.batcher import Batcher
-from services.draw.blindbox.cards import Cards
+from services.draw.blindbox.cards import CardOrders
 from services.draw.blindbox.desk import Desk
 from services.draw.blindbox.fulfilment import Fulfilment
 from services.draw.blindbox.inventory import Inventory
@@ -56,7 +56,7 @@ from services.pool.store.replicas import Replicas
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class DrawParts:
     """The parts of a running draw service; *ready* returns once it knows the pools there are."""
 
     services: Sequence[Implementation]
@@ -83,7 +83,7 @@ def open_redis(url: str, timeout_s: float) -> Redis:
 
 
 @asynccontextmanager
-async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
+async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
     """
     The service with its connections and watches, which run meanwhile.
 
@@ -130,7 +130,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
         )
         shelf, orders = Shelf(postgres), Orders(postgres)
         fulfilment = Fulfilment(orders, shelf, pools, batcher, store)
-        desk = Desk(shelf, orders, Cards(postgres), fulfilment, made, confirmer, guard)
+        desk = Desk(shelf, orders, CardOrders(postgres), fulfilment, made, confirmer, guard)
         sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
         lottery = DrawServicer(drawer, batch_drawer, pools, store, prover)
         boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
@@ -153,7 +153,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[Draw]:
             _implementation(boxes, blindbox_pb2, "BlindBoxService"),
         ]
         verifier = token_verifier(auth, settings, ended)
-        yield Draw(services, verifier, partial(_ready, pools, store))
+        yield DrawParts(services, verifier, partial(_ready, pools, store))
         for watch in watches:
             watch.cancel()
         await batcher.close()

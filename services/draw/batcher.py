@@ -29,7 +29,7 @@ _GATHER_TURNS = 40
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _WaitingDraw:
     intents: Sequence[Intent]
     draws: int
     done: asyncio.Future[Drawing]
@@ -39,7 +39,7 @@ class _Waiting:
 class _Lane:
     """One pool's queue, and the task that empties it while there is something in it."""
 
-    waiting: deque[_Waiting] = field(default_factory=deque)
+    waiting: deque[_WaitingDraw] = field(default_factory=deque)
     pending_draws: int = 0
     task: asyncio.Task[None] | None = None
 
@@ -91,13 +91,13 @@ class Batcher:
         if self._unsealed:
             await asyncio.wait(self._unsealed)
 
-    def _enqueue(self, pool_id: int, intents: Sequence[Intent]) -> _Waiting:
+    def _enqueue(self, pool_id: int, intents: Sequence[Intent]) -> _WaitingDraw:
         lane = self._lanes.setdefault(pool_id, _Lane())
         draws = sum(intent.draws for intent in intents)
         if lane.pending_draws + draws > self._max_pending_draws:
             raise OverloadedError
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(intents, draws, loop.create_future())
+        waiting = _WaitingDraw(intents, draws, loop.create_future())
         lane.waiting.append(waiting)
         lane.pending_draws += draws
         if lane.task is None:
@@ -119,8 +119,8 @@ class Batcher:
                 return
             await asyncio.sleep(0)
 
-    def _next_batch(self, lane: _Lane) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _next_batch(self, lane: _Lane) -> list[_WaitingDraw]:
+        batch: list[_WaitingDraw] = []
         draws = 0
         while lane.waiting and draws + lane.waiting[0].draws <= self._max_batch_draws:
             waiting = lane.waiting.popleft()
@@ -130,7 +130,7 @@ class Batcher:
                 draws += waiting.draws
         return batch
 
-    async def _run(self, pool_id: int, batch: list[_Waiting]) -> None:
+    async def _run(self, pool_id: int, batch: list[_WaitingDraw]) -> None:
         intents = [intent for waiting in batch for intent in waiting.intents]
         BATCH_DRAWS.observe(sum(waiting.draws for waiting in batch))
         try:
@@ -146,7 +146,7 @@ class Batcher:
             sealed.add_done_callback(partial(self._tell, batch, drawing))
 
     def _tell(
-        self, batch: Sequence[_Waiting], drawing: Drawing, sealed: asyncio.Future[None]
+        self, batch: Sequence[_WaitingDraw], drawing: Drawing, sealed: asyncio.Future[None]
     ) -> None:
         self._unsealed.discard(sealed)
         error = sealed.exception()
@@ -156,13 +156,13 @@ class Batcher:
             _distribute(batch, drawing)
 
 
-def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+def _fail(batch: Sequence[_WaitingDraw], error: Exception) -> None:
     for waiting in batch:
         if not waiting.done.done():
             waiting.done.set_exception(error)
 
 
-def _distribute(batch: Sequence[_Waiting], drawing: Drawing) -> None:
+def _distribute(batch: Sequence[_WaitingDraw], drawing: Drawing) -> None:
     at = 0
     for waiting in batch:
         answers: list[Answer] = drawing.answers[at : at + len(waiting.intents)]

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from services.common.outages import is_outage
 from services.common.tasks import repeat
-from services.pool.rule.clock import BOUND_US, NO_TIME, Span
+from services.pool.rule.clock import BOUND_US, NO_TIME, ClockSpan
 
 log = structlog.get_logger()
 CLOCK_OFF_S = Gauge(
@@ -28,13 +28,13 @@ CLOCK_OFF_S = Gauge(
 _SLEW = 0.001
 
 
-class _Reading(NamedTuple):
+class _ClockReading(NamedTuple):
     """What the store's clock showed, and this machine's time since its start, microseconds."""
 
     store_us: int
     uptime_us: int
 
-    def off_us(self, other: "_Reading") -> int:
+    def off_us(self, other: "_ClockReading") -> int:
         """How far *other* is ahead of what follows from this one."""
         return other.store_us - self.store_us - (other.uptime_us - self.uptime_us)
 
@@ -68,19 +68,19 @@ class StoreClock:
         self._hold_us = int(hold_s * 1_000_000)
         self._uptime = uptime
         self._wall = wall
-        self._right: _Reading | None = None
-        self._jumped: _Reading | None = None
+        self._right: _ClockReading | None = None
+        self._jumped: _ClockReading | None = None
 
-    def believed(self) -> Span:
+    def believed(self) -> ClockSpan:
         """What the store's clock may show at this moment."""
         if self._right is None:
             return NO_TIME
         expected_us = self._right.store_us + self._uptime() - self._right.uptime_us
-        return Span(expected_us - BOUND_US, expected_us + BOUND_US)
+        return ClockSpan(expected_us - BOUND_US, expected_us + BOUND_US)
 
     def observe(self, store_us: int) -> float:
         """Take a reading into account; by how many seconds it is off, 0.0: it is right."""
-        reading = _Reading(store_us, self._uptime())
+        reading = _ClockReading(store_us, self._uptime())
         off_us = self._off_us(reading)
         if abs(off_us) <= BOUND_US:
             self._follow(reading)
@@ -95,18 +95,18 @@ class StoreClock:
             return 0.0
         return off_us / 1e6
 
-    def _off_us(self, reading: _Reading) -> int:
+    def _off_us(self, reading: _ClockReading) -> int:
         if self._right is None:
             return reading.store_us - self._wall()
         return self._right.off_us(reading)
 
-    def _is_true(self, reading: _Reading) -> bool:
+    def _is_true(self, reading: _ClockReading) -> bool:
         """Whether the store's clock has stayed where it jumped to, and this machine's agrees."""
         assert self._jumped is not None
         held_us = reading.uptime_us - self._jumped.uptime_us
         return held_us >= self._hold_us and abs(reading.store_us - self._wall()) <= BOUND_US
 
-    def _follow(self, reading: _Reading) -> None:
+    def _follow(self, reading: _ClockReading) -> None:
         """Let what is expected come nearer to what is shown, as a clock is set right."""
         if self._jumped is not None:
             log.warning("the store's clock is right again")
@@ -117,7 +117,7 @@ class StoreClock:
         off_us, passed_us = self._right.off_us(reading), reading.uptime_us - self._right.uptime_us
         slewed_us = max(-passed_us * _SLEW, min(passed_us * _SLEW, off_us))
         expected_us = self._right.store_us + passed_us
-        self._right = _Reading(expected_us + int(slewed_us), reading.uptime_us)
+        self._right = _ClockReading(expected_us + int(slewed_us), reading.uptime_us)
 
 
 async def look(clock: StoreClock, redis: Redis) -> None:

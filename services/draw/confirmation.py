@@ -42,7 +42,7 @@ _BEHIND = (
 _LOST = "This draw was lost before it was confirmed. Repeat it with the same request_id."
 
 
-class Win(NamedTuple):
+class UnconfirmedWin(NamedTuple):
     """A win to be confirmed: its place in the ledger, and whose it is."""
 
     seq: int
@@ -52,7 +52,7 @@ class Win(NamedTuple):
 
 @dataclass(slots=True)
 class _Wait:
-    win: Win
+    win: UnconfirmedWin
     since: float
     is_recorded: asyncio.Future[bool]
 
@@ -105,7 +105,7 @@ class Confirmer:
         oldest = next(iter(self._pools.get(pool_id, {}).values()), None)
         return oldest is not None and _now() - oldest.since > self._patience_s
 
-    async def confirm(self, pool_id: int, wins: Sequence[Win]) -> None:
+    async def confirm(self, pool_id: int, wins: Sequence[UnconfirmedWin]) -> None:
         """
         Return once *wins* are in Postgres; the caller bounds the wait.
 
@@ -121,7 +121,7 @@ class Confirmer:
             if not await asyncio.shield(wait.is_recorded):
                 raise UnavailableError(_LOST)
 
-    def _wait_for(self, pool_id: int, win: Win) -> _Wait:
+    def _wait_for(self, pool_id: int, win: UnconfirmedWin) -> _Wait:
         wait = self._pools.get(pool_id, {}).get(win.seq)
         if wait is not None and wait.win != win:
             self._end(pool_id, wait, is_recorded=False)

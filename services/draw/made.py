@@ -11,7 +11,7 @@ from services.common.errors import UnavailableError
 from services.common.outages import is_outage, told
 from services.common.postgres import load_queries
 from services.common.timestamps import ms_of
-from services.draw.confirmation import Confirmer, Win
+from services.draw.confirmation import Confirmer, UnconfirmedWin
 from services.pool.ledger.entries import Draw, DrawEntry
 from services.pool.ledger.reader import entry_of
 from services.pool.prize_code import prize_code
@@ -76,7 +76,7 @@ class MadeDraws:
         at = first_seq - found.entry.first_seq
         draws = found.entry.draws[at : at + count]
         wins = [
-            Win(seq, draw.user_id, draw.request_id.decode())
+            UnconfirmedWin(seq, draw.user_id, draw.request_id.decode())
             for seq, draw in enumerate(draws, first_seq)
             if draw.prize_id
         ]

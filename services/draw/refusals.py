@@ -13,7 +13,7 @@ from services.common.errors import (
     SoldOutError,
     UserBlockedError,
 )
-from services.pool.rule.terms import Answer, DrawCode, Quota, Status
+from services.pool.rule.terms import Answer, DrawCode, PoolStatus, Quota
 from services.pool.store.redis_store import ClockOffError
 
 _UNCONFIRMED = "Nothing can be confirmed at this moment, so nothing was drawn. Repeat it shortly."
@@ -23,7 +23,7 @@ def refusal_of(answer: Answer) -> KujiError:
     """The error that tells why *answer* is no draw."""
     match answer.code:
         case DrawCode.NOT_ONGOING:
-            return ActivityNotOngoingError(Status(answer.detail).name.lower())
+            return ActivityNotOngoingError(PoolStatus(answer.detail).name.lower())
         case DrawCode.COOLDOWN:
             return CooldownError(answer.detail)
         case DrawCode.QUOTA_SPENT:

@@ -16,7 +16,7 @@ from services.common.postgres import open_pool
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 from services.history.blindbox.cards import CardStore
-from services.history.blindbox.goods import GoodsStore
+from services.history.blindbox.goods import ListedGoodsStore
 from services.history.blindbox.orders import OrderReader
 from services.history.blindbox.public_records import PublicRecords
 from services.history.blindbox.records import RecordReader
@@ -38,7 +38,7 @@ from services.pool.store.keys import FEED_CHANNEL
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class HistoryParts:
     """The parts of a running history service."""
 
     services: Sequence[Implementation]
@@ -49,7 +49,7 @@ class History:
 
 
 @asynccontextmanager
-async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
+async def open_history(settings: HistorySettings) -> AsyncIterator[HistoryParts]:
     """
     The service, with its tail and its listener running; closed on leaving.
 
@@ -82,7 +82,7 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[History]:
         ]
         try:
             verifier = token_verifier(auth, settings, ended)
-            yield History(_bounds(servicer, blindbox), verifier, servicer, blindbox, feed)
+            yield HistoryParts(_bounds(servicer, blindbox), verifier, servicer, blindbox, feed)
         finally:
             await feed.aclose()
             for task in own:
@@ -96,7 +96,7 @@ async def _blindbox_records(
     postgres: asyncpg.Pool, redis: Redis, settings: HistorySettings
 ) -> AsyncIterator[BlindBoxRecordServicer]:
     tails = LedgerTails(redis, settings.tail_draws)
-    records = PublicRecords(GoodsStore(postgres), RecordReader(postgres, tails), settings)
+    records = PublicRecords(ListedGoodsStore(postgres), RecordReader(postgres, tails), settings)
     try:
         yield BlindBoxRecordServicer(records, OrderReader(postgres, tails), CardStore(postgres))
     finally:

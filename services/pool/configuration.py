@@ -5,7 +5,7 @@ from kuji.draw.v1 import pool_pb2
 
 from services.common.errors import InvalidArgumentError
 from services.pool.rule.selection import PPB, Mode
-from services.pool.rule.terms import UNLIMITED, Confirm, PoolConfig, PrizeConfig, Status
+from services.pool.rule.terms import UNLIMITED, Confirm, PoolConfig, PoolStatus, PrizeConfig
 
 MAX_PRIZES = 256
 MAX_UNITS = 1_000_000_000
@@ -84,10 +84,10 @@ def _mode(value: int) -> Mode:
     return Mode(value)
 
 
-def _status(value: int) -> Status:
-    if value not in (Status.OPEN, Status.PAUSED, Status.ENDED):
+def _status(value: int) -> PoolStatus:
+    if value not in (PoolStatus.OPEN, PoolStatus.PAUSED, PoolStatus.ENDED):
         raise InvalidArgumentError("status", "A pool is open, paused or ended.")
-    return Status(value)
+    return PoolStatus(value)
 
 
 def _confirm(value: int) -> Confirm:

@@ -55,7 +55,7 @@ class Gap(NamedTuple):
     last_seq: int
 
 
-class Win(NamedTuple):
+class WinnerRow(NamedTuple):
     """A row of winners, but for its numbers."""
 
     seq: int
@@ -88,7 +88,7 @@ class Batch:
     pool_id: int
     end: Position
     rows: list[tuple[Any, ...]] = field(default_factory=list)
-    wins: list[Win] = field(default_factory=list)
+    wins: list[WinnerRow] = field(default_factory=list)
     configs: list[ConfigEntry] = field(default_factory=list)
     won_units: Counter[int] = field(default_factory=Counter)
     new_users: int = 0
@@ -198,7 +198,7 @@ def _add_draws(batch: Batch, entry: DrawEntry, config: HeldConfig) -> None:
         batch.new_users += draw.is_new_user
 
 
-def _win(pool_id: int, seq: int, draw: Draw, config: HeldConfig, drawn_at: datetime) -> Win:
+def _win(pool_id: int, seq: int, draw: Draw, config: HeldConfig, drawn_at: datetime) -> WinnerRow:
     prize_id = draw.prize_id
     prize_name = config.prize_names.get(prize_id)
     if prize_name is None:
@@ -206,4 +206,4 @@ def _win(pool_id: int, seq: int, draw: Draw, config: HeldConfig, drawn_at: datet
             f"pool {pool_id}: draw {seq} won prize {prize_id}, which its configuration lacks"
         )
     code = prize_code(pool_id, seq, draw.code_bytes)
-    return Win(seq, config.activity_id, draw.user_id, prize_id, prize_name, code, drawn_at)
+    return WinnerRow(seq, config.activity_id, draw.user_id, prize_id, prize_name, code, drawn_at)

@@ -15,7 +15,7 @@ RawEntry = tuple[bytes, Mapping[bytes, bytes]]
 _CONFIGS_KEPT = 16
 
 
-class _Waiting(NamedTuple):
+class _WaitingEntries(NamedTuple):
     raw: RawEntry
     draws: int
 
@@ -47,7 +47,7 @@ class HeldPool:
     pool_id: int
     read_to: Position
     recorded_seq: int
-    waiting: deque[_Waiting] = field(default_factory=deque)
+    waiting: deque[_WaitingEntries] = field(default_factory=deque)
     waiting_draws: int = 0
     configs: dict[int, HeldConfig] = field(default_factory=dict)
     box: BoxMemory = field(default_factory=BoxMemory)
@@ -74,7 +74,7 @@ class HeldPool:
         self.read_at = time.monotonic()
         before, self.read_to = self.read_to, self._position_after(int(seq), int(version))
         draws = self.read_to.seq - before.seq
-        self.waiting.append(_Waiting(raw, draws))
+        self.waiting.append(_WaitingEntries(raw, draws))
         self.waiting_draws += draws
         self.is_awaited |= is_awaited(raw[1])
 

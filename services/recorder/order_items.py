@@ -9,7 +9,7 @@ import asyncpg
 from services.common.orders import GoodslistType, order_item_id
 from services.common.postgres import Connection, load_queries
 from services.pool.ledger.entries import Draw, DrawEntry
-from services.recorder.batch import Batch, Win
+from services.recorder.batch import Batch, WinnerRow
 from services.recorder.boxes import BoxItem, BoxMemory, OrderedBox
 from services.recorder.lost_orders import OrderKey
 from services.recorder.orders import OrderDraws, mark_orders
@@ -37,11 +37,11 @@ ORDER_ITEM_COLUMNS = (
 )
 
 
-class _DrawnItem(NamedTuple):
+class _WonItem(NamedTuple):
     """A draw, what it won, and of which level."""
 
     draw: Draw
-    win: Win
+    win: WinnerRow
     item: BoxItem
 
 
@@ -64,7 +64,7 @@ async def add_order_items(connection: Connection, batch: Batch, memory: BoxMemor
         return
     draws = (draw for entry in batch.entries for draw in entry.draws)
     given = [
-        _DrawnItem(draw, win, box.items[win.prize_id])
+        _WonItem(draw, win, box.items[win.prize_id])
         for draw, win in zip(draws, batch.wins, strict=True)
     ]
     orders = await mark_orders(connection, box, _draws_by_order(given, batch.entries))
@@ -77,7 +77,7 @@ async def add_order_items(connection: Connection, batch: Batch, memory: BoxMemor
 
 
 def _draws_by_order(
-    given: Sequence[_DrawnItem], entries: Iterable[DrawEntry]
+    given: Sequence[_WonItem], entries: Iterable[DrawEntry]
 ) -> dict[OrderKey, OrderDraws]:
     notes = {
         OrderKey(note.user_id, note.draw_request_id): note
@@ -103,7 +103,7 @@ def _key(draw: Draw) -> OrderKey:
 
 
 async def _take_numbers(
-    connection: Connection, goods_id: int, given: Sequence[_DrawnItem]
+    connection: Connection, goods_id: int, given: Sequence[_WonItem]
 ) -> dict[int, int]:
     """The newest number before these draws, over all (0) and of each of their levels."""
     taken = Counter(one.item.shang_id for one in given)
@@ -120,7 +120,7 @@ async def _take_numbers(
 
 def _rows(
     box: OrderedBox,
-    given: Sequence[_DrawnItem],
+    given: Sequence[_WonItem],
     orders: Mapping[OrderKey, asyncpg.Record],
     numbers: dict[int, int],
 ) -> Iterator[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ import asyncpg
 
 from services.common.postgres import Connection, load_queries
 from services.common.timestamps import datetime_of_ms
-from services.recorder.batch import RECORD_COLUMNS, Batch, LedgerViolationError, Win
+from services.recorder.batch import RECORD_COLUMNS, Batch, LedgerViolationError, WinnerRow
 from services.recorder.boxes import BoxMemory
 from services.recorder.configs import units_json
 from services.recorder.order_items import add_order_items
@@ -102,8 +102,8 @@ async def _add_winners(connection: Connection, batch: Batch, wins_before: int) -
     return win_no
 
 
-def _columns(wins: Sequence[Win]) -> dict[str, Any]:
+def _columns(wins: Sequence[WinnerRow]) -> dict[str, Any]:
     return {
         f"{name}s": list(column)
-        for name, column in zip(Win._fields, zip(*wins, strict=True), strict=True)
+        for name, column in zip(WinnerRow._fields, zip(*wins, strict=True), strict=True)
     }

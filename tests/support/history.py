@@ -13,7 +13,7 @@ from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
 from services.common.context import Caller, RequestContext, Role
-from services.history.assembly import History, open_history
+from services.history.assembly import HistoryParts, open_history
 from services.history.settings import HistorySettings
 from services.pool.ledger.entries import (
     ConfigEntry,
@@ -275,7 +275,9 @@ AS_ADMIN = RequestContext(Caller(999_999, "admin", Role.ADMIN), 5.0)
 
 
 @asynccontextmanager
-async def history_of(postgres_dsn: str, redis_url: str, **changes: Any) -> AsyncIterator[History]:
+async def history_of(
+    postgres_dsn: str, redis_url: str, **changes: Any
+) -> AsyncIterator[HistoryParts]:
     """A history service."""
     told = HistorySettings(
         listen="",

@@ -10,7 +10,7 @@ from services.admin.blindbox.store import GoodsRows, GoodsStore
 from services.admin.changes import given
 from services.admin.editor import bounded
 from services.admin.etags import check_etag
-from services.admin.models import Confirm
+from services.admin.models import ConfirmMode
 from services.common.context import Caller, RequestContext
 from services.common.errors import InvalidArgumentError
 from services.common.paging import Page
@@ -28,7 +28,7 @@ class GoodsChange:
     on_shelf: bool | None = None
     protection_seconds: int | None = None
     is_ended: bool | None = None
-    confirm: Confirm | None = None
+    confirm: ConfirmMode | None = None
 
     def applied_to(self, terms: GoodsTerms) -> GoodsTerms:
         """*terms* with the fields given; InvalidArgumentError where they would begin again."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.admin.etags import etag_of
-from services.admin.models import Confirm
+from services.admin.models import ConfirmMode
 
 MAX_SHANGS = 256
 MAX_ITEMS = 256  # a pool has at most so many prizes
@@ -41,7 +41,7 @@ class GoodsTerms:
     on_shelf: bool
     protection_seconds: int
     is_ended: bool
-    confirm: Confirm = Confirm.STORE
+    confirm: ConfirmMode = ConfirmMode.STORE
 
 
 @dataclass(frozen=True, slots=True)

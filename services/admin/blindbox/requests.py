@@ -10,7 +10,7 @@ from services.admin.blindbox.items import ItemChange
 from services.admin.blindbox.models import GoodsTerms, GoodsType, ItemTerms, ShangTerms
 from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.requests import given
-from services.admin.models import Confirm
+from services.admin.models import ConfirmMode
 
 _NOTHING = "0.00"
 _BLACK = "#000000"
@@ -30,7 +30,7 @@ def goods_terms(request: goods_pb2.CreateGoodsRequest) -> GoodsTerms:
         on_shelf=request.on_shelf if request.HasField("on_shelf") else True,
         protection_seconds=valid_goods.protection("protection_seconds", request.protection_seconds),
         is_ended=False,
-        confirm=valid.confirm("confirm", request.confirm or Confirm.STORE),
+        confirm=valid.confirm("confirm", request.confirm or ConfirmMode.STORE),
     )
 
 

@@ -17,7 +17,7 @@ from services.admin.blindbox.models import (
     Shang,
     ShangTerms,
 )
-from services.admin.models import Confirm
+from services.admin.models import ConfirmMode
 from services.admin.store import Rows, Store, window
 from services.common.errors import GoodsNotFoundError
 from services.common.paging import Page
@@ -180,7 +180,7 @@ def _goods(row: Any) -> Goods:  # noqa: ANN401
             on_shelf=row["on_shelf"],
             protection_seconds=row["protection_seconds"],
             is_ended=row["is_ended"],
-            confirm=Confirm(row["confirm"]),
+            confirm=ConfirmMode(row["confirm"]),
         ),
     )
 

@@ -9,7 +9,7 @@ from services.admin.models import Prize
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class RecordedBooks:
     """
     One pool as recorded at one instant.
 
@@ -24,7 +24,7 @@ class Books:
     prizes: Sequence[Prize]
 
 
-def balance(before: Books, state: pool_pb2.PoolState, after: Books) -> bool:
+def balance(before: RecordedBooks, state: pool_pb2.PoolState, after: RecordedBooks) -> bool:
     """
     Whether units = remaining + won holds for every prize, in both places.
 
@@ -45,12 +45,12 @@ def balance(before: Books, state: pool_pb2.PoolState, after: Books) -> bool:
     )
 
 
-def moved(before: Books, state: pool_pb2.PoolState, after: Books) -> bool:
+def moved(before: RecordedBooks, state: pool_pb2.PoolState, after: RecordedBooks) -> bool:
     """Whether the configuration changed between the readings, so that they cannot be compared."""
     return not before.version == state.version == after.version
 
 
-def _units_agree(books: Books, state: pool_pb2.PoolState) -> bool:
+def _units_agree(books: RecordedBooks, state: pool_pb2.PoolState) -> bool:
     live = {stock.prize_id: stock.units for stock in state.stocks}
     recorded = {
         prize.prize_id: prize.terms.total_count
@@ -60,7 +60,7 @@ def _units_agree(books: Books, state: pool_pb2.PoolState) -> bool:
     return recorded == live and all(stock.remaining >= 0 for stock in state.stocks)
 
 
-def _missing(books: Books, state: pool_pb2.PoolState) -> list[int]:
+def _missing(books: RecordedBooks, state: pool_pb2.PoolState) -> list[int]:
     """Units that are recorded as left but are not in the live store, prize by prize."""
     live = {stock.prize_id: stock.remaining for stock in state.stocks}
     # The live store forgets what is deleted: nothing is left of it.

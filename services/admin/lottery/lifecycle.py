@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.admin.changes import Cleared, given
-from services.admin.models import ActivityTerms, Confirm, Phase, Prize, Wish
+from services.admin.models import ActivityTerms, ConfirmMode, Phase, Prize, Wish
 from services.common.errors import InvalidArgumentError
 
 _FIRST_PHASES = (Phase.PLANNED, Phase.ONGOING, Phase.PAUSED)
@@ -26,7 +26,7 @@ class ActivityDraft:
     max_draws_per_day: int
     max_wins_per_user: int
     time_zone: str
-    confirm: Confirm = Confirm.STORE
+    confirm: ConfirmMode = ConfirmMode.STORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ActivityChange:
     max_draws_per_day: int | None = None
     max_wins_per_user: int | None = None
     time_zone: str | None = None
-    confirm: Confirm | None = None
+    confirm: ConfirmMode | None = None
 
 
 def drafted(draft: ActivityDraft, now: datetime) -> ActivityTerms:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from kuji.draw.v1 import pool_pb2
 
-from services.admin.models import Activity, ActivityTerms, Confirm, Prize, Wish
+from services.admin.models import Activity, ActivityTerms, ConfirmMode, Prize, Wish
 from services.common.timestamps import NEVER_MS, ms_of
 
 _STATUS_OF_WISH = {
@@ -17,9 +17,9 @@ _STATUS_OF_WISH = {
 
 CONFIRMS = {
     # Left out of the document, so that processes of the version before understand it.
-    Confirm.STORE: pool_pb2.CONFIRM_UNSPECIFIED,
-    Confirm.REPLICA: pool_pb2.CONFIRM_REPLICA,
-    Confirm.RECORDED: pool_pb2.CONFIRM_RECORDED,
+    ConfirmMode.STORE: pool_pb2.CONFIRM_UNSPECIFIED,
+    ConfirmMode.REPLICA: pool_pb2.CONFIRM_REPLICA,
+    ConfirmMode.RECORDED: pool_pb2.CONFIRM_RECORDED,
 }
 
 

@@ -8,7 +8,7 @@ from datetime import UTC
 from enum import StrEnum
 from io import StringIO
 
-from services.admin.models import Record, RecordSpan
+from services.admin.models import ExportedDraw, RecordSpan
 from services.admin.store import Store
 from services.common.draw_id import DrawId
 from services.common.errors import ActivityNotFoundError
@@ -90,12 +90,12 @@ def as_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
-def _time(record: Record) -> str:
+def _time(record: ExportedDraw) -> str:
     moment = record.created_at.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_COLUMNS: Mapping[str, Callable[[Record], _Cell]] = {
+_COLUMNS: Mapping[str, Callable[[ExportedDraw], _Cell]] = {
     "draw_id": lambda record: DrawId(record.pool_id, record.seq),
     "activity_id": lambda record: record.activity_id,
     "user_id": lambda record: record.user_id,

@@ -12,7 +12,7 @@ from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.lifecycle import ActivityChange, ActivityDraft
 from services.admin.lottery.prizes import PrizeChange
 from services.admin.lottery.records import Format
-from services.admin.models import AuditSpan, Confirm, Phase, PrizeTerms
+from services.admin.models import AuditSpan, ConfirmMode, Phase, PrizeTerms
 from services.common.errors import InvalidArgumentError
 
 Value = TypeVar("Value")
@@ -37,7 +37,7 @@ def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
         max_draws_per_day=valid.count("max_draws_per_day", request.max_draws_per_day),
         max_wins_per_user=valid.count("max_wins_per_user", request.max_wins_per_user),
         time_zone=valid.time_zone("time_zone", request.time_zone),
-        confirm=valid.confirm("confirm", request.confirm or Confirm.STORE),
+        confirm=valid.confirm("confirm", request.confirm or ConfirmMode.STORE),
     )
 
 

@@ -10,11 +10,11 @@ from services.admin.lottery.statistics import (
     observed_probability,
     odds_check,
 )
-from services.admin.models import PPB, Activity, AuditEntry, Block, Claims, Prize, User
+from services.admin.models import PPB, Activity, AuditEntry, Block, ClaimCounts, Prize, User
 from services.common.timestamps import optional_timestamp_of, timestamp_of
 
 _MAX_UINT32 = 2**32 - 1
-_NO_CLAIMS = Claims(0, 0)
+_NO_CLAIMS = ClaimCounts(0, 0)
 
 
 def activity(value: Activity) -> admin_pb2.Activity:
@@ -145,7 +145,7 @@ def _odds_check(value: OddsCheck) -> admin_pb2.OddsCheck:
 
 
 def _prize_statistics(
-    value: Prize, draws: int, claims: Claims, check: OddsCheck | None
+    value: Prize, draws: int, claims: ClaimCounts, check: OddsCheck | None
 ) -> admin_pb2.PrizeStatistics:
     return admin_pb2.PrizeStatistics(
         prize_id=value.prize_id,

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from kuji.draw.v1 import pool_pb2
 
-from services.admin.lottery.books import Books, balance, moved
+from services.admin.lottery.books import RecordedBooks, balance, moved
 from services.admin.lottery.odds_check import OddsCheck, Trials, check_odds
 from services.admin.lottery.odds_history import OddsHistory
-from services.admin.models import PPB, Claims, Prize
+from services.admin.models import PPB, ClaimCounts, Prize
 from services.admin.publisher import PoolPublisher
 from services.admin.store import RecordedPool, Rows, Store, Totals
 from services.common.errors import ActivityNotFoundError
@@ -28,7 +28,7 @@ class ActivityStatistics:
 
     pool: RecordedPool
     prizes: Sequence[Prize]
-    claims: Mapping[int, Claims]
+    claims: Mapping[int, ClaimCounts]
     trials: Mapping[int, Trials]
     books_balance: bool
 
@@ -51,19 +51,21 @@ class _Snapshot:
     totals: Totals
     pools: Sequence[RecordedPool]
     prizes: dict[int, list[Prize]]
-    claims: dict[int, Claims]
+    claims: dict[int, ClaimCounts]
     trials: dict[int, Trials]
 
-    def books(self) -> dict[int, Books]:
+    def books(self) -> dict[int, RecordedBooks]:
         """The books by pool."""
         return {
-            pool.pool_id: Books(pool.version, pool.recorded_seq, self.prizes[pool.activity_id])
+            pool.pool_id: RecordedBooks(
+                pool.version, pool.recorded_seq, self.prizes[pool.activity_id]
+            )
             for pool in self.pools
         }
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _BooksReading:
     """Postgres, the live store, and Postgres again. A pool that is not loaded has no state."""
 
     before: _Snapshot
@@ -128,7 +130,7 @@ class StatisticsReader:
             ],
         )
 
-    async def _settled_reading(self, activity_id: int) -> _Reading:
+    async def _settled_reading(self, activity_id: int) -> _BooksReading:
         """A reading whose books balance, or do not although nobody changed the configuration."""
         for _ in range(_ATTEMPTS - 1):
             reading = await self._reading(activity_id)
@@ -137,13 +139,13 @@ class StatisticsReader:
             await asyncio.sleep(_PAUSE_S)
         return await self._reading(activity_id)
 
-    async def _reading(self, activity_id: int) -> _Reading:
+    async def _reading(self, activity_id: int) -> _BooksReading:
         before = await self._snapshot(activity_id)
         if activity_id and not before.pools:
             raise ActivityNotFoundError
         pool_ids = [pool.pool_id for pool in before.pools]
         states = await self._publisher.inspect(pool_ids) if pool_ids else {}
-        return _Reading(before, states, await self._snapshot(activity_id))
+        return _BooksReading(before, states, await self._snapshot(activity_id))
 
     async def _snapshot(self, activity_id: int) -> _Snapshot:
         async with self._store.snapshot() as rows:

@@ -12,7 +12,7 @@ from services.common.errors import PermissionDeniedError, UnauthenticatedError, 
 from services.common.origin import Origins
 from services.common.roles import ROLES_OF_ACCESS
 from services.common.server.load import Load
-from services.common.server.patience import Bounds
+from services.common.server.patience import TimeBounds
 from services.common.tokens import TokenVerifier
 
 Call: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -47,7 +47,7 @@ class Gate:
         self._verifier = verifier
         self._origins = origins
         self._default_timeout_s = default_timeout_s
-        self.bounds = Bounds()
+        self.bounds = TimeBounds()
 
     def patience_s(self, call: Call) -> float:
         """How long the work for *call* may take."""

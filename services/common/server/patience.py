@@ -8,11 +8,11 @@ from types import TracebackType
 _CLEANUP_S = 0.02
 
 
-class Bounds:
+class TimeBounds:
     """The bounds that are in force, and one more for all of them once the process is to end."""
 
     def __init__(self) -> None:
-        self.within: set[Bound] = set()
+        self.within: set[TimeBound] = set()
         self.closes_at: float | None = None
 
     def close_at(self, moment: float) -> None:
@@ -25,7 +25,7 @@ class Bounds:
             bound.end_by(moment)
 
 
-class Bound:
+class TimeBound:
     """
     A bound around the work of a call, or one step of a stream: TimeoutError beyond it.
 
@@ -34,7 +34,9 @@ class Bound:
         on_late: Called when the work, though cancelled, does not end.
     """
 
-    def __init__(self, bounds: Bounds, seconds: float | None, on_late: Callable[[], None]) -> None:
+    def __init__(
+        self, bounds: TimeBounds, seconds: float | None, on_late: Callable[[], None]
+    ) -> None:
         until = None if seconds is None else asyncio.get_running_loop().time() + seconds
         self._bounds = bounds
         self._timeout = asyncio.timeout_at(until)

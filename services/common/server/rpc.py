@@ -20,7 +20,7 @@ from services.common.failures import defect, to_kuji_error
 from services.common.metrics import CALLS, LATENCY_S, UNSTATED_REASONS
 from services.common.server.bounds import check, checks_of
 from services.common.server.gate import Call, Gate
-from services.common.server.patience import Bound
+from services.common.server.patience import TimeBound
 from services.common.status import details_of, status_of
 from services.common.tasks import stray_cancellation
 
@@ -69,7 +69,7 @@ class Rpc:
         failing = _Failing(self, call)
         try:
             with self._load:
-                async with Bound(self._gate.bounds, self._gate.patience_s(call), failing.late):
+                async with TimeBound(self._gate.bounds, self._gate.patience_s(call), failing.late):
                     ctx = await self._gate.admit(self._access, call)
                     response = await self._function(self._parse_one(request), ctx)
         except asyncio.CancelledError:
@@ -87,7 +87,7 @@ class Rpc:
         failing = _Failing(self, call)
         try:
             with self._load:
-                async with Bound(self._gate.bounds, self._gate.patience_s(call), failing.late):
+                async with TimeBound(self._gate.bounds, self._gate.patience_s(call), failing.late):
                     ctx = await self._gate.admit(self._access, call)
                 responses = aiter(self._function(self._parsed(request), ctx))
                 while (response := await self._next(responses, failing)) is not _END:
@@ -103,7 +103,7 @@ class Rpc:
 
     async def _next(self, responses: AsyncIterator[Any], failing: _Failing) -> Any:  # noqa: ANN401
         # Each step alone: between two of them, it is grpc that waits, and takes no TimeoutError.
-        async with Bound(self._gate.bounds, None, failing.late):
+        async with TimeBound(self._gate.bounds, None, failing.late):
             response = await anext(responses, _END)
         if failing.is_answered:
             raise TimeoutError

@@ -9,18 +9,18 @@ from services.common.orders import card_order_num, draw_request_id
 from services.common.postgres import load_queries
 from services.draw.blindbox.orders import Order, order_of, reserve
 from services.draw.blindbox.requests import WantedCard
-from services.draw.blindbox.shelf import Box
+from services.draw.blindbox.shelf import OpenBox
 
 _queries: Any = load_queries(__file__)
 
 
-class Cards:
+class CardOrders:
     """Takes cards."""
 
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
 
-    async def reserve(self, wanted: WantedCard, box: Box) -> Order | None:
+    async def reserve(self, wanted: WantedCard, box: OpenBox) -> Order | None:
         """Take a free card of its owner's for a draw from *box*; None: it is not to be had."""
         order_num = card_order_num(wanted.item_card_id)
         row = await reserve(

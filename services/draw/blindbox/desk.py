@@ -13,13 +13,13 @@ from services.common.errors import (
     UnavailableError,
 )
 from services.common.orders import OrderType
-from services.draw.blindbox.cards import Cards
-from services.draw.blindbox.fulfilment import Drew, Fulfilment
+from services.draw.blindbox.cards import CardOrders
+from services.draw.blindbox.fulfilment import Fulfilment, OrderDrawn
 from services.draw.blindbox.orders import Order, Orders
 from services.draw.blindbox.requests import WantedCard, WantedOrder, check_card, check_order
-from services.draw.blindbox.results import Given, given
-from services.draw.blindbox.shelf import Box, Shelf
-from services.draw.confirmation import Confirmer, Win
+from services.draw.blindbox.results import DrawnItem, drawn_items
+from services.draw.blindbox.shelf import OpenBox, Shelf
+from services.draw.confirmation import Confirmer, UnconfirmedWin
 from services.draw.guard import MemoryGuard
 from services.draw.made import MadeDraws
 from services.pool.rule.terms import Confirm
@@ -34,7 +34,7 @@ class Served(NamedTuple):
 
     order_id: int
     order_num: str
-    items: list[Given]
+    items: list[DrawnItem]
 
 
 class Desk:
@@ -44,7 +44,7 @@ class Desk:
         self,
         shelf: Shelf,
         orders: Orders,
-        cards: Cards,
+        cards: CardOrders,
         fulfilment: Fulfilment,
         made: MadeDraws,
         confirmer: Confirmer,
@@ -99,7 +99,7 @@ class Desk:
             raise protected
         return await self._used_before(wanted)
 
-    async def _box(self, goods_id: int, num: int) -> Box:
+    async def _box(self, goods_id: int, num: int) -> OpenBox:
         if not num and await self._shelf.order_type(goods_id) is OrderType.ICHIBAN:
             raise InvalidArgumentError("num", "Name the num: these goods are in numbered boxes.")
         return await self._shelf.box(goods_id, num or 1)
@@ -112,7 +112,7 @@ class Desk:
             return [1]
         return (await self._shelf.nums_left(wanted.goods_id))[:_MAX_BOXES]
 
-    async def _use_on(self, wanted: WantedCard, box: Box) -> Served:
+    async def _use_on(self, wanted: WantedCard, box: OpenBox) -> Served:
         for attempt in range(ATTEMPTS):
             await asyncio.sleep(attempt * _PAUSE_S)
             order = await self._cards.reserve(wanted, box) or await self._cards.taken(wanted)
@@ -135,16 +135,16 @@ class Desk:
     async def _settled(self, order: Order) -> Served | None:
         """None: this attempt was given up meanwhile; nothing was drawn."""
         outcome = await self._fulfilment.settle(order)
-        if isinstance(outcome, Drew):
+        if isinstance(outcome, OrderDrawn):
             return await self._served(order, outcome)
         if isinstance(outcome.refusal, ConflictError):
             return None
         raise outcome.refusal
 
-    async def _served(self, order: Order, drew: Drew) -> Served:
+    async def _served(self, order: Order, drew: OrderDrawn) -> Served:
         box = await self._shelf.box(order.goods_id, order.num)
         if drew.draws and drew.confirm is Confirm.RECORDED:
-            win = Win(drew.first_seq, order.user_id, order.draw_request_id)
+            win = UnconfirmedWin(drew.first_seq, order.user_id, order.draw_request_id)
             await self._confirmer.confirm(box.pool_id, [win])
         draws = drew.draws or await self._made.read(box.pool_id, drew.first_seq, drew.places)
-        return Served(order.order_id, order.order_num, given(box, draws))
+        return Served(order.order_id, order.order_num, drawn_items(box, draws))

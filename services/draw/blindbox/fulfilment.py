@@ -20,13 +20,20 @@ from services.common.errors import (
 )
 from services.common.failures import to_kuji_error
 from services.draw.batcher import Batcher
-from services.draw.blindbox.orders import Order, Orders, Status
+from services.draw.blindbox.orders import Order, Orders, OrderStatus
 from services.draw.blindbox.shelf import Shelf
 from services.draw.made import MadeDraw, fresh_draws
 from services.draw.pools import Pools
 from services.draw.refusals import refusal_of
-from services.pool.rule.terms import Answer, Confirm, DrawCode, Intent, PoolStore, Voided
-from services.pool.rule.terms import Status as PoolStatus
+from services.pool.rule.terms import (
+    Answer,
+    Confirm,
+    DrawCode,
+    Intent,
+    PoolStatus,
+    PoolStore,
+    Voided,
+)
 from services.pool.store.layout import PackedOrder
 from services.pool.store.redis_store import ClockOffError
 
@@ -35,7 +42,7 @@ DRAWABLE_S = 20 * 3600
 _NOTE_S = 1.0
 
 
-class Drew(NamedTuple):
+class OrderDrawn(NamedTuple):
     """
     What an order drew.
 
@@ -50,7 +57,7 @@ class Drew(NamedTuple):
     confirm: Confirm = Confirm.STORE
 
 
-class Released(NamedTuple):
+class OrderReleased(NamedTuple):
     """
     The order drew nothing, and may be reserved again.
 
@@ -73,7 +80,7 @@ class Fulfilment:
         self._batcher = batcher
         self._store = store
 
-    async def settle(self, order: Order) -> Drew | Released:
+    async def settle(self, order: Order) -> OrderDrawn | OrderReleased:
         """
         Bring *order* to its end; the caller bounds the wait.
 
@@ -81,10 +88,10 @@ class Fulfilment:
             UnavailableError, PoolNotLoadedError, or what a store raises: The outcome is not known;
                 it stays reserved.
         """
-        if order.status == Status.DRAWN:
+        if order.status == OrderStatus.DRAWN:
             assert order.first_seq is not None
             assert order.places is not None
-            return Drew(order.first_seq, order.places)
+            return OrderDrawn(order.first_seq, order.places)
         intent = await self._intent(order)
         if order.age_s >= DRAWABLE_S:
             return await self._look_up(order, intent)
@@ -95,7 +102,7 @@ class Fulfilment:
         noted = PackedOrder(order.order_id, order.request_id.encode())
         return pool.intent(order.user_id, order.draw_request_id, order.draw_count, noted)
 
-    async def _draw(self, order: Order, intent: Intent) -> Drew | Released:
+    async def _draw(self, order: Order, intent: Intent) -> OrderDrawn | OrderReleased:
         try:
             drawing = await self._batcher.draw(order.pool_id, [intent])
         except OverloadedError as shed:
@@ -104,7 +111,7 @@ class Fulfilment:
         match answer.code:
             case DrawCode.DRAWN | DrawCode.REPLAYED:
                 draws = list(fresh_draws(order.pool_id, drawing, answer))
-                drew = Drew(answer.first_seq, answer.places, draws, drawing.confirm)
+                drew = OrderDrawn(answer.first_seq, answer.places, draws, drawing.confirm)
                 return await self._drawn(order, drew)
             case DrawCode.NOT_LOADED:
                 raise PoolNotLoadedError
@@ -114,24 +121,26 @@ class Fulfilment:
                 return await self._released(order, ConflictError())
         return await self._give_up(order, intent, await self._refusal(order, answer))
 
-    async def _look_up(self, order: Order, intent: Intent) -> Drew | Released:
+    async def _look_up(self, order: Order, intent: Intent) -> OrderDrawn | OrderReleased:
         """What became of an order that is too old to draw: the ledger or the records know."""
         voided = await self._void(order, intent)
         if voided.places:
-            return await self._drawn(order, Drew(*voided))
+            return await self._drawn(order, OrderDrawn(*voided))
         live = await self._store.inspect(order.pool_id)
         if live is None:
             raise PoolNotLoadedError
         given_up = ConflictError()
         if not await self._orders.release_recorded(order, live.seq, given_up):
             raise UnavailableError
-        return Released(given_up)
+        return OrderReleased(given_up)
 
-    async def _give_up(self, order: Order, intent: Intent, refusal: KujiError) -> Drew | Released:
+    async def _give_up(
+        self, order: Order, intent: Intent, refusal: KujiError
+    ) -> OrderDrawn | OrderReleased:
         """Release an order that was refused, unless somebody drew for it meanwhile."""
         voided = await self._void(order, intent)
         if voided.places:
-            return await self._drawn(order, Drew(*voided))
+            return await self._drawn(order, OrderDrawn(*voided))
         return await self._released(order, refusal)
 
     async def _void(self, order: Order, intent: Intent) -> Voided:
@@ -143,11 +152,11 @@ class Fulfilment:
             raise PoolNotLoadedError
         return voided
 
-    async def _released(self, order: Order, refusal: KujiError) -> Released:
+    async def _released(self, order: Order, refusal: KujiError) -> OrderReleased:
         await self._orders.release(order, refusal)
-        return Released(refusal)
+        return OrderReleased(refusal)
 
-    async def _drawn(self, order: Order, drew: Drew) -> Drew:
+    async def _drawn(self, order: Order, drew: OrderDrawn) -> OrderDrawn:
         if drew.confirm is Confirm.RECORDED:  # the recorder notes it, and is waited for
             return drew
         try:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from services.common.errors import PoolNotLoadedError
 from services.draw.blindbox.requests import check_count
-from services.draw.blindbox.shelf import Item, Shelf
-from services.pool.rule.terms import UNLIMITED, PoolStore, Status
+from services.draw.blindbox.shelf import OpenBoxItem, Shelf
+from services.pool.rule.terms import UNLIMITED, PoolStatus, PoolStore
 
 
 class ItemOdds(NamedTuple):
@@ -18,7 +18,7 @@ class ItemOdds(NamedTuple):
         percent: 100 × weight / the sum of weights.
     """
 
-    item: Item
+    item: OpenBoxItem
     left: int | None
     weight: int
     percent: float
@@ -79,7 +79,7 @@ class Inventory:
             for prize_id, item in box.items.items()
             if not item.is_last_prize
         ]
-        return Stocktaking(live.status is Status.OPEN, odds)
+        return Stocktaking(live.status is PoolStatus.OPEN, odds)
 
     async def check(self, goods_id: int, num: int, count: int) -> tuple[bool, Stocktaking]:
         """

@@ -11,12 +11,12 @@ from services.common.errors import KujiError, OrderConflictError
 from services.common.orders import draw_request_id
 from services.common.postgres import load_queries
 from services.draw.blindbox.requests import WantedOrder
-from services.draw.blindbox.shelf import Box
+from services.draw.blindbox.shelf import OpenBox
 
 _queries: Any = load_queries(__file__)
 
 
-class Status(StrEnum):
+class OrderStatus(StrEnum):
     """What has become of an order."""
 
     RESERVED = "reserved"
@@ -70,7 +70,7 @@ class Orders:
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
 
-    async def reserve(self, wanted: WantedOrder, box: Box) -> Order:
+    async def reserve(self, wanted: WantedOrder, box: OpenBox) -> Order:
         """
         The order of this number: reserved now, or before, or drawn.
 

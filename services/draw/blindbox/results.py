@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.common.draw_id import DrawId
-from services.draw.blindbox.shelf import Box, Item
+from services.draw.blindbox.shelf import OpenBox, OpenBoxItem
 from services.draw.made import MadeDraw
 
 
-class Given(NamedTuple):
+class DrawnItem(NamedTuple):
     """
     An item that was drawn.
 
@@ -17,7 +17,7 @@ class Given(NamedTuple):
         weight, total: The odds that it was drawn at.
     """
 
-    item: Item
+    item: OpenBoxItem
     draw_id: DrawId
     prize_code: str
     luck_no: int
@@ -26,10 +26,10 @@ class Given(NamedTuple):
     total: int
 
 
-def given(box: Box, draws: Sequence[MadeDraw]) -> list[Given]:
+def drawn_items(box: OpenBox, draws: Sequence[MadeDraw]) -> list[DrawnItem]:
     """The items of an order's *draws*, in the order of drawing."""
     return [
-        Given(
+        DrawnItem(
             box.items[draw.prize_id],
             DrawId(box.pool_id, draw.seq),
             draw.prize_code,

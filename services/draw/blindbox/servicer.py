@@ -10,7 +10,7 @@ from services.common.draw_id import parse_draw_id
 from services.draw.blindbox.desk import Desk, Served
 from services.draw.blindbox.inventory import Inventory, ItemOdds
 from services.draw.blindbox.requests import WantedCard, WantedOrder
-from services.draw.blindbox.results import Given
+from services.draw.blindbox.results import DrawnItem
 from services.draw.blindbox.shelf import Shelf
 from services.draw.blindbox.validation import reason_of, validate
 from services.draw.proof.prover import Prover
@@ -102,7 +102,7 @@ class BlindBoxServicer:
         )
 
 
-def _drawn_item(one: Given) -> blindbox_pb2.DrawnItem:
+def _drawn_item(one: DrawnItem) -> blindbox_pb2.DrawnItem:
     return blindbox_pb2.DrawnItem(**_item_fields(one))
 
 
@@ -116,7 +116,7 @@ def _card_result(served: Served) -> blindbox_pb2.CardResult:
     )
 
 
-def _item_fields(one: Given) -> dict[str, Any]:
+def _item_fields(one: DrawnItem) -> dict[str, Any]:
     return {
         "goods_item_id": one.item.goods_item_id,
         "title": one.item.title,
@@ -132,7 +132,7 @@ def _item_fields(one: Given) -> dict[str, Any]:
     }
 
 
-def _proof(one: Given) -> blindbox_pb2.DrawProof:
+def _proof(one: DrawnItem) -> blindbox_pb2.DrawProof:
     return blindbox_pb2.DrawProof(
         draw_id=str(one.draw_id),
         odds=one.weight / one.total,

@@ -16,7 +16,7 @@ _queries: Any = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class OpenBoxItem:
     """What is drawn; money with two decimals. See kuji.blindbox.v1.DrawnItem."""
 
     goods_item_id: int
@@ -31,7 +31,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class OpenBox:
     """
     A numbered box of some goods.
 
@@ -44,7 +44,7 @@ class Box:
     num: int
     order_type: OrderType
     pool_id: int
-    items: Mapping[int, Item]
+    items: Mapping[int, OpenBoxItem]
 
 
 class Shelf:
@@ -57,12 +57,12 @@ class Shelf:
 
     def __init__(self, postgres: asyncpg.Pool, items_kept: int = _ITEMS_KEPT) -> None:
         self._postgres = postgres
-        self._boxes: LRUCache[tuple[int, int], Box] = LRUCache(
+        self._boxes: LRUCache[tuple[int, int], OpenBox] = LRUCache(
             items_kept, getsizeof=lambda box: len(box.items)
         )
         self._order_types: dict[int, OrderType] = {}
 
-    async def box(self, goods_id: int, num: int) -> Box:
+    async def box(self, goods_id: int, num: int) -> OpenBox:
         """
         Box *num* of these goods.
 
@@ -100,20 +100,20 @@ class Shelf:
         """Whether this pool is a box's."""
         return bool(await _queries.is_box(self._postgres, pool_id=pool_id))
 
-    async def _load(self, goods_id: int, num: int) -> Box:
+    async def _load(self, goods_id: int, num: int) -> OpenBox:
         row = await _queries.box(self._postgres, goods_id=goods_id, num=num)
         if row is None or row["pool_id"] is None:
             # Not remembered: a box draws from the moment that it is open.
             raise GoodsNotFoundError("num" if row else "goods_id")
         order_type = self._order_types.setdefault(goods_id, ORDER_TYPES_OF_GOODS[row["type"]])
         items = await self._items(row["pool_id"])
-        box = Box(goods_id, num, order_type, row["pool_id"], items)
+        box = OpenBox(goods_id, num, order_type, row["pool_id"], items)
         return self._boxes.setdefault((goods_id, num), box)
 
-    async def _items(self, pool_id: int) -> dict[int, Item]:
+    async def _items(self, pool_id: int) -> dict[int, OpenBoxItem]:
         rows = _queries.items_of_box(self._postgres, pool_id=pool_id)
         return {
-            row["prize_id"]: Item(
+            row["prize_id"]: OpenBoxItem(
                 row["goods_item_id"],
                 row["title"],
                 row["img_url"],

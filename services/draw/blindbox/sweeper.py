@@ -10,7 +10,7 @@ from services.common.errors import KujiError
 from services.common.failures import to_kuji_error
 from services.common.outages import is_outage
 from services.common.tasks import repeat
-from services.draw.blindbox.fulfilment import Drew, Fulfilment
+from services.draw.blindbox.fulfilment import Fulfilment, OrderDrawn
 from services.draw.blindbox.orders import OLDEST, Cursor, Order, Orders
 
 log = structlog.get_logger()
@@ -70,7 +70,7 @@ class Sweeper:
                 return error
             to_kuji_error(error, "sweep")
         else:
-            _tell(order, "drawn" if isinstance(settled, Drew) else "released")
+            _tell(order, "drawn" if isinstance(settled, OrderDrawn) else "released")
         return None
 
 

@@ -1,6 +1,6 @@
 """Wins that have to be recorded before they are told, where a lottery asks for it."""
 
-from services.draw.confirmation import Win
+from services.draw.confirmation import UnconfirmedWin
 from services.pool.rule.terms import Answer, Confirm, DrawCode, Drawing, Intent
 
 
@@ -13,6 +13,6 @@ def must_wait(drawing: Drawing, answer: Answer) -> bool:
     )
 
 
-def win_of(intent: Intent, answer: Answer) -> Win:
+def win_of(intent: Intent, answer: Answer) -> UnconfirmedWin:
     """The win that *answer* gave to *intent*."""
-    return Win(answer.first_seq, intent.user_id, intent.request_id)
+    return UnconfirmedWin(answer.first_seq, intent.user_id, intent.request_id)

@@ -1,24 +1,14 @@
 """What a draw gave, as its caller sees it: made just now, or before."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.draw.made import MadeDraw, MadeDraws, fresh_draws
 from services.draw.pools import Pool, Pools, PrizeFace
 from services.draw.refusals import refusal_of
 from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent
+from services.pool.won_prize import WonPrize
 
 _NO_FACE = PrizeFace("", "")
-
-
-@dataclass(frozen=True, slots=True)
-class WonPrize:
-    """A prize, as its winner sees it."""
-
-    prize_id: int
-    name: str
-    image_url: str
-    prize_code: str
 
 
 class DrawResult(NamedTuple):

@@ -13,11 +13,12 @@ from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.odds import Odds, current_odds
 from services.draw.lottery.requests import WantedDraw
-from services.draw.lottery.results import DrawResult, WonPrize
+from services.draw.lottery.results import DrawResult
 from services.draw.lottery.stream import draw_each
 from services.draw.pools import Pools
 from services.draw.proof.prover import Proof, Prover
 from services.pool.rule.terms import PoolStore
+from services.pool.won_prize import WonPrize
 
 MAX_BATCH = 1000
 _MAX_STREAMED = 1000

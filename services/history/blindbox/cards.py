@@ -13,7 +13,7 @@ _AT_MOST = 1000
 _STATUSES = {None: "unused", "released": "unused", "reserved": "reserved", "drawn": "used"}
 
 
-class ItemCard(NamedTuple):
+class OwnedCard(NamedTuple):
     """An item card: goods_id None: for any goods; status unused, reserved or used."""
 
     item_card_id: int
@@ -28,10 +28,10 @@ class CardStore:
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
 
-    async def of_user(self, user_id: int) -> list[ItemCard]:
+    async def of_user(self, user_id: int) -> list[OwnedCard]:
         """The user's cards, newest first, at most 1000."""
         rows = _queries.item_cards(self._postgres, user_id=user_id, size=_AT_MOST)
         return [
-            ItemCard(card_id, goods_id, created_at, _STATUSES[status])
+            OwnedCard(card_id, goods_id, created_at, _STATUSES[status])
             async for card_id, goods_id, created_at, status in rows
         ]

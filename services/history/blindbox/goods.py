@@ -14,7 +14,7 @@ _NEWEST = 100
 _BOXES = 100  # of each goods
 
 
-class Shang(NamedTuple):
+class ListedShang(NamedTuple):
     """A level."""
 
     shang_id: int
@@ -23,7 +23,7 @@ class Shang(NamedTuple):
     sort: int
 
 
-class Item(NamedTuple):
+class ListedItem(NamedTuple):
     """An item; stock of a fresh box, None: unlimited; weight None: the surplus stock."""
 
     goods_item_id: int
@@ -37,7 +37,7 @@ class Item(NamedTuple):
     is_last_prize: bool
 
 
-class Box(NamedTuple):
+class ListedBox(NamedTuple):
     """A box; tickets in all and left, None: unlimited; SHA-256 of its pool's seed in hex."""
 
     num: int
@@ -47,7 +47,7 @@ class Box(NamedTuple):
     seed_commitment: str
 
 
-class Goods(NamedTuple):
+class ListedGoods(NamedTuple):
     """A blind-box product; shangs and items by the level's sort, boxes by number."""
 
     goods_id: int
@@ -56,18 +56,18 @@ class Goods(NamedTuple):
     price: Decimal
     image_url: str
     protection_seconds: int
-    shangs: Sequence[Shang]
-    items: Sequence[Item]
-    boxes: Sequence[Box]
+    shangs: Sequence[ListedShang]
+    items: Sequence[ListedItem]
+    boxes: Sequence[ListedBox]
 
 
-class GoodsStore:
+class ListedGoodsStore:
     """Reads goods from Postgres."""
 
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
 
-    async def on_shelf(self, kind: str) -> list[Goods]:
+    async def on_shelf(self, kind: str) -> list[ListedGoods]:
         """Those that can be drawn from, of type *kind* ("": of both), newest first, at most 100."""
         async with (
             self._postgres.acquire() as connection,
@@ -80,12 +80,12 @@ class GoodsStore:
             items = await _by_goods(connection, _queries.items_of_goods, ids)
             boxes = await _by_goods(connection, _queries.boxes_of_goods, ids, size=_BOXES)
         return [
-            Goods._make(
+            ListedGoods._make(
                 (
                     *row,
-                    [Shang(*shang) for shang in shangs[goods_id]],
-                    [Item(*item) for item in items[goods_id]],
-                    [Box(*box) for box in boxes[goods_id]],
+                    [ListedShang(*shang) for shang in shangs[goods_id]],
+                    [ListedItem(*item) for item in items[goods_id]],
+                    [ListedBox(*box) for box in boxes[goods_id]],
                 )
             )
             for goods_id, row in rows.items()

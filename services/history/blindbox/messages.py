@@ -7,18 +7,18 @@ from kuji.blindbox.v1 import records_pb2 as pb
 from services.common.draw_id import DrawId
 from services.common.orders import money
 from services.common.timestamps import ms_of
-from services.history.blindbox.cards import ItemCard
-from services.history.blindbox.goods import Box, Goods, Item
+from services.history.blindbox.cards import OwnedCard
+from services.history.blindbox.goods import ListedBox, ListedGoods, ListedItem
 from services.history.blindbox.orders import OrderPrize
 from services.history.blindbox.records import RecordPage, WinningRecord
 
 
-def goods_message(goods: Iterable[Goods]) -> pb.ListGoodsResponse:
+def goods_message(goods: Iterable[ListedGoods]) -> pb.ListGoodsResponse:
     """Goods on the shelf."""
     return pb.ListGoodsResponse(goods=[_goods(one) for one in goods])
 
 
-def _goods(goods: Goods) -> pb.Goods:
+def _goods(goods: ListedGoods) -> pb.Goods:
     return pb.Goods(
         goods_id=goods.goods_id,
         title=goods.title,
@@ -32,7 +32,7 @@ def _goods(goods: Goods) -> pb.Goods:
     )
 
 
-def _item(item: Item) -> pb.Item:
+def _item(item: ListedItem) -> pb.Item:
     return pb.Item(
         goods_item_id=item.goods_item_id,
         shang_id=item.shang_id,
@@ -46,7 +46,7 @@ def _item(item: Item) -> pb.Item:
     )
 
 
-def _box(box: Box) -> pb.Box:
+def _box(box: ListedBox) -> pb.Box:
     return pb.Box(
         num=box.num,
         total=box.total,
@@ -102,7 +102,7 @@ def _record(record: WinningRecord) -> pb.WinningRecord:
     )
 
 
-def item_cards_message(cards: Iterable[ItemCard]) -> pb.ListItemCardsResponse:
+def item_cards_message(cards: Iterable[OwnedCard]) -> pb.ListItemCardsResponse:
     """A user's cards."""
     return pb.ListItemCardsResponse(
         item_cards=[

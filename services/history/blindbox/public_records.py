@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 from kuji.blindbox.v1 import records_pb2 as pb
 
-from services.history.blindbox.goods import GoodsStore
+from services.history.blindbox.goods import ListedGoodsStore
 from services.history.blindbox.messages import (
     daily_records_message,
     goods_message,
     records_page_message,
 )
-from services.history.blindbox.records import Drawn, RecordReader, RecordsQuery
+from services.history.blindbox.records import GoodsDraws, RecordReader, RecordsQuery
 from services.history.fresh_cache import FreshCache
 from services.history.settings import HistorySettings
 
@@ -37,7 +37,7 @@ class _Day:
     goods_id: int
     since: datetime
     version: Hashable
-    drawn: Drawn = field(compare=False)
+    drawn: GoodsDraws = field(compare=False)
 
 
 class SharedReads(Generic[K, V]):
@@ -65,7 +65,7 @@ class PublicRecords:
 
     def __init__(
         self,
-        goods: GoodsStore,
+        goods: ListedGoodsStore,
         records: RecordReader,
         settings: HistorySettings,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -63,7 +63,7 @@ class RecordsQuery(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
+class _RecordedGoods:
     """
     How far goods are recorded.
 
@@ -77,10 +77,10 @@ class _Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class GoodsDraws:
     """All that goods gave up to a moment: what is recorded of it, and the draws that are not."""
 
-    recorded: _Recorded
+    recorded: _RecordedGoods
     tail: Sequence[TailDraw]
 
     @property
@@ -106,7 +106,7 @@ class RecordReader:
             GoodsNotFoundError: There are no such infinite goods.
         """
 
-        async def look() -> _Recorded:
+        async def look() -> _RecordedGoods:
             return await self._look(query.goods_id, query.shang_id, _INFINITE)
 
         recorded, tail = await self._tails.settle(look)
@@ -120,7 +120,7 @@ class RecordReader:
         last_page = -(-(recorded.items + len(fresh)) // size)
         return RecordPage(rows, max(1, last_page))
 
-    async def drawn(self, goods_id: int) -> Drawn:
+    async def drawn(self, goods_id: int) -> GoodsDraws:
         """
         What goods have given.
 
@@ -128,13 +128,13 @@ class RecordReader:
             GoodsNotFoundError: There are no such goods.
         """
 
-        async def look() -> _Recorded:
+        async def look() -> _RecordedGoods:
             return await self._look(goods_id, _ALL_LEVELS)
 
-        return Drawn(*await self._tails.settle(look))
+        return GoodsDraws(*await self._tails.settle(look))
 
     async def since(
-        self, goods_id: int, drawn: Drawn, since: datetime, size: int
+        self, goods_id: int, drawn: GoodsDraws, since: datetime, size: int
     ) -> list[WinningRecord]:
         """Of what goods had given, the records from a moment on, newest first, at most *size*."""
         since_ms = ms_of(since)
@@ -152,13 +152,13 @@ class RecordReader:
         rows.sort(key=_newest_first, reverse=True)
         return rows[:size]
 
-    async def _look(self, goods_id: int, shang_id: int, goods_type: str = "") -> _Recorded:
+    async def _look(self, goods_id: int, shang_id: int, goods_type: str = "") -> _RecordedGoods:
         found = _queries.recorded_so_far(self._postgres, goods_id=goods_id, shang_id=shang_id)
         rows = [row async for row in found]
         if not rows or goods_type not in ("", rows[0]["type"]):
             raise GoodsNotFoundError
         seqs = {row["pool_id"]: row["recorded_seq"] for row in rows if row["pool_id"] is not None}
-        return _Recorded(rows[0]["items"], seqs)
+        return _RecordedGoods(rows[0]["items"], seqs)
 
     async def _of_level(self, tail: list[TailDraw], shang_id: int) -> list[TailDraw]:
         if shang_id == _ALL_LEVELS or not tail:

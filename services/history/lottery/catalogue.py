@@ -12,7 +12,7 @@ _queries = load_queries(__file__)
 _NEWEST = 100
 
 
-class Activity(NamedTuple):
+class ListedActivity(NamedTuple):
     """An activity; status is planned, ongoing, paused or ended at this moment."""
 
     activity_id: int
@@ -23,7 +23,7 @@ class Activity(NamedTuple):
     status: str
 
 
-class Prize(NamedTuple):
+class ListedPrize(NamedTuple):
     """A prize; its chance in parts per billion of 1."""
 
     prize_id: int
@@ -39,8 +39,8 @@ class Prize(NamedTuple):
 class Catalogue(NamedTuple):
     """An activity, its prizes in the order of creation, and SHA-256 of its seed in hex."""
 
-    activity: Activity
-    prizes: list[Prize]
+    activity: ListedActivity
+    prizes: list[ListedPrize]
     seed_commitment: str
 
 
@@ -50,10 +50,10 @@ class CatalogueStore:
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
 
-    async def activities(self) -> list[Activity]:
+    async def activities(self) -> list[ListedActivity]:
         """The newest ones, newest first."""
         rows = _queries.newest_activities(self._postgres, size=_NEWEST)
-        return [Activity(*row) async for row in rows]
+        return [ListedActivity(*row) async for row in rows]
 
     async def catalogue(self, activity_id: int) -> Catalogue:
         """
@@ -68,10 +68,10 @@ class CatalogueStore:
             raise ActivityNotFoundError
         *activity, seed_commitment = row
         prizes = [
-            Prize(*prize)
+            ListedPrize(*prize)
             async for prize in _queries.prizes(self._postgres, activity_id=activity_id)
         ]
-        return Catalogue(Activity(*activity), prizes, seed_commitment)
+        return Catalogue(ListedActivity(*activity), prizes, seed_commitment)
 
     async def _only_ongoing(self) -> int:
         ids: list[int] = [row["id"] async for row in _queries.ongoing_activity_ids(self._postgres)]

@@ -9,7 +9,7 @@ from typing import Never, Protocol
 from services.common.tasks import repeat
 from services.history.fresh_cache import FreshCache
 from services.history.lottery.seats import Seats
-from services.history.lottery.win_log import Win, WinLog
+from services.history.lottery.win_log import WinEvent, WinLog
 from services.history.lottery.winners import Winner
 from services.history.settings import HistorySettings
 
@@ -40,7 +40,7 @@ class News:
 
     __slots__ = ("missed", "place", "wins")
 
-    def __init__(self, wins: Sequence[Win], place: int, *, missed: bool = False) -> None:
+    def __init__(self, wins: Sequence[WinEvent], place: int, *, missed: bool = False) -> None:
         self.wins = wins
         self.place = place
         self.missed = missed

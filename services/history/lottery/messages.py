@@ -5,10 +5,10 @@ from kuji.history.v1 import history_pb2 as pb
 from services.common.draw_id import DrawId
 from services.common.paging import Page, cut, marks_of
 from services.common.timestamps import optional_timestamp_of, timestamp_of
-from services.history.lottery.catalogue import Activity, Catalogue, Prize
-from services.history.lottery.results import Result
+from services.history.lottery.catalogue import Catalogue, ListedActivity, ListedPrize
+from services.history.lottery.results import ResultView
 from services.history.lottery.rules import Rules, Version
-from services.history.lottery.winners import Rows, UserDraw, Winner
+from services.history.lottery.winners import PageRows, UserDraw, Winner
 
 _PPB = 1_000_000_000
 
@@ -25,7 +25,7 @@ def winner_message(winner: Winner) -> pb.Winner:
     )
 
 
-def winners_message(page: Page, found: Rows[Winner]) -> pb.ListWinnersResponse:
+def winners_message(page: Page, found: PageRows[Winner]) -> pb.ListWinnersResponse:
     """A page of winners."""
     return pb.ListWinnersResponse(
         winners=[winner_message(winner) for winner in found.rows],
@@ -33,7 +33,7 @@ def winners_message(page: Page, found: Rows[Winner]) -> pb.ListWinnersResponse:
     )
 
 
-def user_draws_message(page: Page, found: Rows[UserDraw]) -> pb.ListUserDrawsResponse:
+def user_draws_message(page: Page, found: PageRows[UserDraw]) -> pb.ListUserDrawsResponse:
     """A page of a user's draws."""
     return pb.ListUserDrawsResponse(
         records=[_user_draw_message(draw) for draw in found.rows],
@@ -52,7 +52,7 @@ def _user_draw_message(draw: UserDraw) -> pb.UserDraw:
     )
 
 
-def result_message(result: Result) -> pb.GetResultResponse:
+def result_message(result: ResultView) -> pb.GetResultResponse:
     """A draw's result."""
     message = pb.Result(
         draw_id=str(result.draw_id),
@@ -70,14 +70,14 @@ def result_message(result: Result) -> pb.GetResultResponse:
     return pb.GetResultResponse(result=message)
 
 
-def activities_message(activities: list[Activity]) -> pb.ListActivitiesResponse:
+def activities_message(activities: list[ListedActivity]) -> pb.ListActivitiesResponse:
     """Activities."""
     return pb.ListActivitiesResponse(
         activities=[_activity_message(activity) for activity in activities]
     )
 
 
-def _activity_message(activity: Activity) -> pb.Activity:
+def _activity_message(activity: ListedActivity) -> pb.Activity:
     return pb.Activity(
         activity_id=activity.activity_id,
         name=activity.name,
@@ -97,7 +97,7 @@ def catalogue_message(catalogue: Catalogue) -> pb.ListPrizesResponse:
     )
 
 
-def _prize_message(prize: Prize) -> pb.Prize:
+def _prize_message(prize: ListedPrize) -> pb.Prize:
     return pb.Prize(
         prize_id=prize.prize_id,
         name=prize.name,

@@ -17,22 +17,13 @@ from services.common.timestamps import datetime_of_ms
 from services.pool.ledger.entries import DrawEntry, decode_entry
 from services.pool.prize_code import prize_code
 from services.pool.store.keys import DOCUMENT, key, ledger_key
+from services.pool.won_prize import WonPrize
 
 _queries = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
-class WonPrize:
-    """A prize won; its code is empty for those who may not see it."""
-
-    prize_id: int
-    name: str
-    image_url: str
-    prize_code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
+class ResultView:
     """
     A draw's outcome, as a given viewer may see it.
 
@@ -66,7 +57,7 @@ class ResultReader:
         self._postgres = postgres
         self._redis = redis
 
-    async def result(self, draw_id: DrawId, viewer_id: int) -> Result:
+    async def result(self, draw_id: DrawId, viewer_id: int) -> ResultView:
         """
         The result of *draw_id* as user *viewer_id* may see it.
 
@@ -84,7 +75,7 @@ class ResultReader:
             raise NotFoundError("There is no such draw.")
         return result
 
-    async def _recorded(self, draw_id: DrawId, viewer_id: int) -> Result | None:
+    async def _recorded(self, draw_id: DrawId, viewer_id: int) -> ResultView | None:
         row = await _queries.recorded_draw(self._postgres, pool_id=draw_id.pool_id, seq=draw_id.seq)
         if row is None:
             return None
@@ -92,7 +83,7 @@ class ResultReader:
         if row["prize_id"] is not None:
             code = row["prize_code"] if viewer_id == row["user_id"] else ""
             prize = WonPrize(row["prize_id"], row["prize_name"], row["image_url"] or "", code)
-        return Result(
+        return ResultView(
             draw_id=draw_id,
             activity_id=row["activity_id"] or 0,
             user_name=_name_for(viewer_id, row["user_id"], row["username"]),
@@ -102,7 +93,7 @@ class ResultReader:
             total=row["odds_total"],
         )
 
-    async def _in_ledger(self, draw_id: DrawId, viewer_id: int) -> Result | None:
+    async def _in_ledger(self, draw_id: DrawId, viewer_id: int) -> ResultView | None:
         entry = await self._entry(draw_id)
         if entry is None:
             return None
@@ -116,7 +107,7 @@ class ResultReader:
             configured = _prize_of(config, draw.prize_id)
             prize = WonPrize(draw.prize_id, configured.name, configured.image_url, code)
         username = await _queries.username(self._postgres, user_id=draw.user_id)
-        return Result(
+        return ResultView(
             draw_id=draw_id,
             activity_id=config.activity_id,
             user_name=_name_for(viewer_id, draw.user_id, username),

@@ -13,7 +13,7 @@ Encode = Callable[[Winner], bytes]
 _win_no = attrgetter("win_no")
 
 
-class Win:
+class WinEvent:
     """A winner; *encode* makes its event, once, however many hear of it."""
 
     def __init__(self, winner: Winner, encode: Encode) -> None:
@@ -41,7 +41,7 @@ class WinLog:
         self.last = 0
         self._capacity = capacity
         self._encode = encode
-        self._wins: dict[int, list[Win]] = defaultdict(list)
+        self._wins: dict[int, list[WinEvent]] = defaultdict(list)
 
     def begin_after(self, win_no: int) -> None:
         """Forget all; winner *win_no* + 1 is to come next."""
@@ -53,7 +53,7 @@ class WinLog:
         for winner in winners:
             if winner.win_no > self.last:
                 self.last = winner.win_no
-                win = Win(winner, self._encode)
+                win = WinEvent(winner, self._encode)
                 for activity_id in {ALL_ACTIVITIES, winner.activity_id}:
                     self._wins[activity_id].append(win)
         wins = self._wins[ALL_ACTIVITIES]
@@ -67,7 +67,7 @@ class WinLog:
             if not wins:
                 del self._wins[activity_id]
 
-    def after(self, win_no: int, activity_id: int, size: int) -> Sequence[Win]:
+    def after(self, win_no: int, activity_id: int, size: int) -> Sequence[WinEvent]:
         """The first winners after *win_no*, of an activity (0: of all), at most *size*."""
         wins = self._wins.get(activity_id, [])
         begin = bisect_right(wins, win_no, key=_win_no)

@@ -45,7 +45,7 @@ class UserDraw(NamedTuple):
     created_at: datetime
 
 
-class Rows(NamedTuple, Generic[Row]):
+class PageRows(NamedTuple, Generic[Row]):
     """A page of rows, newest first, and whether there are older ones."""
 
     rows: list[Row]
@@ -89,7 +89,7 @@ class WinnerStore:
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
 
-    async def winners(self, query: WinnersQuery) -> Rows[Winner]:
+    async def winners(self, query: WinnersQuery) -> PageRows[Winner]:
         """A page of the winners; one beyond the last is empty."""
         bounds: dict[str, Any] = {"skip": query.page.offset, "size": query.page.size}
         if query.activity_id:
@@ -99,7 +99,7 @@ class WinnerStore:
         else:
             found = _queries.winners_page(self._postgres, **bounds)
         rows = [row async for row in found]
-        return Rows([_winner(row) for row in rows], bool(rows) and rows[-1]["place"] > 1)
+        return PageRows([_winner(row) for row in rows], bool(rows) and rows[-1]["place"] > 1)
 
     async def newest_win_no(self) -> int:
         """Number of the newest winner; 0: none."""
@@ -120,7 +120,7 @@ class WinnerStore:
 
     async def user_draws(
         self, user_id: int, activity_id: int, page: Page, *, won_only: bool
-    ) -> Rows[UserDraw]:
+    ) -> PageRows[UserDraw]:
         """A page of a user's recorded draws."""
         query = _queries.user_wins if won_only else _queries.user_draws
         found = query(
@@ -131,4 +131,4 @@ class WinnerStore:
             size=page.size + 1,
         )
         rows = [_user_draw(row) async for row in found]
-        return Rows(rows[: page.size], len(rows) > page.size)
+        return PageRows(rows[: page.size], len(rows) > page.size)

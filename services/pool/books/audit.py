@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from services.pool.books.boxes import audit_box
-from services.pool.books.facts import PoolFacts, PrizeRow, Span, WinnerListFacts, WinnerMismatch
+from services.pool.books.facts import PoolFacts, PrizeRow, SeqSpan, WinnerListFacts, WinnerMismatch
 from services.pool.books.findings import Finding, Kind
 from services.pool.rule.terms import UNLIMITED, LiveState, Stock
 
@@ -60,7 +60,7 @@ def _ledger(facts: PoolFacts) -> _Findings:
         yield Finding(Kind.RECORDS_BEYOND, row.pool_id, None, facts.tally.beyond, detail)
 
 
-def _seqs(span: Span) -> str:
+def _seqs(span: SeqSpan) -> str:
     return f"draw {span.first} is" if span.length == 1 else f"draws {span.first}–{span.last} are"
 
 

@@ -10,7 +10,7 @@ from services.pool.ledger.entries import ConfigEntry, DrawEntry, Entry
 from services.pool.rule.terms import LiveState
 
 
-class Span(NamedTuple):
+class SeqSpan(NamedTuple):
     """Seqs first … last."""
 
     first: int
@@ -120,7 +120,7 @@ class Flight:
     won: Counter[int] = field(default_factory=Counter)
     new_users: int = 0
     versions: set[int] = field(default_factory=set)
-    missing: list[Span] = field(default_factory=list)
+    missing: list[SeqSpan] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
     def follow(self, entry: Entry) -> None:
@@ -142,7 +142,7 @@ class Flight:
         while expected in self.gaps:
             expected = self.gaps[expected] + 1
         if expected < seq:
-            self.missing.append(Span(expected, seq - 1))
+            self.missing.append(SeqSpan(expected, seq - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class PoolFacts:
     row: PoolRow
     prizes: Sequence[PrizeRow]
     tally: Tally
-    missing: Sequence[Span]
+    missing: Sequence[SeqSpan]
     mismatches: Sequence[WinnerMismatch]
     live: LiveState | None
     flight: Flight

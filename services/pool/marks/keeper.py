@@ -20,10 +20,10 @@ from prometheus_client import Gauge
 from services.common.errors import PoolNotLoadedError
 from services.common.tasks import repeat
 from services.pool.marks.files import MarkFolder
-from services.pool.marks.mark import Bounds, Mark
-from services.pool.marks.records import ROOM, MarkRecords, Record
+from services.pool.marks.mark import Mark, MarkBounds
+from services.pool.marks.records import ROOM, MarkRecord, MarkRecords
 from services.pool.marks.writer import MarkWriter
-from services.pool.store.witness import Position
+from services.pool.store.witness import StorePositions
 
 log = structlog.get_logger()
 BEHIND = Gauge("kuji_draw_pools_behind", "Pools that the store has not as new as was answered")
@@ -34,7 +34,7 @@ _NOTHING = Mark()
 class _Pool:
     """A pool as it is known; *run_id*: the store's run in which its bounds hold."""
 
-    bounds: Bounds
+    bounds: MarkBounds
     run_id: str
 
 
@@ -72,17 +72,17 @@ class MarkKeeper:
             self._untold |= self._written.keys()
         self._run_id = run_id
 
-    def known(self, pool_id: int) -> Bounds | None:
+    def known(self, pool_id: int) -> MarkBounds | None:
         """See Witness."""
         pool = self._pools.get(pool_id)
         return pool.bounds if pool is not None and pool.run_id == self._run_id else None
 
-    async def open(self, pool_id: int, store: Position) -> Bounds:
+    async def open(self, pool_id: int, store: StorePositions) -> MarkBounds:
         """See Witness."""
         async with self._opening[pool_id]:
             return self.known(pool_id) or await self._open(pool_id, store)
 
-    async def open_all(self, pool_ids: Sequence[int], store: Position) -> None:
+    async def open_all(self, pool_ids: Sequence[int], store: StorePositions) -> None:
         """See Witness."""
         run_id = self._run_id
         unknown = [pool_id for pool_id in pool_ids if self.known(pool_id) is None]
@@ -92,7 +92,7 @@ class MarkKeeper:
             is_plain = record.has_room and not record.base_seq
             if is_plain and record.run_id == run_id and self.known(pool_id) is None:
                 mark = record.mark.raised(self._seen(pool_id))
-                self._pools[pool_id] = _Pool(Bounds(mark, record.last_seq), run_id)
+                self._pools[pool_id] = _Pool(MarkBounds(mark, record.last_seq), run_id)
         for pool_id in unknown:
             await self.open(pool_id, store)
 
@@ -121,7 +121,7 @@ class MarkKeeper:
         """See Witness."""
         self._behind.add(pool_id)
 
-    async def check(self, store: Position) -> None:
+    async def check(self, store: StorePositions) -> None:
         """See Witness."""
         run_id = self._run_id
         marks = await self._marks_to_check(run_id)
@@ -138,7 +138,7 @@ class MarkKeeper:
 
     # ------------------------------------------------------------ a new run
 
-    async def _open(self, pool_id: int, store: Position) -> Bounds:
+    async def _open(self, pool_id: int, store: StorePositions) -> MarkBounds:
         run_id = self._run_id
         record = await self._records.read(pool_id, run_id, self._witness)
         if record.run_id != run_id:
@@ -151,7 +151,7 @@ class MarkKeeper:
         if last_seq - mark.seq <= ROOM // 2:
             last_seq = await self._records.reserve(pool_id, mark.seq)
         mark = mark.raised(self._seen(pool_id))  # what was answered meanwhile
-        self._pools[pool_id] = _Pool(Bounds(mark, last_seq), run_id)
+        self._pools[pool_id] = _Pool(MarkBounds(mark, last_seq), run_id)
         return self._pools[pool_id].bounds
 
     def _seen(self, pool_id: int) -> Mark:
@@ -160,7 +160,9 @@ class MarkKeeper:
         own = pool.bounds.mark if pool is not None else _NOTHING
         return own.raised(self._written.get(pool_id, _NOTHING))
 
-    async def _judge(self, pool_id: int, run_id: str, store: Position, record: Record) -> Record:
+    async def _judge(
+        self, pool_id: int, run_id: str, store: StorePositions, record: MarkRecord
+    ) -> MarkRecord:
         """The pool's row, once it is said whether the present run is believed."""
         if not record.is_known_to(self._witness):
             await asyncio.sleep(self._settle_s)
@@ -203,9 +205,9 @@ class MarkKeeper:
             self._untold |= telling
             raise
 
-    def _told(self, pool_id: int) -> Bounds:
+    def _told(self, pool_id: int) -> MarkBounds:
         pool = self._pools.get(pool_id)
-        return Bounds(self._seen(pool_id), pool.bounds.last_seq if pool is not None else 0)
+        return MarkBounds(self._seen(pool_id), pool.bounds.last_seq if pool is not None else 0)
 
     async def close(self) -> None:
         """Write what was noted."""
@@ -213,7 +215,7 @@ class MarkKeeper:
             await self._writer.close()
 
 
-class Store(Protocol):
+class MarkedStore(Protocol):
     """A store that has a witness."""
 
     async def get_ready(self, pool_ids: Sequence[int]) -> None:
@@ -229,7 +231,7 @@ async def tell_while_running(keeper: MarkKeeper, every_s: float) -> Never:
 
 
 async def look_while_running(
-    store: Store, pool_ids: Callable[[], Sequence[int]], every_s: float
+    store: MarkedStore, pool_ids: Callable[[], Sequence[int]], every_s: float
 ) -> Never:
     """
     Keep the store ready, and looked at for logs and metrics, until cancelled.

@@ -26,7 +26,7 @@ class Mark(NamedTuple):
         return self.seq >= other.seq and self.clock_us >= other.clock_us
 
 
-class Bounds(NamedTuple):
+class MarkBounds(NamedTuple):
     """
     Between what a store may be.
 

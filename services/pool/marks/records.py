@@ -7,7 +7,7 @@ import asyncpg
 import structlog
 
 from services.common.postgres import Connection, load_queries
-from services.pool.marks.mark import Bounds, Mark
+from services.pool.marks.mark import Mark, MarkBounds
 
 log = structlog.get_logger()
 _queries: Any = load_queries(__file__)
@@ -19,7 +19,7 @@ ROOM = 4_000_000
 _ONE_CALL = 10_000
 
 
-class Record(NamedTuple):
+class MarkRecord(NamedTuple):
     """
     A pool's row.
 
@@ -64,7 +64,7 @@ class MarkRecords:
     def __init__(self, postgres: asyncpg.Pool) -> None:
         self._postgres = postgres
 
-    async def read(self, pool_id: int, run_id: str, witness: str) -> Record:
+    async def read(self, pool_id: int, run_id: str, witness: str) -> MarkRecord:
         """A pool's row, made where there is none."""
         async with self._postgres.acquire() as connection:
             row = await _queries.mark(connection, pool_id=pool_id)
@@ -73,19 +73,19 @@ class MarkRecords:
                     connection, pool_id=pool_id, run_id=run_id, witness=witness, room=ROOM
                 )
                 row = await _queries.mark(connection, pool_id=pool_id)
-            return Record(*row)
+            return MarkRecord(*row)
 
-    async def read_all(self, pool_ids: Sequence[int]) -> dict[int, Record]:
+    async def read_all(self, pool_ids: Sequence[int]) -> dict[int, MarkRecord]:
         """The rows of those of *pool_ids* that have one."""
         rows = _queries.marks(self._postgres, pool_ids=pool_ids)
-        return {row["pool_id"]: Record(*tuple(row)[1:]) async for row in rows}
+        return {row["pool_id"]: MarkRecord(*tuple(row)[1:]) async for row in rows}
 
     async def live(self) -> dict[int, Mark]:
         """The marks of all pools that may still draw."""
         rows = _queries.live_marks(self._postgres)
         return {pool_id: Mark(seq, clock_us) async for pool_id, seq, clock_us in rows}
 
-    async def raise_to(self, bounds: Mapping[int, Bounds], run_id: str, witness: str) -> None:
+    async def raise_to(self, bounds: Mapping[int, MarkBounds], run_id: str, witness: str) -> None:
         """Raise marks, by pool id."""
         await _queries.raise_marks(
             self._postgres,
@@ -103,7 +103,7 @@ class MarkRecords:
         reserved_seq: int = await _queries.reserve(self._postgres, pool_id=pool_id, seq=seq)
         return reserved_seq - _ONE_CALL
 
-    async def begin_run(self, pool_id: int, run_id: str, witness: str, store: Mark) -> Record:
+    async def begin_run(self, pool_id: int, run_id: str, witness: str, store: Mark) -> MarkRecord:
         """
         Believe a run of the store.
 
@@ -117,7 +117,7 @@ class MarkRecords:
             The row then; as it was where the store is behind it, or somebody was faster.
         """
         async with self._postgres.acquire() as connection, connection.transaction():
-            known = Record(*await _queries.lock_mark(connection, pool_id=pool_id))
+            known = MarkRecord(*await _queries.lock_mark(connection, pool_id=pool_id))
             if known.run_id == run_id or not store.covers(known.mark):
                 return known
             begun = known._replace(run_id=run_id)
@@ -135,7 +135,9 @@ class MarkRecords:
             return begun
 
 
-async def _give_up_ids(connection: Connection, pool_id: int, store: Mark, known: Record) -> Record:
+async def _give_up_ids(
+    connection: Connection, pool_id: int, store: Mark, known: MarkRecord
+) -> MarkRecord:
     first_seq, last_seq = max(store.seq, known.base_seq) + 1, known.reserved_seq
     if first_seq <= last_seq:
         await _queries.note_unused(

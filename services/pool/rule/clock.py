@@ -13,18 +13,18 @@ BOUND_US = 10_000_000
 _NEVER = (1 << 53) - 1
 
 
-class Span(NamedTuple):
+class ClockSpan(NamedTuple):
     """What a clock may show at this moment, Unix microseconds, by what is known apart from it."""
 
     earliest_us: int
     latest_us: int
 
 
-ANY_TIME = Span(0, _NEVER)
-NO_TIME = Span(_NEVER, 0)
+ANY_TIME = ClockSpan(0, _NEVER)
+NO_TIME = ClockSpan(_NEVER, 0)
 
 
-def pool_clock_us(server_us: int, newest_us: int, believed: Span) -> int | None:
+def pool_clock_us(server_us: int, newest_us: int, believed: ClockSpan) -> int | None:
     """
     The time of a pool's next change; None: the server's clock is off, and nothing may be done.
 

@@ -24,8 +24,8 @@ from services.pool.rule.terms import (
     Drawn,
     Intent,
     PoolConfig,
+    PoolStatus,
     PrizeConfig,
-    Status,
     Stock,
     Voided,
 )
@@ -156,19 +156,19 @@ def void(state: PoolState, digest: bytes, draws: int, now_ms: int) -> Voided | N
     return Voided(0, 0)
 
 
-def status_at(config: PoolConfig, now_ms: int) -> Status:
+def status_at(config: PoolConfig, now_ms: int) -> PoolStatus:
     """Whether a pool draws at *now_ms*, and if not, why."""
-    if config.status is Status.ENDED or 0 < config.end_ms <= now_ms:
-        return Status.ENDED
-    if config.status is Status.PAUSED:
-        return Status.PAUSED
-    return Status.PLANNED if now_ms < config.start_ms else Status.OPEN
+    if config.status is PoolStatus.ENDED or 0 < config.end_ms <= now_ms:
+        return PoolStatus.ENDED
+    if config.status is PoolStatus.PAUSED:
+        return PoolStatus.PAUSED
+    return PoolStatus.PLANNED if now_ms < config.start_ms else PoolStatus.OPEN
 
 
 def _closed(config: PoolConfig, now_ms: int, shed: bool, is_behind: bool) -> Answer | None:
     """The answer to every fresh draw while the pool takes none; else None."""
     status = status_at(config, now_ms)
-    if status is not Status.OPEN:
+    if status is not PoolStatus.OPEN:
         return Answer(DrawCode.NOT_ONGOING, detail=status)
     if shed:
         return Answer(DrawCode.BACKLOG)
@@ -184,8 +184,8 @@ def configure(
     """Make *config* the live one; nothing changes unless the code is CONFIGURED."""
     if state.version != expected_version or version <= state.version:
         return Configured(ConfigureCode.CONFLICT, detail=state.version)
-    ended = state.config is not None and state.config.status is Status.ENDED
-    if ended and config.status is not Status.ENDED:
+    ended = state.config is not None and state.config.status is PoolStatus.ENDED
+    if ended and config.status is not PoolStatus.ENDED:
         return Configured(ConfigureCode.ENDED)
     stocks: list[Stock] = []
     for prize in config.prizes:

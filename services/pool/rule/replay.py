@@ -24,8 +24,8 @@ from services.pool.rule.terms import (
     Drawn,
     Intent,
     PoolConfig,
+    PoolStatus,
     Quota,
-    Status,
     Stock,
 )
 
@@ -301,7 +301,7 @@ def _refusal(answer: Answer, places: int) -> str:
 def _why(answer: Answer) -> str:
     match answer.code:
         case DrawCode.NOT_ONGOING:
-            return f"the pool was {Status(answer.detail).name.lower()}"
+            return f"the pool was {PoolStatus(answer.detail).name.lower()}"
         case DrawCode.QUOTA_SPENT:
             return f"the quota {Quota(answer.detail).name.lower()} was spent"
         case DrawCode.COOLDOWN:

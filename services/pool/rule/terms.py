@@ -11,7 +11,7 @@ DAY_MS = 86_400_000
 UNLIMITED = -1
 
 
-class Status(IntEnum):
+class PoolStatus(IntEnum):
     """Whether a pool draws, apart from its time window; see kuji.draw.v1.PoolStatus."""
 
     PLANNED = 0  # only ever seen, never set: open, before its start
@@ -88,7 +88,7 @@ class PoolConfig:
 
     mode: Mode
     prizes: tuple[PrizeConfig, ...]
-    status: Status = Status.OPEN
+    status: PoolStatus = PoolStatus.OPEN
     start_ms: int = 0
     end_ms: int = 0
     cooldown_ms: int = 0
@@ -161,8 +161,8 @@ class Answer(NamedTuple):
         draws_left: DRAWN, REPLAYED: −1 without a quota.
         next_ms: DRAWN, REPLAYED: earliest Unix ms of the next draw; 0: at once.
         draws: DRAWN: its outcomes.
-        detail: NOT_ONGOING: Status; COOLDOWN, PROTECTED: ms to wait; QUOTA_SPENT: Quota; SOLD_OUT:
-            units left.
+        detail: NOT_ONGOING: PoolStatus; COOLDOWN, PROTECTED: ms to wait; QUOTA_SPENT: Quota;
+            SOLD_OUT: units left.
     """
 
     code: DrawCode
@@ -250,7 +250,7 @@ class LiveState:
 
     pool_id: int
     version: int
-    status: Status
+    status: PoolStatus
     weights: Mapping[int, int]
     odds_total: int
     seq: int

@@ -24,9 +24,9 @@ from services.pool.rule.terms import (
     Drawn,
     Intent,
     PoolConfig,
+    PoolStatus,
     PrizeConfig,
     Quota,
-    Status,
 )
 
 
@@ -228,7 +228,7 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_members("STATE", StateField),
     **_members("ENTRY", EntryField),
     **_members("MODE", Mode),
-    **_members("STATUS", Status),
+    **_members("STATUS", PoolStatus),
     **_members("QUOTA", Quota),
     **_members("CONFIRM", Confirm),
     **_members("CODE", DrawCode),

@@ -10,8 +10,8 @@ from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from services.common.errors import OverloadedError, UnavailableError
 from services.pool.ledger.entries import DrawEntry, decode_entry
-from services.pool.marks.mark import Bounds, Mark
-from services.pool.rule.clock import ANY_TIME, Span
+from services.pool.marks.mark import Mark, MarkBounds
+from services.pool.rule.clock import ANY_TIME, ClockSpan
 from services.pool.rule.selection import PPB, Mode, weight_of
 from services.pool.rule.terms import (
     UNLIMITED,
@@ -25,7 +25,7 @@ from services.pool.rule.terms import (
     Intent,
     LiveState,
     PoolConfig,
-    Status,
+    PoolStatus,
     Stock,
     Voided,
 )
@@ -85,7 +85,7 @@ class RedisStore:
         max_backlog: int,
         is_behind: Callable[[int], bool] = lambda _: False,
         blocks: BlockList | None = None,
-        believed: Callable[[], Span] = lambda: ANY_TIME,
+        believed: Callable[[], ClockSpan] = lambda: ANY_TIME,
         replicas: Replicas | None = None,
         witness: Witness | None = None,
     ) -> None:
@@ -176,7 +176,7 @@ class RedisStore:
         await self._witness.check(self)
 
     async def positions(self, pool_ids: Sequence[int]) -> dict[int, Mark]:
-        """See Position."""
+        """See StorePositions."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for pool_id in pool_ids:
                 pipe.hmget(key(pool_id, STATE), _POSITION)
@@ -188,9 +188,9 @@ class RedisStore:
         }
 
     async def skip_to(self, pool_id: int, seq: int, mark: Mark) -> None:
-        """See Position."""
+        """See StorePositions."""
         run, keys = await self._runs.current(), self._keys("skip", pool_id)
-        known = self._known(Bounds(mark))
+        known = self._known(MarkBounds(mark))
         if int(await self._runs.call(run, "skip", keys, seq, known)) == _SKIP_CLOCK_OFF:
             raise ClockOffError
 
@@ -215,7 +215,7 @@ class RedisStore:
     def _keys(self, name: str, pool_id: int) -> list[str]:
         return [key(pool_id, one) for one in self._scripts[name].keys]
 
-    def _known(self, bounds: Bounds) -> bytes:
+    def _known(self, bounds: MarkBounds) -> bytes:
         return Known(*bounds.mark, bounds.last_seq, *self._believed()).pack()
 
     async def _seal(self, pool_id: int, mark: Mark) -> None:
@@ -243,7 +243,7 @@ class RedisStore:
         return LiveState(
             pool_id=pool_id,
             version=int(version),
-            status=Status(config.status),
+            status=PoolStatus(config.status),
             weights=weights,
             odds_total=PPB if config.mode == Mode.ODDS else sum(weights.values()),
             seq=int(seq),

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from services.pool.marks.mark import Bounds, Mark
+from services.pool.marks.mark import Mark, MarkBounds
 
 
-class Position(Protocol):
+class StorePositions(Protocol):
     """What a witness may ask of the store."""
 
     async def positions(self, pool_ids: Sequence[int]) -> Mapping[int, Mark]:
@@ -28,13 +28,13 @@ class Witness(Protocol):
     def enter(self, run_id: str) -> None:
         """The store was started anew, or for the first time: *run_id* names this run of it."""
 
-    def known(self, pool_id: int) -> Bounds | None:
+    def known(self, pool_id: int) -> MarkBounds | None:
         """Between what the store may be; None: open() says."""
 
-    async def open(self, pool_id: int, store: Position) -> Bounds:
+    async def open(self, pool_id: int, store: StorePositions) -> MarkBounds:
         """Between what the store may be in its present run."""
 
-    async def open_all(self, pool_ids: Sequence[int], store: Position) -> None:
+    async def open_all(self, pool_ids: Sequence[int], store: StorePositions) -> None:
         """Let these pools be known, before anybody draws from them."""
 
     async def reserve(self, pool_id: int, after_seq: int) -> None:
@@ -53,7 +53,7 @@ class Witness(Protocol):
     def missed(self, pool_id: int) -> None:
         """The store does not have a pool, or is behind its mark."""
 
-    async def check(self, store: Position) -> None:
+    async def check(self, store: StorePositions) -> None:
         """PoolNotLoadedError where the store is older than what was answered, in any pool."""
 
 
@@ -61,21 +61,21 @@ class OwnMemory:
     """What one process has seen itself, and nothing of the time before."""
 
     def __init__(self) -> None:
-        self._bounds: dict[int, Bounds] = {}
+        self._bounds: dict[int, MarkBounds] = {}
 
     def enter(self, run_id: str) -> None:
         """See Witness."""
 
-    def known(self, pool_id: int) -> Bounds:
+    def known(self, pool_id: int) -> MarkBounds:
         """See Witness."""
-        return self._bounds.get(pool_id, Bounds())
+        return self._bounds.get(pool_id, MarkBounds())
 
-    async def open(self, pool_id: int, store: Position) -> Bounds:
+    async def open(self, pool_id: int, store: StorePositions) -> MarkBounds:
         """See Witness."""
         del store
         return self.known(pool_id)
 
-    async def open_all(self, pool_ids: Sequence[int], store: Position) -> None:
+    async def open_all(self, pool_ids: Sequence[int], store: StorePositions) -> None:
         """See Witness."""
 
     async def reserve(self, pool_id: int, after_seq: int) -> None:
@@ -92,5 +92,5 @@ class OwnMemory:
     def missed(self, pool_id: int) -> None:
         """See Witness."""
 
-    async def check(self, store: Position) -> None:
+    async def check(self, store: StorePositions) -> None:
         """See Witness."""

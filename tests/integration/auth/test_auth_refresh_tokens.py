@@ -6,14 +6,14 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.auth.store import RefreshTokenStore, Turn, User, UserStore
+from services.auth.store import RefreshTokenStore, Turn, UserRow, UserStore
 
 TTL_S = 3600.0
 NONCE = bytes(32)
 
 
 @pytest.fixture
-async def alice(postgres: asyncpg.Pool) -> User:
+async def alice(postgres: asyncpg.Pool) -> UserRow:
     """A user."""
     user = await UserStore(postgres).add("alice", "no hash", "")
     assert user is not None
@@ -26,14 +26,14 @@ def store(postgres: asyncpg.Pool) -> RefreshTokenStore:
     return RefreshTokenStore(postgres, access_ttl_s=900.0)
 
 
-async def open_family(store: RefreshTokenStore, user: User, token: bytes) -> UUID:
+async def open_family(store: RefreshTokenStore, user: UserRow, token: bytes) -> UUID:
     """A login with one token."""
     family = uuid4()
     assert await store.open(token, family, user, TTL_S, "a phone")
     return family
 
 
-def users_of(*turns: Turn | None) -> list[User]:
+def users_of(*turns: Turn | None) -> list[UserRow]:
     """Whose turns they are, of those that are."""
     return [turn.user for turn in turns if turn]
 
@@ -51,7 +51,7 @@ async def tokens_in(postgres: asyncpg.Pool) -> set[bytes]:
 
 
 async def test_token_added_while_its_family_is_revoked_is_revoked_too(
-    store: RefreshTokenStore, alice: User, postgres: asyncpg.Pool
+    store: RefreshTokenStore, alice: UserRow, postgres: asyncpg.Pool
 ) -> None:
     """A revocation cannot see the row of a rotation in flight; that row is worth nothing still."""
     await open_family(store, alice, b"first")
@@ -68,7 +68,7 @@ async def test_token_added_while_its_family_is_revoked_is_revoked_too(
 
 
 async def test_one_rotation_wins_when_many_come_at_once(
-    store: RefreshTokenStore, alice: User
+    store: RefreshTokenStore, alice: UserRow
 ) -> None:
     """The one statement decides: one user, the rest None."""
     await open_family(store, alice, b"first")
@@ -79,7 +79,7 @@ async def test_one_rotation_wins_when_many_come_at_once(
 
 
 async def test_nothing_is_revoked_when_the_token_was_not_spent(
-    store: RefreshTokenStore, alice: User
+    store: RefreshTokenStore, alice: UserRow
 ) -> None:
     """Only a spent token that comes back is a theft."""
     await open_family(store, alice, b"first")
@@ -89,7 +89,7 @@ async def test_nothing_is_revoked_when_the_token_was_not_spent(
 
 
 async def test_cleanup_deletes_what_has_expired_in_batches(
-    store: RefreshTokenStore, alice: User, postgres: asyncpg.Pool
+    store: RefreshTokenStore, alice: UserRow, postgres: asyncpg.Pool
 ) -> None:
     """At most as many as asked for at a time; living tokens stay."""
     for token in (b"a", b"b", b"c", b"living"):
@@ -100,7 +100,7 @@ async def test_cleanup_deletes_what_has_expired_in_batches(
 
 
 async def test_cleanup_keeps_a_revoked_token_while_its_family_lives(
-    store: RefreshTokenStore, alice: User, postgres: asyncpg.Pool
+    store: RefreshTokenStore, alice: UserRow, postgres: asyncpg.Pool
 ) -> None:
     """Deleting it would bring the rest of a revoked login back to life."""
     await open_family(store, alice, b"first")
@@ -125,7 +125,7 @@ async def derivations_in(postgres: asyncpg.Pool) -> set[bytes]:
 
 
 async def test_derivations_are_forgotten_when_the_grace_is_over(
-    store: RefreshTokenStore, alice: User, postgres: asyncpg.Pool
+    store: RefreshTokenStore, alice: UserRow, postgres: asyncpg.Pool
 ) -> None:
     """In batches, oldest or not; one that may still be asked for stays, and so does its token."""
     for number in range(3):

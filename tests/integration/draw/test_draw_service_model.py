@@ -27,8 +27,8 @@ from services.pool.rule.terms import (
     DrawCode,
     Intent,
     PoolConfig,
+    PoolStatus,
     Quota,
-    Status,
 )
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import ledger_key
@@ -308,7 +308,7 @@ def _refused(error: grpc.aio.AioRpcError) -> tuple[Any, ...]:
 def _refusal(answer: Answer) -> tuple[Any, ...]:
     match answer.code:
         case DrawCode.NOT_ONGOING:
-            return "ACTIVITY_NOT_ONGOING", {"status": Status(answer.detail).name.lower()}
+            return "ACTIVITY_NOT_ONGOING", {"status": PoolStatus(answer.detail).name.lower()}
         case DrawCode.QUOTA_SPENT:
             return "QUOTA_SPENT", {"quota": Quota(answer.detail).name.lower()}
         case DrawCode.SOLD_OUT:

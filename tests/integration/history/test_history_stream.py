@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from services.common.server.serve import build_server
 from services.common.settings import ServiceSettings
 from services.common.status import error_info_of
-from services.history.assembly import History
+from services.history.assembly import HistoryParts
 from stack.ports import free_port
 from tests.support.history import (
     ANYONE,
@@ -29,7 +29,7 @@ from tests.support.winners import record_wins
 
 
 @asynccontextmanager
-async def served(history: History) -> AsyncIterator[history_pb2_grpc.HistoryServiceStub]:
+async def served(history: HistoryParts) -> AsyncIterator[history_pb2_grpc.HistoryServiceStub]:
     """*history* behind a gRPC server, and a stub of it."""
     address = f"127.0.0.1:{free_port()}"
     server, _, _ = build_server(history.services, history.verifier, ServiceSettings(listen=address))
@@ -71,7 +71,7 @@ async def test_stream_tells_each_winner_to_all_who_listen_until_closed(
     assert [both, both, both[1:]] == told
 
 
-async def _subscribers_are(history: History, count: int) -> bool:
+async def _subscribers_are(history: HistoryParts, count: int) -> bool:
     return len(history.feed._listeners) == count
 
 

@@ -217,16 +217,28 @@ TAMPERINGS: list[tuple[str, Tamper, set[tuple[Kind, int | None, int]]]] = [
         _sql("UPDATE pools SET halted_reason = 'a constraint' WHERE id = $1"),
         {(Kind.HALTED, None, 0)},
     ),
-    ("stock is off by one and two", _move_stock, {(Kind.STOCK, 0, 1), (Kind.STOCK, 1, -2)}),
+    (
+        "stock is off by one and two",
+        _move_stock,
+        {(Kind.STOCK, 0, 1), (Kind.STOCK, 1, -2)},
+    ),
     (
         "fewer units than winners",
         _forge_units,
-        {(Kind.UNITS_DIFFER, 0, -1), (Kind.STOCK, 0, 1), (Kind.OVERSOLD, 0, 1)},
+        {
+            (Kind.UNITS_DIFFER, 0, -1),
+            (Kind.STOCK, 0, 1),
+            (Kind.OVERSOLD, 0, 1),
+        },
     ),
     (
         "a draw in flight is removed",
         lambda pool: pool.redis.xdel(ledger_key(pool.pool_id), "7-0"),
-        {(Kind.LEDGER_GAP, None, -1), (Kind.STOCK, 0, -1), (Kind.USERS, None, 1)},
+        {
+            (Kind.LEDGER_GAP, None, -1),
+            (Kind.STOCK, 0, -1),
+            (Kind.USERS, None, 1),
+        },
     ),
     (
         "an entry in flight is garbage",

@@ -123,7 +123,11 @@ TAMPERINGS: list[tuple[str, Tamper, set[tuple[Kind, int]]]] = [
     (
         "an item is deleted",
         _sql("DELETE FROM order_items WHERE pool_id = $1 AND seq = 2"),
-        {(Kind.ITEM_MISSING, -1), (Kind.ORDER_ITEMS, -1), (Kind.ITEM_NUMBERS, -1)},
+        {
+            (Kind.ITEM_MISSING, -1),
+            (Kind.ORDER_ITEMS, -1),
+            (Kind.ITEM_NUMBERS, -1),
+        },
     ),
     (
         "the record of an item is deleted",

@@ -14,7 +14,7 @@ from services.admin.store import Rows
 from services.pool.marks.keeper import MarkKeeper
 from services.pool.marks.records import ROOM, MarkRecords
 from services.pool.rule.selection import PPB
-from services.pool.rule.terms import Answer, ConfigureCode, DrawCode, Quota, Status
+from services.pool.rule.terms import Answer, ConfigureCode, DrawCode, PoolStatus, Quota
 from services.pool.store.keys import key
 from services.pool.store.redis_store import RedisStore
 from tests.support.command import run_kuji
@@ -245,7 +245,7 @@ async def test_closed_pool_stays_closed_when_redis_was_rebuilt(
     await campaign.record()
     await lose_and_rebuild(campaign)
     (answer,) = await campaign.ask((1, "a"))
-    assert (DrawCode.NOT_ONGOING, Status(status)) == (answer.code, answer.detail)
+    assert (DrawCode.NOT_ONGOING, PoolStatus(status)) == (answer.code, answer.detail)
 
 
 async def test_change_is_kept_when_it_was_committed_and_not_recorded(
@@ -362,7 +362,7 @@ async def test_pool_is_rebuilt_when_redis_is_set_back_before_a_change(
     await _set_back(redis, old)
     assert Outcome.REBUILT == await rebuild(campaign)
     (answer,) = await campaign.ask((1, "a"))
-    assert (DrawCode.NOT_ONGOING, Status.PAUSED) == (answer.code, answer.detail)
+    assert (DrawCode.NOT_ONGOING, PoolStatus.PAUSED) == (answer.code, answer.detail)
     await campaign.record()
     assert ([], 2) == (await findings(campaign), await campaign.verify())
 

@@ -14,7 +14,7 @@ from services.common.orders import draw_request_id
 from services.pool.books.collector import Auditor
 from services.pool.marks.records import ROOM
 from services.pool.rule.fairness import request_digest
-from services.pool.rule.terms import DrawCode, Status, Voided
+from services.pool.rule.terms import DrawCode, PoolStatus, Voided
 from services.pool.store.keys import key
 from tests.support.blindbox import ItemSpec
 from tests.support.blindbox_draw import drew, open_mall
@@ -217,7 +217,7 @@ async def test_closed_box_stays_closed_when_redis_was_rebuilt(
     await box.record()
     await lose_and_rebuild(box)
     (answer,) = await box.ask(await box.reserve(9, "z"))
-    assert (DrawCode.NOT_ONGOING, Status(status)) == (answer.code, answer.detail)
+    assert (DrawCode.NOT_ONGOING, PoolStatus(status)) == (answer.code, answer.detail)
 
 
 async def test_change_of_goods_is_kept_when_it_was_committed_and_not_recorded(
@@ -241,10 +241,11 @@ async def test_change_of_goods_is_kept_when_it_was_committed_and_not_recorded(
 
 
 @pytest.mark.parametrize(
-    ("column", "status"), [("on_shelf = false", Status.PAUSED), ("is_ended = true", Status.ENDED)]
+    ("column", "status"),
+    [("on_shelf = false", PoolStatus.PAUSED), ("is_ended = true", PoolStatus.ENDED)],
 )
 async def test_box_is_closed_when_its_goods_are_and_nothing_of_it_was_recorded(
-    postgres: asyncpg.Pool, redis: Redis, column: str, status: Status
+    postgres: asyncpg.Pool, redis: Redis, column: str, status: PoolStatus
 ) -> None:
     """A box that was lost before its first configuration was recorded comes back as it shall be."""
     box = await open_box(postgres, redis, ItemSpec(3), LAST_PRIZE)

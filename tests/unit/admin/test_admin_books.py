@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from kuji.draw.v1.pool_pb2 import PoolState, PrizeStock
 
-from services.admin.lottery.books import Books, balance, moved
+from services.admin.lottery.books import RecordedBooks, balance, moved
 from services.admin.models import Prize, PrizeTerms
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -16,8 +16,8 @@ def prize(prize_id: int, units: int, won: int) -> Prize:
     return Prize(prize_id, 1, won, False, LONG_AGO, LONG_AGO, terms)
 
 
-def books(seq: int, *prizes: Prize, version: int = 7) -> Books:
-    return Books(version, seq, prizes)
+def books(seq: int, *prizes: Prize, version: int = 7) -> RecordedBooks:
+    return RecordedBooks(version, seq, prizes)
 
 
 def state(seq: int, *stocks: tuple[int, int, int], version: int = 7) -> PoolState:

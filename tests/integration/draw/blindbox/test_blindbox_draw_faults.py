@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from services.common.errors import GoodsOffShelfError, KujiError, UnavailableError
 from services.draw.batcher import Batcher
-from services.draw.blindbox.cards import Cards
+from services.draw.blindbox.cards import CardOrders
 from services.draw.blindbox.desk import ATTEMPTS, Desk, Served
 from services.draw.blindbox.fulfilment import Fulfilment
 from services.draw.blindbox.orders import Orders
@@ -75,7 +75,7 @@ class Till:
         fulfilment = Fulfilment(orders, shelf, pools, batcher, self.store)
         confirmer = Confirmer(postgres, redis, patience_s=2, max_waiting=1000)
         past, guard = MadeDraws(postgres, redis, confirmer), MemoryGuard(redis, 0)
-        self._desk = Desk(shelf, orders, Cards(postgres), fulfilment, past, confirmer, guard)
+        self._desk = Desk(shelf, orders, CardOrders(postgres), fulfilment, past, confirmer, guard)
         self.sweeper = Sweeper(orders, fulfilment, after_s=0)
 
     async def order(self, box: Box, order_num: str = "a", count: int = 2) -> Served:

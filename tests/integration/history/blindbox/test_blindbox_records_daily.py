@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from services.common.errors import GoodsNotFoundError, InvalidArgumentError
 from services.common.timestamps import datetime_of_ms
-from services.history.assembly import History
+from services.history.assembly import HistoryParts
 from services.history.blindbox import records
 from services.history.blindbox.records import RecordReader, WinningRecord
 from services.history.blindbox.tail import LedgerTails
@@ -51,7 +51,7 @@ def newest_first(items: Sequence[Item]) -> list[Item]:
     return sorted(items, key=lambda i: (i.drawn_ms, i.box.pool_id, i.seq), reverse=True)
 
 
-async def today(history: History, shop: Shop) -> list[pb.WinningRecord]:
+async def today(history: HistoryParts, shop: Shop) -> list[pb.WinningRecord]:
     """Today's records."""
     request = pb.ListDailyRecordsRequest(goods_id=shop.shelf.goods_id)
     return list((await history.blindbox.ListDailyRecords(request, ANYONE)).records)

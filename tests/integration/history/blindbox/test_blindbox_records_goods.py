@@ -9,8 +9,8 @@ from kuji.blindbox.v1 import records_pb2 as pb
 from redis.asyncio import Redis
 
 from services.common.errors import InvalidArgumentError
-from services.history.assembly import History
-from services.history.blindbox.goods import GoodsStore
+from services.history.assembly import HistoryParts
+from services.history.blindbox.goods import ListedGoodsStore
 from services.pool.rule.fairness import commitment
 from tests.support.blindbox import ItemSpec, insert_card, insert_goods
 from tests.support.box_sales import open_shop
@@ -24,7 +24,7 @@ ICHIBAN = (
 )
 
 
-async def listed(history: History, kind: str = "") -> list[pb.Goods]:
+async def listed(history: HistoryParts, kind: str = "") -> list[pb.Goods]:
     """The goods on the shelf."""
     return list((await history.blindbox.ListGoods(pb.ListGoodsRequest(type=kind), ANYONE)).goods)
 
@@ -173,14 +173,14 @@ async def test_goods_are_read_once_for_all_who_ask_within_a_moment(
     postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list may be as old as page_age_s, and no older."""
-    reads, read = 0, GoodsStore.on_shelf
+    reads, read = 0, ListedGoodsStore.on_shelf
 
-    async def counted(store: GoodsStore, kind: str) -> Any:
+    async def counted(store: ListedGoodsStore, kind: str) -> Any:
         nonlocal reads
         reads += 1
         return await read(store, kind)
 
-    monkeypatch.setattr(GoodsStore, "on_shelf", counted)
+    monkeypatch.setattr(ListedGoodsStore, "on_shelf", counted)
     async with history_of(postgres_dsn, redis_url, page_age_s=3600) as history:
         assert [] == await listed(history)
         await insert_goods(postgres)

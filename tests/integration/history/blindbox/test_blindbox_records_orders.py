@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from services.common.context import RequestContext
 from services.common.errors import InvalidArgumentError, UnauthenticatedError
 from services.common.orders import GoodslistType
-from services.history.assembly import History
+from services.history.assembly import HistoryParts
 from services.history.blindbox.orders import OrderReader
 from services.pool.store.keys import ledger_key
 from tests.support.blindbox import ItemSpec
@@ -34,7 +34,7 @@ Prizes = list[pb.OrderPrize]
 
 
 async def listed(
-    history: History, kind: str, order_num: str, ctx: RequestContext, user_id: int = 0
+    history: HistoryParts, kind: str, order_num: str, ctx: RequestContext, user_id: int = 0
 ) -> Prizes:
     """What the order gave, by the call for goods of this type."""
     if kind == "ichiban":

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from services.common.errors import GoodsNotFoundError, InvalidArgumentError
-from services.history.assembly import History
+from services.history.assembly import HistoryParts
 from services.history.blindbox import records
 from services.history.blindbox.tail import LedgerTails
 from services.pool.store.keys import ledger_key
@@ -37,7 +37,7 @@ SPLITS = (0, 1, 14, DRAWS - 1, DRAWS)  # so many of the draws are recorded
 class Reader:
     """Infinite goods and the history service that reads them."""
 
-    history: History
+    history: HistoryParts
     shop: Shop
 
     def items(self, level: int) -> list[Item]:

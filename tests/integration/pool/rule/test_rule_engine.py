@@ -14,10 +14,10 @@ from services.pool.rule.terms import (
     ConfigureCode,
     DrawCode,
     PoolConfig,
+    PoolStatus,
     PoolStore,
     PrizeConfig,
     Quota,
-    Status,
     Stock,
 )
 from services.pool.store.redis_store import ClockOffError, RedisStore
@@ -103,7 +103,7 @@ async def test_draw_replays_when_pool_is_closed_meanwhile(store: PoolStore) -> N
     """A result that was given stays readable by its request id after a pause."""
     await open_pool(store, odds((5, SURE)))
     await codes(store, intent(1, "a"))
-    await store.configure(POOL, 1, 2, odds((5, SURE), status=Status.PAUSED), "{}")
+    await store.configure(POOL, 1, 2, odds((5, SURE), status=PoolStatus.PAUSED), "{}")
     assert await codes(store, intent(1, "a"), intent(1, "b")) == [
         DrawCode.REPLAYED,
         DrawCode.NOT_ONGOING,
@@ -113,14 +113,14 @@ async def test_draw_replays_when_pool_is_closed_meanwhile(store: PoolStore) -> N
 @pytest.mark.parametrize(
     ("settings", "status"),
     [
-        ({"status": Status.PAUSED}, Status.PAUSED),
-        ({"status": Status.ENDED}, Status.ENDED),
-        ({"start_ms": int(time.time() * 1000) + 3_600_000}, Status.PLANNED),
-        ({"end_ms": 1}, Status.ENDED),
+        ({"status": PoolStatus.PAUSED}, PoolStatus.PAUSED),
+        ({"status": PoolStatus.ENDED}, PoolStatus.ENDED),
+        ({"start_ms": int(time.time() * 1000) + 3_600_000}, PoolStatus.PLANNED),
+        ({"end_ms": 1}, PoolStatus.ENDED),
     ],
 )
 async def test_draw_is_refused_outside_the_time_window(
-    store: PoolStore, settings: dict[str, int], status: Status
+    store: PoolStore, settings: dict[str, int], status: PoolStatus
 ) -> None:
     """L7: only an open pool inside its window draws."""
     await open_pool(store, odds((5, SURE), **settings))
@@ -375,7 +375,7 @@ async def test_configuration_is_refused_when_it_comes_late_or_twice(store: PoolS
 
 async def test_configuration_is_refused_when_the_pool_has_ended(store: PoolStore) -> None:
     """X4: an ended pool never draws again, so that its seed can be revealed."""
-    await open_pool(store, odds((10, SURE), status=Status.ENDED))
+    await open_pool(store, odds((10, SURE), status=PoolStatus.ENDED))
     reopened = await store.configure(POOL, 1, 2, odds((10, SURE)), "{}")
     assert ConfigureCode.ENDED is reopened.code
     assert [DrawCode.NOT_ONGOING] == await codes(store, intent(1, "a"))

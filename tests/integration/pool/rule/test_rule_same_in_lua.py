@@ -15,9 +15,9 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
-from services.pool.rule.clock import ANY_TIME, BOUND_US, Span
+from services.pool.rule.clock import ANY_TIME, BOUND_US, ClockSpan
 from services.pool.rule.selection import Mode
-from services.pool.rule.terms import ConfigureCode, Confirm, PoolConfig, PrizeConfig, Status
+from services.pool.rule.terms import ConfigureCode, Confirm, PoolConfig, PoolStatus, PrizeConfig
 from services.pool.store.redis_store import ClockOffError, RedisStore
 from tests.support.clocks import follow_set_clock, set_clock
 from tests.support.draws import NO_BACKLOG_BOUND, MemoryStore, intent, stocks_of
@@ -46,7 +46,9 @@ LIMITS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "wins_per_user": st.integers(0, 4),
         "day_offset_ms": st.sampled_from([0, 9 * 3_600_000, -12 * 3_600_000, 48 * 3_600_000]),
         "confirm": st.sampled_from(Confirm),
-        "status": st.sampled_from([*[Status.OPEN] * 9, Status.PAUSED, Status.PAUSED, Status.ENDED]),
+        "status": st.sampled_from(
+            [*[PoolStatus.OPEN] * 9, PoolStatus.PAUSED, PoolStatus.PAUSED, PoolStatus.ENDED]
+        ),
     },
 )
 
@@ -188,7 +190,7 @@ class SameRule(RuleBasedStateMachine):
         assert self.model.server_us is not None
         now_us = self.model.server_us
         self.model.believed = (
-            ANY_TIME if span_us is None else Span(now_us - span_us, now_us + span_us)
+            ANY_TIME if span_us is None else ClockSpan(now_us - span_us, now_us + span_us)
         )
 
     @invariant()

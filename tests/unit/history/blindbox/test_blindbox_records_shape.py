@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kuji.blindbox.v1 import records_pb2 as pb
 
-from services.history.blindbox.cards import ItemCard
-from services.history.blindbox.goods import Box, Goods, Item, Shang
+from services.history.blindbox.cards import OwnedCard
+from services.history.blindbox.goods import ListedBox, ListedGoods, ListedItem, ListedShang
 from services.history.blindbox.messages import (
     daily_records_message,
     goods_message,
@@ -64,7 +64,7 @@ winning_records = st.builds(
     WinningRecord, exact, text, exact, text, text, text, text, exact, ms, small, exact, exact
 )
 items = st.builds(
-    Item,
+    ListedItem,
     exact,
     exact,
     text,
@@ -75,10 +75,10 @@ items = st.builds(
     st.none() | exact,
     st.booleans(),
 )
-shangs = st.builds(Shang, exact, text, text, small)
-boxes = st.builds(Box, small, st.none() | exact, st.none() | exact, exact, text)
+shangs = st.builds(ListedShang, exact, text, text, small)
+boxes = st.builds(ListedBox, small, st.none() | exact, st.none() | exact, exact, text)
 goods = st.builds(
-    Goods,
+    ListedGoods,
     exact,
     text,
     text,
@@ -90,7 +90,7 @@ goods = st.builds(
     st.lists(boxes, max_size=3),
 )
 cards = st.builds(
-    ItemCard,
+    OwnedCard,
     exact,
     st.none() | exact,
     st.datetimes(datetime(1970, 1, 2)).map(  # noqa: DTZ001

@@ -18,7 +18,7 @@ from services.pool.rule.replay import (
     Replay,
 )
 from services.pool.rule.selection import PPB
-from services.pool.rule.terms import DrawCode, PoolConfig, Status
+from services.pool.rule.terms import DrawCode, PoolConfig, PoolStatus
 from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent, odds, tickets
 
 _DAY_MS = 86_400_000
@@ -275,7 +275,7 @@ def test_replay_names_the_entry_when_only_its_link_tells(ledger: Ledger) -> None
 def test_replay_names_why_a_draw_was_not_allowed(ledger: Ledger) -> None:
     """Status, window, quotas, cooldown and stock speak in words."""
     cases = {
-        "the pool was paused": {"status": Status.PAUSED},
+        "the pool was paused": {"status": PoolStatus.PAUSED},
         "the pool was ended": {"end_ms": 1},
         "the pool was planned": {"start_ms": _START_MS + 1},
         "the quota draws_per_user was spent": {"draws_per_user": 1},
@@ -293,7 +293,7 @@ def test_replay_names_the_configuration_that_goes_back_or_reopens(ledger: Ledger
     again = replace(_config(ledger, 2), version=1)
     assert "Configuration 1: CONFLICT." == _found([*ledger.records[:2], again]).reason
     ended = Ledger()
-    ended.configure(odds((1, 0), status=Status.ENDED))
+    ended.configure(odds((1, 0), status=PoolStatus.ENDED))
     opened = replace(_config(ledger, 2), after_seq=0)
     assert "Configuration 2: ENDED." == _found([*ended.records, opened]).reason
 
