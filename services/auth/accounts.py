@@ -1,13 +1,6 @@
 """Accounts: who there is, and who has proved to be it."""
 
-from services.auth.credentials import (
-    MAX_PASSWORD_LENGTH,
-    check_attempt,
-    check_length,
-    check_password,
-    check_registration,
-    is_username,
-)
+from services.auth.credentials import check_email, is_username
 from services.auth.lanes import KNOWN, REGISTRATION, Lane
 from services.auth.login_guard import Knock, LoginGuard
 from services.auth.passwords import Passwords, Verdict
@@ -49,11 +42,11 @@ class Accounts:
             network: Where the caller is; from then on it is known as the user's.
 
         Raises:
-            InvalidArgumentError: A field breaks its rule, see credentials.
+            InvalidArgumentError: The address holds what cannot be printed.
             UsernameTakenError: The name exists, in this or another case.
             OverloadedError: Too many passwords are being hashed.
         """
-        check_registration(username, password, email)
+        check_email(email)
         password_hash = await self._passwords.hash(
             password, Lane(REGISTRATION, network, username.lower())
         )
@@ -71,12 +64,10 @@ class Accounts:
             network: Where the caller is.
 
         Raises:
-            InvalidArgumentError: Name or password is longer than any.
             RateLimitedError: Too many logins failed before.
             BadCredentialsError: Name or password is wrong; both take the same time.
             OverloadedError: Too many passwords are being checked.
         """
-        check_attempt(username, password)
         if not is_username(username):
             raise BadCredentialsError
         self._guard.recall(username.lower(), network)
@@ -110,14 +101,10 @@ class Accounts:
             The user, for whom a new login may be opened.
 
         Raises:
-            InvalidArgumentError: The new password breaks its rule, or the old one is longer
-                than any.
             RateLimitedError, BadCredentialsError, OverloadedError: As authenticate does.
             ConflictError: The password was changed meanwhile.
             NotFoundError: A service has no password.
         """
-        check_password("new_password", new_password)
-        check_length("old_password", old_password, MAX_PASSWORD_LENGTH)
         if caller.role is Role.SERVICE:
             raise NotFoundError(_NO_USER)
         user = await self.authenticate(caller.username, old_password, network)

@@ -59,7 +59,7 @@ class BulkAccounts:
             InvalidArgumentError: The password breaks its rule.
             OtherPasswordError: Some exist already, with another password.
         """
-        check_password("password", password)
+        check_password(password)
         if not is_username(f"{self._prefix}{count}") or not is_username(f"{self._prefix}1"):
             raise ValueError(f"{self._prefix}{count} is no username")
         before = await self._begin(password)

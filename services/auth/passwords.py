@@ -9,7 +9,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 
-from services.auth.credentials import MAX_PASSWORD_LENGTH, check_length
+from services.auth.credentials import check_password_length
 from services.auth.hashes import UnknownHashError, parse_hash
 from services.auth.lanes import Lane, Lanes
 
@@ -60,7 +60,7 @@ class Passwords:
 
     async def hash(self, password: str, lane: Lane) -> str:
         """The encoded hash of *password*; OverloadedError when too many wait in *lane*."""
-        check_length("password", password, MAX_PASSWORD_LENGTH)
+        check_password_length(password)
         return await self._run(lane, self._hash, password)
 
     async def check(self, password: str, stored: str | None, lane: Lane) -> Verdict:
@@ -69,7 +69,7 @@ class Passwords:
 
         Without a stored hash (no such user) nothing matches, after the same work.
         """
-        check_length("password", password, MAX_PASSWORD_LENGTH)
+        check_password_length(password)
         return await self._run(lane, self._check, password, stored)
 
     def close(self) -> None:

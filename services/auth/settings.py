@@ -4,12 +4,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretBytes, SecretStr
 
-from services.auth.credentials import (
-    MAX_PASSWORD_LENGTH,
-    MAX_SERVICE_SECRET_LENGTH,
-    MIN_PASSWORD_LENGTH,
-    USERNAME_PATTERN,
-)
+from services.auth.credentials import PASSWORD, SERVICE_SECRET, USERNAME
 from services.common.settings import PostgresDsn, ServiceSettings
 
 
@@ -61,10 +56,17 @@ class AuthSettings(ServiceSettings):
 
     postgres_dsn: PostgresDsn
     token_key_secret: Annotated[SecretBytes, BeforeValidator(_key_of_hex)]
-    service_secret: Annotated[SecretStr, Field(min_length=16, max_length=MAX_SERVICE_SECRET_LENGTH)]
-    admin_username: Annotated[str, Field(pattern=f"^{USERNAME_PATTERN}$")] = "admin"
+    service_secret: Annotated[SecretStr, Field(min_length=16, max_length=SERVICE_SECRET.max_length)]
+    admin_username: Annotated[
+        str,
+        Field(
+            min_length=USERNAME.min_length,
+            max_length=USERNAME.max_length,
+            pattern=USERNAME.pattern,
+        ),
+    ] = "admin"
     admin_password: Annotated[
-        SecretStr, Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)
+        SecretStr, Field(min_length=PASSWORD.min_length, max_length=PASSWORD.max_length)
     ]
     access_token_ttl_s: Annotated[int, Field(gt=0, le=24 * 3600)] = 900
     service_token_ttl_s: Annotated[int, Field(gt=0)] = 900

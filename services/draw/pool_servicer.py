@@ -3,14 +3,11 @@
 from kuji.draw.v1 import pool_pb2
 
 from services.common.context import RequestContext
-from services.common.errors import InvalidArgumentError
 from services.draw.pools import Pools
 from services.draw.publisher import configure
-from services.pool.configuration import check_numbers, config_of, document_of
+from services.pool.configuration import config_of, document_of
 from services.pool.rule.terms import LiveState, Stock
 from services.pool.store.redis_store import RedisStore
-
-MAX_INSPECTED = 100
 
 
 class PoolServicer:
@@ -33,7 +30,6 @@ class PoolServicer:
     ) -> pool_pb2.PublishPoolResponse:
         """See PoolService.PublishPool."""
         del ctx
-        check_numbers(request)
         config, document = config_of(request.config), document_of(request.config)
         await self._pools.check_made(request.pool_id)
         configured = await configure(
@@ -61,8 +57,6 @@ class PoolServicer:
     ) -> pool_pb2.InspectPoolsResponse:
         """See PoolService.InspectPools."""
         del ctx
-        if not 1 <= len(request.pool_ids) <= MAX_INSPECTED:
-            raise InvalidArgumentError("pool_ids", f"1 to {MAX_INSPECTED} pools at once.")
         states = [await self._store.inspect(pool_id) for pool_id in request.pool_ids]
         return pool_pb2.InspectPoolsResponse(
             pools=[_state(state) for state in states if state is not None]

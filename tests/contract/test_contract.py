@@ -18,9 +18,9 @@ from kuji.common.v1.error_reason_pb2 import ErrorReason
 
 from protos.examples import fill, text_of
 from services.common import errors
+from services.common.bounds import check
 from services.common.contract import access_of, bounds_of, facts_of, reasons_of
 from services.common.errors import KujiError
-from services.common.server.bounds import check
 from services.common.server.rpc import Rpc
 from services.common.server.serve import Implementation, build_server
 from services.common.settings import ServiceSettings

@@ -14,11 +14,11 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 
+from services.common.bounds import check, checks_of
 from services.common.contract import access_of, reasons_of
 from services.common.errors import InvalidArgumentError, KujiError
 from services.common.failures import defect, to_kuji_error
 from services.common.metrics import CALLS, LATENCY_S, UNSTATED_REASONS
-from services.common.server.bounds import check, checks_of
 from services.common.server.gate import Call, Gate
 from services.common.server.patience import TimeBound
 from services.common.status import details_of, status_of

@@ -16,7 +16,7 @@ from services.common.orders import OrderType
 from services.draw.blindbox.cards import CardOrders
 from services.draw.blindbox.fulfilment import Fulfilment, OrderDrawn
 from services.draw.blindbox.orders import Order, Orders
-from services.draw.blindbox.requests import WantedCard, WantedOrder, check_card, check_order
+from services.draw.blindbox.requests import WantedCard, WantedOrder
 from services.draw.blindbox.results import DrawnItem, drawn_items
 from services.draw.blindbox.shelf import OpenBox, Shelf
 from services.draw.confirmation import Confirmer, UnconfirmedWin
@@ -65,7 +65,6 @@ class Desk:
         Raises:
             KujiError: It was refused, and drew nothing; UnavailableError: not known.
         """
-        check_order(wanted)
         self._guard.check()
         box = await self._box(wanted.goods_id, wanted.num)
         if wanted.order_type not in (0, box.order_type):
@@ -84,7 +83,6 @@ class Desk:
         Raises:
             KujiError: It was refused, and drew nothing; UnavailableError: not known.
         """
-        check_card(wanted)
         self._guard.check()
         wanted = wanted._replace(request_id=wanted.request_id or uuid.uuid4().hex)
         protected = None

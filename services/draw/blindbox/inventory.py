@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from services.common.errors import PoolNotLoadedError
-from services.draw.blindbox.requests import check_count
 from services.draw.blindbox.shelf import OpenBoxItem, Shelf
 from services.pool.rule.terms import UNLIMITED, PoolStatus, PoolStore
 
@@ -86,9 +85,7 @@ class Inventory:
         Whether a box could serve an order of *count* (0: of 1), and what it holds.
 
         Raises:
-            InvalidArgumentError: So many are never drawn at once.
             GoodsNotFoundError, PoolNotLoadedError: See take_stock.
         """
-        check_count(count or 1)
         stock = await self.take_stock(goods_id, num)
         return stock.has(count or 1), stock

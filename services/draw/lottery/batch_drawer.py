@@ -11,7 +11,7 @@ from services.draw.confirmation import Confirmer
 from services.draw.deadlines import reply_by
 from services.draw.guard import MemoryGuard
 from services.draw.lottery.confirmed import must_wait, win_of
-from services.draw.lottery.requests import WantedDraw, check_named
+from services.draw.lottery.requests import Element, WantedDraw
 from services.draw.lottery.results import DrawResult, Results
 from services.draw.pools import Pool, Pools
 from services.draw.users import Users
@@ -42,25 +42,35 @@ class BatchDrawer:
         self._users = users
         self._max_batch_draws = max_batch_draws
 
-    async def draw_many(self, wanted: Sequence[WantedDraw], remaining_s: float) -> list[Outcome]:
+    async def draw_many(self, wanted: Sequence[Element], remaining_s: float) -> list[Outcome]:
         """
         Draw once for each of *wanted*; each gets its own result or error, in their order.
 
         Args:
+            wanted: What cannot be drawn comes as the error that says why.
             remaining_s: How long the caller waits; what is not answered by then is unknown.
         """
         deadline = reply_by(remaining_s)
-        refused = await self._users.refused({one.user_id for one in wanted}, deadline)
-        faults = [_fault_of(one, refused) for one in wanted]
-        sound = [one for one, fault in zip(wanted, faults, strict=True) if fault is None]
+        wanted = await self._without_strangers(wanted, deadline)
         async with asyncio.TaskGroup() as tasks:
             drawing = {
                 activity_id: tasks.create_task(self._draw_activity(activity_id, group, deadline))
-                for activity_id, group in _by_activity(sound).items()
+                for activity_id, group in _by_activity(wanted).items()
             }
         drawn = {activity_id: iter(task.result()) for activity_id, task in drawing.items()}
         return [
-            fault or next(drawn[one.activity_id]) for one, fault in zip(wanted, faults, strict=True)
+            one if isinstance(one, KujiError) else next(drawn[one.activity_id]) for one in wanted
+        ]
+
+    async def _without_strangers(
+        self, wanted: Sequence[Element], deadline: float
+    ) -> Sequence[Element]:
+        user_ids = {one.user_id for one in wanted if not isinstance(one, KujiError)}
+        refused = await self._users.refused(user_ids, deadline)
+        if not refused:
+            return wanted
+        return [
+            one if isinstance(one, KujiError) else refused.get(one.user_id, one) for one in wanted
         ]
 
     async def _draw_activity(
@@ -130,18 +140,11 @@ class BatchDrawer:
             return to_kuji_error(error, "DrawBatch")
 
 
-def _fault_of(wanted: WantedDraw, refused: Mapping[int, KujiError]) -> KujiError | None:
-    try:
-        check_named(wanted)
-    except KujiError as error:
-        return error
-    return refused.get(wanted.user_id)
-
-
-def _by_activity(wanted: Iterable[WantedDraw]) -> Mapping[int, Sequence[WantedDraw]]:
+def _by_activity(wanted: Iterable[Element]) -> Mapping[int, Sequence[WantedDraw]]:
     groups: defaultdict[int, list[WantedDraw]] = defaultdict(list)
     for one in wanted:
-        groups[one.activity_id].append(one)
+        if not isinstance(one, KujiError):
+            groups[one.activity_id].append(one)
     return groups
 
 

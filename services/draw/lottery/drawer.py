@@ -7,7 +7,7 @@ from services.draw.confirmation import Confirmer
 from services.draw.deadlines import reply_by
 from services.draw.guard import MemoryGuard
 from services.draw.lottery.confirmed import must_wait, win_of
-from services.draw.lottery.requests import WantedDraw, check
+from services.draw.lottery.requests import WantedDraw
 from services.draw.lottery.results import DrawResult, Results
 from services.draw.pools import Pool, Pools
 from services.draw.users import Users
@@ -44,7 +44,6 @@ class Drawer:
         named = bool(wanted.request_id)
         if not named:
             wanted = wanted._replace(request_id=uuid.uuid4().hex)
-        check(wanted)
         self._guard.check()
         pool = await self._pool_of(wanted, named)
         intent = pool.intent(wanted.user_id, wanted.request_id, 1)

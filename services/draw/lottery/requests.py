@@ -1,11 +1,13 @@
-"""What is asked of a lottery, and the bounds of it."""
+"""What is asked of a lottery."""
 
 from typing import NamedTuple
 
-from services.common.errors import InvalidArgumentError
+from kuji.draw.v1 import draw_pb2
 
-MAX_REQUEST_ID = 64
-MAX_ID = (1 << 63) - 1
+from services.common.bounds import check, checks_of
+from services.common.errors import InvalidArgumentError, KujiError
+
+_CHECKS = checks_of(draw_pb2.BatchDraw.DESCRIPTOR)
 
 
 class WantedDraw(NamedTuple):
@@ -16,21 +18,14 @@ class WantedDraw(NamedTuple):
     request_id: str
 
 
-def check(wanted: WantedDraw) -> None:
-    """InvalidArgumentError when a field of *wanted* is out of bounds."""
-    if not 0 <= wanted.activity_id <= MAX_ID:
-        raise InvalidArgumentError("activity_id", "activity_id is a positive number.")
-    if not 1 <= wanted.user_id < 1 << 53:
-        raise InvalidArgumentError("user_id", "user_id is a positive number.")
-    name = wanted.request_id
-    if not (1 <= len(name) <= MAX_REQUEST_ID and name.isascii() and name.isprintable()):
-        raise InvalidArgumentError(
-            "request_id", f"request_id is 1 to {MAX_REQUEST_ID} printable ASCII characters."
-        )
+# Of a batch or a stream: a draw, or why it cannot be drawn.
+Element = WantedDraw | KujiError
 
 
-def check_named(wanted: WantedDraw) -> None:
-    """InvalidArgumentError when *wanted* is out of bounds, or names no activity."""
-    check(wanted)
-    if not wanted.activity_id:
-        raise InvalidArgumentError("activity_id", "Name the activity_id.")
+def element_of(draw: draw_pb2.BatchDraw) -> Element:
+    """A draw of a batch or a stream; where it is out of bounds, what is wrong with it."""
+    try:
+        check(draw, _CHECKS)
+    except InvalidArgumentError as error:
+        return error
+    return WantedDraw(draw.activity_id, draw.user_id, draw.request_id)

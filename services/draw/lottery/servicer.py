@@ -12,7 +12,7 @@ from services.common.errors import InvalidArgumentError, PermissionDeniedError
 from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.odds import Odds, current_odds
-from services.draw.lottery.requests import WantedDraw
+from services.draw.lottery.requests import WantedDraw, element_of
 from services.draw.lottery.results import DrawResult
 from services.draw.lottery.stream import draw_each
 from services.draw.pools import Pools
@@ -20,7 +20,6 @@ from services.draw.proof.prover import Proof, Prover
 from services.pool.rule.terms import PoolStore
 from services.pool.won_prize import WonPrize
 
-MAX_BATCH = 1000
 _MAX_STREAMED = 1000
 
 
@@ -57,9 +56,7 @@ class DrawServicer:
         self, request: draw_pb2.DrawBatchRequest, ctx: RequestContext
     ) -> draw_pb2.DrawBatchResponse:
         """See DrawService.DrawBatch."""
-        if not 1 <= len(request.draws) <= MAX_BATCH:
-            raise InvalidArgumentError("draws", f"A batch has 1 to {MAX_BATCH} draws.")
-        wanted = [_wanted(draw) for draw in request.draws]
+        wanted = [element_of(draw) for draw in request.draws]
         outcomes = await self._batch_drawer.draw_many(wanted, ctx.remaining_s)
         response = draw_pb2.DrawBatchResponse()
         for outcome in outcomes:
@@ -70,7 +67,7 @@ class DrawServicer:
         self, requests: AsyncIterator[draw_pb2.DrawStreamRequest], ctx: RequestContext
     ) -> AsyncIterator[draw_pb2.DrawStreamResponse]:
         """See DrawService.DrawStream."""
-        wanted = (_wanted(request.draw) async for request in requests)
+        wanted = (element_of(request.draw) async for request in requests)
         answers = draw_each(self._batch_drawer, wanted, ctx.remaining_s, _MAX_STREAMED)
         async with aclosing(answers):
             async for index, outcome in answers:
@@ -98,14 +95,12 @@ def _user_of(request: draw_pb2.DrawRequest, ctx: RequestContext) -> int:
     """Who is drawn for: the caller itself; only a service names another."""
     caller = ctx.require_caller()
     if caller.role is Role.SERVICE:
+        if not request.user_id:
+            raise InvalidArgumentError("user_id", "A service names the user that it draws for.")
         return request.user_id
     if request.user_id not in (0, caller.user_id):
         raise PermissionDeniedError("Only a service draws for others.")
     return caller.user_id
-
-
-def _wanted(draw: draw_pb2.BatchDraw) -> WantedDraw:
-    return WantedDraw(draw.activity_id, draw.user_id, draw.request_id)
 
 
 # Written in their place: messages made apart and copied into others cost three times as much.

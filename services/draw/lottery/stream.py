@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from services.common.errors import KujiError
 from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
-from services.draw.lottery.requests import WantedDraw
+from services.draw.lottery.requests import Element
 
 
 @dataclass(slots=True)
@@ -27,7 +27,10 @@ class _Answers:
 
 
 async def draw_each(
-    drawer: BatchDrawer, wanted: AsyncIterator[WantedDraw], remaining_s: float, max_unanswered: int
+    drawer: BatchDrawer,
+    wanted: AsyncIterator[Element],
+    remaining_s: float,
+    max_unanswered: int,
 ) -> AsyncGenerator[tuple[int, Outcome], None]:
     """
     Draw once for each of *wanted*; yields (index, its own result or error) as they complete.
@@ -58,9 +61,12 @@ async def draw_each(
 
 
 async def _draw_all(
-    drawer: BatchDrawer, wanted: AsyncIterator[WantedDraw], remaining_s: float, answers: _Answers
+    drawer: BatchDrawer,
+    wanted: AsyncIterator[Element],
+    remaining_s: float,
+    answers: _Answers,
 ) -> None:
-    async def draw(index: int, one: WantedDraw) -> None:
+    async def draw(index: int, one: Element) -> None:
         (outcome,) = await drawer.draw_many([one], remaining_s)
         answers.done.put_nowait((index, outcome))
 

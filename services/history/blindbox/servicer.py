@@ -3,7 +3,6 @@
 from kuji.blindbox.v1 import records_pb2 as pb
 
 from services.common.context import RequestContext, Role
-from services.common.errors import InvalidArgumentError
 from services.common.paging import page_of
 from services.history.blindbox.cards import CardStore
 from services.history.blindbox.messages import item_cards_message, order_prize_message
@@ -11,31 +10,16 @@ from services.history.blindbox.orders import OrderPrize, OrderReader
 from services.history.blindbox.public_records import PublicRecords
 from services.history.blindbox.records import RecordsQuery
 
-_TYPES = ("", "ichiban", "infinite")
-_MAX_ORDER_NUM = 64
 _OrderRequest = pb.ListOrderPrizesRequest | pb.ListInfiniteOrderPrizesRequest
 _ACTS_FOR_OTHERS = (Role.SERVICE, Role.ADMIN)
-
-
-def _not_negative(field: str, value: int) -> int:
-    if value < 0:
-        raise InvalidArgumentError(field, f"{field} counts from 1.")
-    return value
 
 
 def _buyer_of(request: _OrderRequest, ctx: RequestContext) -> int | None:
     """Whose order is asked for, 0: whoever's; None: one that the caller may not see."""
     caller = ctx.require_caller()
-    user_id = _not_negative("user_id", request.user_id)
     if caller.role in _ACTS_FOR_OTHERS:
-        return user_id
-    return caller.user_id if user_id in (0, caller.user_id) else None
-
-
-def _order_num_of(request: _OrderRequest) -> str:
-    if not 1 <= len(request.order_num) <= _MAX_ORDER_NUM:
-        raise InvalidArgumentError("order_num", f"order_num has 1 to {_MAX_ORDER_NUM} characters.")
-    return request.order_num
+        return request.user_id
+    return caller.user_id if request.user_id in (0, caller.user_id) else None
 
 
 class BlindBoxRecordServicer:
@@ -50,8 +34,6 @@ class BlindBoxRecordServicer:
         self, request: pb.ListGoodsRequest, _: RequestContext
     ) -> pb.ListGoodsResponse:
         """See the proto."""
-        if request.type not in _TYPES:
-            raise InvalidArgumentError("type", 'type is "ichiban" or "infinite".')
         return await self._records.goods(request.type)
 
     async def ListOrderPrizes(
@@ -72,15 +54,14 @@ class BlindBoxRecordServicer:
         self, request: pb.ListInfiniteRecordsRequest, _: RequestContext
     ) -> pb.ListInfiniteRecordsResponse:
         """See the proto."""
-        goods_id = _not_negative("goods_id", request.goods_id)
-        shang_id = _not_negative("shang_id", request.shang_id)
-        return await self._records.page(RecordsQuery(goods_id, shang_id, page_of(request)))
+        query = RecordsQuery(request.goods_id, request.shang_id, page_of(request))
+        return await self._records.page(query)
 
     async def ListDailyRecords(
         self, request: pb.ListDailyRecordsRequest, _: RequestContext
     ) -> pb.ListDailyRecordsResponse:
         """See the proto."""
-        return await self._records.today(_not_negative("goods_id", request.goods_id))
+        return await self._records.today(request.goods_id)
 
     async def ListItemCards(
         self, _: pb.ListItemCardsRequest, ctx: RequestContext
@@ -91,7 +72,7 @@ class BlindBoxRecordServicer:
     async def _prizes(
         self, request: _OrderRequest, ctx: RequestContext, goods_type: str
     ) -> list[OrderPrize]:
-        order_num, buyer_id = _order_num_of(request), _buyer_of(request, ctx)
+        buyer_id = _buyer_of(request, ctx)
         if buyer_id is None:
             return []
-        return await self._orders.prizes(buyer_id, order_num, goods_type)
+        return await self._orders.prizes(buyer_id, request.order_num, goods_type)

@@ -7,7 +7,6 @@ from kuji.history.v1 import history_pb2 as pb
 
 from services.common.context import RequestContext
 from services.common.draw_id import parse_draw_id
-from services.common.errors import InvalidArgumentError
 from services.common.paging import page_of
 from services.history.lottery.messages import result_message, user_draws_message
 from services.history.lottery.public_pages import PublicPages
@@ -15,20 +14,6 @@ from services.history.lottery.results import ResultReader
 from services.history.lottery.rules import RulesQuery
 from services.history.lottery.winner_streams import WinnerStreams
 from services.history.lottery.winners import WinnersQuery, WinnerStore
-
-_WithActivity = (
-    pb.ListPrizesRequest
-    | pb.ListWinnersRequest
-    | pb.StreamWinnersRequest
-    | pb.StreamWinnerEventsRequest
-    | pb.ListUserDrawsRequest
-)
-
-
-def _activity_id_of(request: _WithActivity) -> int:
-    if request.activity_id < 0:
-        raise InvalidArgumentError("activity_id", "activity_id counts from 1.")
-    return request.activity_id
 
 
 class HistoryServicer:
@@ -56,7 +41,7 @@ class HistoryServicer:
         self, request: pb.ListPrizesRequest, _: RequestContext
     ) -> pb.ListPrizesResponse:
         """See the proto."""
-        return await self._pages.catalogue(_activity_id_of(request))
+        return await self._pages.catalogue(request.activity_id)
 
     async def GetRules(self, request: pb.GetRulesRequest, _: RequestContext) -> pb.GetRulesResponse:
         """See the proto."""
@@ -73,13 +58,13 @@ class HistoryServicer:
         self, request: pb.ListWinnersRequest, _: RequestContext
     ) -> pb.ListWinnersResponse:
         """See the proto."""
-        return await self._pages.winners(WinnersQuery(_activity_id_of(request), page_of(request)))
+        return await self._pages.winners(WinnersQuery(request.activity_id, page_of(request)))
 
     async def StreamWinners(
         self, request: pb.StreamWinnersRequest, ctx: RequestContext
     ) -> AsyncIterator[pb.Winner | None]:
         """See the proto."""
-        activity_id, address = _activity_id_of(request), ctx.origin.address
+        activity_id, address = request.activity_id, ctx.origin.address
         async for winner in self._streams.messages(activity_id, request.after_draw_id, address):
             yield winner
 
@@ -87,7 +72,7 @@ class HistoryServicer:
         self, request: pb.StreamWinnerEventsRequest, ctx: RequestContext
     ) -> AsyncIterator[HttpBody]:
         """See the proto."""
-        activity_id, address = _activity_id_of(request), ctx.origin.address
+        activity_id, address = request.activity_id, ctx.origin.address
         async for events in self._streams.events(activity_id, request.last_event_id, address):
             yield events
 
@@ -97,6 +82,6 @@ class HistoryServicer:
         """See the proto."""
         page = page_of(request)
         found = await self._winners.user_draws(
-            ctx.require_caller().user_id, _activity_id_of(request), page, won_only=request.won_only
+            ctx.require_caller().user_id, request.activity_id, page, won_only=request.won_only
         )
         return user_draws_message(page, found)

@@ -12,8 +12,8 @@ from kuji.draw.v1 import draw_pb2, pool_pb2
 from kuji.history.v1 import history_pb2
 
 from protos.examples import fill
+from services.common.bounds import check
 from services.common.errors import InvalidArgumentError
-from services.common.server.bounds import check
 
 _LAST_SECOND = 253_402_300_799
 OPEN_CONFIG = pool_pb2.PoolConfig(mode=pool_pb2.POOL_MODE_ODDS, status=pool_pb2.POOL_STATUS_OPEN)

@@ -3,9 +3,9 @@
 import pytest
 from kuji.history.v1 import history_pb2
 
+from services.common.bounds import check
 from services.common.errors import InvalidArgumentError
 from services.common.paging import Page, cut, page_of
-from services.common.server.bounds import check
 
 Request = history_pb2.ListWinnersRequest
 

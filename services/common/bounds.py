@@ -42,6 +42,19 @@ def check(message: Message, checks: Checks | None = None) -> None:
         raise InvalidArgumentError(problem.path, f"{problem.path} {problem.verdict}.")
 
 
+def check_value(field: FieldDescriptor, value: Any) -> None:  # noqa: ANN401
+    """InvalidArgumentError with the name of *field*, where it may not hold *value*."""
+    value_check = _known_value_check(field)
+    verdict = None if value_check is None else value_check(value)
+    if verdict is not None:
+        raise InvalidArgumentError(field.name, f"{field.name} {verdict}.")
+
+
+@cache
+def _known_value_check(field: FieldDescriptor) -> _ValueCheck | None:
+    return _value_check(field, bounds_of(field) or _NO_BOUNDS)
+
+
 @cache
 def checks_of(descriptor: Descriptor) -> Checks:
     """
