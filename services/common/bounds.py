@@ -79,11 +79,18 @@ def _checks_of_field(field: FieldDescriptor) -> Iterator[_FieldCheck]:
     if field.is_repeated:
         yield from _list_checks(field, bounds)
         return
+    if field.message_type is not None and field.message_type.full_name != _TIMESTAMP:
+        if bounds.required:
+            yield _given(field)
+        yield from _message_checks(field, bounds)
+        return
+    value_check = _value_check(field, bounds)
+    if bounds.required and value_check is not None and not field.has_presence:
+        yield _given_and(field, value_check)
+        return
     if bounds.required:
         yield _given(field)
-    if field.message_type is not None and field.message_type.full_name != _TIMESTAMP:
-        yield from _message_checks(field, bounds)
-    elif (value_check := _value_check(field, bounds)) is not None:
+    if value_check is not None:
         yield _if_given(field, value_check)
 
 
@@ -97,6 +104,20 @@ def _is_given(field: FieldDescriptor) -> Callable[[Any], bool]:
 def _given(field: FieldDescriptor) -> _FieldCheck:
     is_given, missing = _is_given(field), Problem(field.name, "is missing")
     return lambda message: None if is_given(message) else missing
+
+
+def _given_and(field: FieldDescriptor, value_check: _ValueCheck) -> _FieldCheck:
+    # What _given and _if_given say, in one step: each draw of a batch passes here three times.
+    name, missing = field.name, Problem(field.name, "is missing")
+
+    def check_field(message: Any) -> Problem | None:  # noqa: ANN401
+        value = getattr(message, name)
+        if not value:
+            return missing
+        verdict = value_check(value)
+        return None if verdict is None else Problem(name, verdict)
+
+    return check_field
 
 
 def _if_given(field: FieldDescriptor, value_check: _ValueCheck) -> _FieldCheck:
