@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 
 from services.common.errors import (
     ActivityNotFoundError,
-    InvalidArgumentError,
     NotFoundError,
     UnavailableError,
 )
@@ -194,26 +193,6 @@ async def test_many_callers_cost_one_query(
                 *(history.servicer.ListWinners(pb.ListWinnersRequest(), ANYONE) for _ in range(500))
             )
     assert 1 == reads
-
-
-@pytest.mark.parametrize(
-    ("request_", "field"),
-    [
-        (pb.ListWinnersRequest(page=0), "page"),
-        (pb.ListWinnersRequest(page=-1), "page"),
-        (pb.ListWinnersRequest(page_size=0), "page_size"),
-        (pb.ListWinnersRequest(page_size=101), "page_size"),
-        (pb.ListWinnersRequest(activity_id=-1), "activity_id"),
-    ],
-)
-async def test_listing_is_refused_when_out_of_bounds(
-    postgres_dsn: str, redis_url: str, request_: pb.ListWinnersRequest, field: str
-) -> None:
-    """A page that cannot be is INVALID_ARGUMENT, and names its field."""
-    async with history_of(postgres_dsn, redis_url) as history:
-        with pytest.raises(InvalidArgumentError) as caught:
-            await history.servicer.ListWinners(request_, ANYONE)
-    assert {"field": field} == caught.value.metadata
 
 
 @pytest.mark.parametrize("recorded", [True, False], ids=["postgres", "ledger"])

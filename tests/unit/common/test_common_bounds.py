@@ -78,6 +78,11 @@ BEYOND = [
     (_changed(blindbox_pb2.PlaceOrderRequest, count=0), "count"),
     (_changed(blindbox_pb2.PlaceOrderRequest, user_id=-5), "user_id"),
     (_changed(records_pb2.ListGoodsRequest, type="lucky bag"), "type"),
+    (records_pb2.ListOrderPrizesRequest(), "order_num"),
+    (records_pb2.ListInfiniteOrderPrizesRequest(order_num="x" * 65), "order_num"),
+    (records_pb2.ListOrderPrizesRequest(order_num="x", user_id=-1), "user_id"),
+    (records_pb2.ListInfiniteRecordsRequest(goods_id=-1), "goods_id"),
+    (records_pb2.ListInfiniteRecordsRequest(goods_id=1, shang_id=-1), "shang_id"),
     (pool_pb2.PoolConfig(status=pool_pb2.POOL_STATUS_OPEN), "mode"),
     (pool_pb2.PoolConfig(mode=9, status=1), "mode"),  # type: ignore[arg-type]
     (draw_pb2.DrawBatchRequest(), "draws"),

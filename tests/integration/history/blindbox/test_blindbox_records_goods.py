@@ -8,7 +8,6 @@ import pytest
 from kuji.blindbox.v1 import records_pb2 as pb
 from redis.asyncio import Redis
 
-from services.common.errors import InvalidArgumentError
 from services.history.assembly import HistoryParts
 from services.history.blindbox.goods import ListedGoodsStore
 from services.pool.rule.fairness import commitment
@@ -159,14 +158,6 @@ async def test_no_more_than_a_hundred_goods_are_listed(
     ids = [(await insert_goods(postgres)).goods_id for _ in range(101)]
     async with history_of(postgres_dsn, redis_url) as history:
         assert ids[:0:-1] == [goods.goods_id for goods in await listed(history)]
-
-
-async def test_unknown_type_is_refused(postgres_dsn: str, redis_url: str) -> None:
-    """INVALID_ARGUMENT names the field."""
-    async with history_of(postgres_dsn, redis_url) as history:
-        with pytest.raises(InvalidArgumentError) as caught:
-            await listed(history, "gashapon")
-    assert {"field": "type"} == caught.value.metadata
 
 
 async def test_goods_are_read_once_for_all_who_ask_within_a_moment(

@@ -11,7 +11,7 @@ from kuji.blindbox.v1 import records_pb2 as pb
 from redis.asyncio import Redis
 
 from services.common.context import RequestContext
-from services.common.errors import InvalidArgumentError, UnauthenticatedError
+from services.common.errors import UnauthenticatedError
 from services.common.orders import GoodslistType
 from services.history.assembly import HistoryParts
 from services.history.blindbox.orders import OrderReader
@@ -173,34 +173,6 @@ async def test_order_that_has_not_drawn_lists_nothing(
     async with history_of(postgres_dsn, redis_url) as history:
         assert [] == await listed(history, "ichiban", "waiting", as_user(7))
         assert [] == await listed(history, "ichiban", "refused", as_user(7))
-
-
-@pytest.mark.parametrize(
-    ("request_", "ctx", "field"),
-    [
-        (pb.ListOrderPrizesRequest(), as_user(7), "order_num"),
-        (pb.ListOrderPrizesRequest(order_num="x" * 65), as_user(7), "order_num"),
-        (pb.ListOrderPrizesRequest(order_num="x", user_id=-1), as_user(7), "user_id"),
-    ],
-    ids=["empty", "too long", "negative user"],
-)
-async def test_listing_an_order_is_refused_when_a_field_is_unfit(
-    postgres_dsn: str,
-    redis_url: str,
-    request_: pb.ListOrderPrizesRequest,
-    ctx: RequestContext,
-    field: str,
-) -> None:
-    """INVALID_ARGUMENT names the field, for both types of goods."""
-    infinite = pb.ListInfiniteOrderPrizesRequest.FromString(request_.SerializeToString())
-    async with history_of(postgres_dsn, redis_url) as history:
-        for call in (
-            history.blindbox.ListOrderPrizes(request_, ctx),
-            history.blindbox.ListInfiniteOrderPrizes(infinite, ctx),
-        ):
-            with pytest.raises(InvalidArgumentError) as caught:
-                await call
-            assert {"field": field} == caught.value.metadata
 
 
 async def test_listing_an_order_needs_a_caller(postgres_dsn: str, redis_url: str) -> None:

@@ -14,7 +14,7 @@ from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from services.common.errors import GoodsNotFoundError, InvalidArgumentError
+from services.common.errors import GoodsNotFoundError
 from services.history.assembly import HistoryParts
 from services.history.blindbox import records
 from services.history.blindbox.tail import LedgerTails
@@ -185,29 +185,6 @@ async def test_records_of_goods_that_are_not_there_are_not_found(
                     pb.ListInfiniteRecordsRequest(goods_id=goods_id), ANYONE
                 )
         assert pb.ListInfiniteRecordsResponse(last_page=1) == await Reader(history, boxless).page()
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"goods_id": -1}, "goods_id"),
-        ({"shang_id": -1}, "shang_id"),
-        ({"page": 0}, "page"),
-        ({"page": -1}, "page"),
-        ({"page_size": 0}, "page_size"),
-        ({"page_size": 101}, "page_size"),
-        ({"page_size": 10**6}, "page_size"),
-    ],
-)
-async def test_page_is_refused_when_out_of_bounds(
-    postgres_dsn: str, redis_url: str, fields: dict[str, int], field: str
-) -> None:
-    """A page that cannot be is INVALID_ARGUMENT, and names its field."""
-    request = pb.ListInfiniteRecordsRequest(**{"goods_id": 1, **fields})
-    async with history_of(postgres_dsn, redis_url) as history:
-        with pytest.raises(InvalidArgumentError) as caught:
-            await history.blindbox.ListInfiniteRecords(request, ANYONE)
-    assert {"field": field} == caught.value.metadata
 
 
 async def test_level_of_other_goods_is_empty(readers: Sequence[Reader]) -> None:
