@@ -8,7 +8,7 @@ _Z_95 = 1.959963984540054  # 97.5th percentile of the normal distribution
 _FEW = 5.0  # wins to be expected, below which nothing speaks for or against
 
 
-class Verdict(StrEnum):
+class OddsVerdict(StrEnum):
     """What a prize's wins say of its odds."""
 
     FITS = "fits"
@@ -19,14 +19,14 @@ class Verdict(StrEnum):
 
 
 _SENTENCES = {
-    Verdict.FITS: "That fits.",
-    Verdict.MORE_OFTEN: "That is more often than its odds say. Of honest prizes, one in twenty at "
-    "most looks like that or worse at a given moment: look again after more draws.",
-    Verdict.LESS_OFTEN: "That is less often than its odds say. Of honest prizes, one in twenty at "
-    "most looks like that or worse at a given moment: look again after more draws.",
-    Verdict.TOO_FEW_DRAWS: "That is too few to tell.",
-    Verdict.NOT_JUDGED: "Not judged: users who have won it as often as one may have no chance of "
-    "it any more, and still draw.",
+    OddsVerdict.FITS: "That fits.",
+    OddsVerdict.MORE_OFTEN: "That is more often than its odds say. Of honest prizes, one in twenty "
+    "at most looks like that or worse at a given moment: look again after more draws.",
+    OddsVerdict.LESS_OFTEN: "That is less often than its odds say. Of honest prizes, one in twenty "
+    "at most looks like that or worse at a given moment: look again after more draws.",
+    OddsVerdict.TOO_FEW_DRAWS: "That is too few to tell.",
+    OddsVerdict.NOT_JUDGED: "Not judged: users who have won it as often as one may have no chance "
+    "of it any more, and still draw.",
 }
 
 
@@ -75,15 +75,15 @@ class OddsCheck:
         return self.trials.expected_wins / self.trials.draws if self.trials.draws else 0.0
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> OddsVerdict:
         """What the wins say."""
         if self.trials.is_limited:
-            return Verdict.NOT_JUDGED
+            return OddsVerdict.NOT_JUDGED
         if self.expected < self.low:
-            return Verdict.MORE_OFTEN
+            return OddsVerdict.MORE_OFTEN
         if self.expected > self.high:
-            return Verdict.LESS_OFTEN
-        return Verdict.FITS if self.trials.expected_wins >= _FEW else Verdict.TOO_FEW_DRAWS
+            return OddsVerdict.LESS_OFTEN
+        return OddsVerdict.FITS if self.trials.expected_wins >= _FEW else OddsVerdict.TOO_FEW_DRAWS
 
     @property
     def explanation(self) -> str:

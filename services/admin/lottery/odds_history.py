@@ -28,7 +28,7 @@ class Terms(NamedTuple):
     is_limited: bool
 
 
-class Version(NamedTuple):
+class OddsVersion(NamedTuple):
     """Odds and units that held for the draws after *after_seq*, by prize."""
 
     version: int
@@ -52,7 +52,7 @@ class _Known:
     after_seq: int
     trials: Mapping[int, Trials]
 
-    def goes_on(self, versions: Sequence[Version]) -> bool:
+    def goes_on(self, versions: Sequence[OddsVersion]) -> bool:
         """Whether *versions* begin with the open one."""
         return bool(versions) and (self.version, self.after_seq) == versions[0][:2]
 
@@ -62,7 +62,7 @@ class _Ledger(NamedTuple):
 
     rows: Rows
     pool: RecordedPool
-    versions: Sequence[Version]
+    versions: Sequence[OddsVersion]
     gaps: Sequence[tuple[int, int]]
 
 
@@ -126,7 +126,7 @@ class OddsHistory:
         self,
         trials: dict[int, Trials],
         ledger: _Ledger,
-        version: Version,
+        version: OddsVersion,
         ends: Mapping[int, tuple[int, int]],
     ) -> None:
         """Add a version; *ends*: by prize, the version's last draw, and the units left then."""
@@ -162,12 +162,12 @@ def draws_between(after: int, last: int, gaps: Iterable[tuple[int, int]]) -> int
     return max(0, last - after - missing)
 
 
-async def _read(rows: Rows, since: Mapping[int, int]) -> dict[int, list[Version]]:
+async def _read(rows: Rows, since: Mapping[int, int]) -> dict[int, list[OddsVersion]]:
     """The versions of each pool from the one in *since* on, oldest first."""
-    found: dict[int, list[Version]] = {pool_id: [] for pool_id in since}
+    found: dict[int, list[OddsVersion]] = {pool_id: [] for pool_id in since}
     async for pool_id, version, after_seq, config, units in rows.versions(since):
         await asyncio.sleep(0)  # hundreds of prizes take milliseconds
-        found[pool_id].append(Version(version, after_seq, _terms(config, units)))
+        found[pool_id].append(OddsVersion(version, after_seq, _terms(config, units)))
     return found
 
 

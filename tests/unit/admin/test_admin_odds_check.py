@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.admin.lottery.odds_check import Trials, Verdict, check_odds, interval
+from services.admin.lottery.odds_check import OddsVerdict, Trials, check_odds, interval
 from services.admin.lottery.odds_history import Terms, draws_between, left_before
 
 
@@ -33,19 +33,19 @@ def test_interval_holds_the_share_whatever_is_counted() -> None:
 @pytest.mark.parametrize(
     ("draws", "expected", "wins", "verdict"),
     [
-        (1000, 100.0, 100, Verdict.FITS),
-        (1000, 100.0, 150, Verdict.MORE_OFTEN),
-        (1000, 100.0, 60, Verdict.LESS_OFTEN),
-        (1000, 100.0, 118, Verdict.FITS),
-        (10, 1.0, 0, Verdict.TOO_FEW_DRAWS),
-        (1000, 0.17, 1, Verdict.TOO_FEW_DRAWS),  # one in six honest prizes does so
-        (1000, 0.001, 1, Verdict.MORE_OFTEN),  # one in a thousand does so
-        (1000, 0.0, 1, Verdict.MORE_OFTEN),
-        (0, 0.0, 0, Verdict.TOO_FEW_DRAWS),
+        (1000, 100.0, 100, OddsVerdict.FITS),
+        (1000, 100.0, 150, OddsVerdict.MORE_OFTEN),
+        (1000, 100.0, 60, OddsVerdict.LESS_OFTEN),
+        (1000, 100.0, 118, OddsVerdict.FITS),
+        (10, 1.0, 0, OddsVerdict.TOO_FEW_DRAWS),
+        (1000, 0.17, 1, OddsVerdict.TOO_FEW_DRAWS),  # one in six honest prizes does so
+        (1000, 0.001, 1, OddsVerdict.MORE_OFTEN),  # one in a thousand does so
+        (1000, 0.0, 1, OddsVerdict.MORE_OFTEN),
+        (0, 0.0, 0, OddsVerdict.TOO_FEW_DRAWS),
     ],
 )
 def test_verdict_compares_wins_with_what_was_to_be_expected(
-    draws: int, expected: float, wins: int, verdict: Verdict
+    draws: int, expected: float, wins: int, verdict: OddsVerdict
 ) -> None:
     """Outside of the interval is told; few draws tell nothing."""
     check = check_odds(Trials(draws, expected), wins)
@@ -55,7 +55,7 @@ def test_verdict_compares_wins_with_what_was_to_be_expected(
 
 def test_limited_prize_is_not_judged() -> None:
     """Not every draw had the odds that are configured."""
-    assert Verdict.NOT_JUDGED == check_odds(Trials(1000, 500.0, is_limited=True), 3).verdict
+    assert OddsVerdict.NOT_JUDGED == check_odds(Trials(1000, 500.0, is_limited=True), 3).verdict
 
 
 def test_ids_that_never_were_are_no_draws() -> None:
