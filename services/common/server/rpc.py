@@ -22,6 +22,7 @@ from services.common.metrics import CALLS, LATENCY_S, UNSTATED_REASONS
 from services.common.server.gate import Call, Gate
 from services.common.server.patience import TimeBound
 from services.common.status import details_of, status_of
+from services.common.stopped import BOUNDS, LOAD, TOKEN, count_stopped
 from services.common.tasks import stray_cancellation
 
 log = structlog.get_logger()
@@ -59,6 +60,7 @@ class Rpc:
         self._parse = message_factory.GetMessageClass(descriptor.input_type).FromString
         self._streams_in = descriptor.client_streaming
         self._name = descriptor.name
+        self._layer = descriptor.containing_service.full_name.split(".")[1]
         self._calls = CALLS.labels(descriptor.name, "OK")
         self._latency_s = LATENCY_S.labels(descriptor.name)
         self._checks = checks_of(descriptor.input_type)
@@ -69,9 +71,13 @@ class Rpc:
         failing = _Failing(self, call)
         try:
             with self._load:
+                failing.layer = TOKEN
                 async with TimeBound(self._gate.bounds, self._gate.patience_s(call), failing.late):
                     ctx = await self._gate.admit(self._access, call)
-                    response = await self._function(self._parse_one(request), ctx)
+                    failing.layer = BOUNDS
+                    message = self._parse_one(request)
+                    failing.layer = self._layer
+                    response = await self._function(message, ctx)
         except asyncio.CancelledError:
             await failing.by(self._given_up())
         except Exception as error:  # noqa: BLE001  # the boundary: everything gets a reason
@@ -87,9 +93,13 @@ class Rpc:
         failing = _Failing(self, call)
         try:
             with self._load:
+                failing.layer = TOKEN
                 async with TimeBound(self._gate.bounds, self._gate.patience_s(call), failing.late):
                     ctx = await self._gate.admit(self._access, call)
-                responses = aiter(self._function(self._parsed(request), ctx))
+                failing.layer = BOUNDS
+                messages = self._parsed(request)
+                failing.layer = self._layer
+                responses = aiter(self._function(messages, ctx))
                 while (response := await self._next(responses, failing)) is not _END:
                     if response is None:
                         await call.send_initial_metadata(())
@@ -134,10 +144,11 @@ class Rpc:
         """InvalidArgumentError with the path of the first field that is out of bounds."""
         check(message, self._checks)
 
-    async def fail(self, call: Call, error: Exception) -> NoReturn:
-        """End *call* with the reason that *error* has."""
+    async def fail(self, call: Call, error: Exception, layer: str) -> NoReturn:
+        """End *call* with the reason that *error*, of *layer*, has."""
         outward = self._stated(to_kuji_error(error, self._name))
         CALLS.labels(self._name, outward.reason_name).inc()
+        count_stopped(layer, outward)
         trailers = (("grpc-status-details-bin", details_of(outward)),)
         await call.abort(status_of(outward), outward.message, trailers)
 
@@ -151,9 +162,15 @@ class Rpc:
 
 
 class _Failing:
-    """The end of a call that fails: by what its work raises, or before, if that does not end."""
+    """
+    The end of a call that fails: by what its work raises, or before, if that does not end.
 
-    def __init__(self, rpc: Rpc, call: Call) -> None:
+    Args:
+        layer: How far the call has got, see services.common.stopped.
+    """
+
+    def __init__(self, rpc: Rpc, call: Call, layer: str = LOAD) -> None:
+        self.layer = layer
         self._rpc = rpc
         self._call = call
         self._answering: asyncio.Task[NoReturn] | None = None
@@ -165,13 +182,15 @@ class _Failing:
 
     def late(self) -> None:
         """Tell the caller that it takes too long, whatever the work is still at."""
-        self._answering = asyncio.ensure_future(self._rpc.fail(self._call, TimeoutError("late")))
+        self._answering = asyncio.ensure_future(
+            self._rpc.fail(self._call, TimeoutError("late"), self.layer)
+        )
         # The caller may leave before the work ends; then nobody else asks for this.
         self._answering.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def by(self, error: Exception) -> NoReturn:
         """End the call with *error*, unless the caller was told already."""
-        await (self._answering or self._rpc.fail(self._call, error))
+        await (self._answering or self._rpc.fail(self._call, error, self.layer))
         raise AssertionError("a call that failed goes on")
 
 
