@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from google.protobuf import json_format
 from kuji.draw.v1 import pool_pb2
 
+from services.common.addresses import Network
 from services.common.orders import draw_request_id
 from services.common.postgres import Connection, load_queries
 from services.pool.marks.mark import Mark
@@ -147,10 +148,18 @@ async def _chunks(connection: Connection, query: str, *arguments: int) -> AsyncI
         yield rows
 
 
-async def active_blocks(connection: Connection) -> dict[int, int]:
-    """User id → Unix ms until which the user is blocked, 0: for good; nobody changes it then."""
+async def active_blocks(connection: Connection) -> tuple[dict[int, int], dict[Network, int]]:
+    """
+    Who is blocked, and which ranges of addresses; nobody changes it then.
+
+    Returns:
+        User id → Unix ms until which the user is blocked, 0: for good; and range → likewise.
+    """
     await _queries.keep_blocks(connection)
-    return {row["user_id"]: row["until_ms"] async for row in _queries.active_blocks(connection)}
+    rows = [row async for row in _queries.active_blocks(connection)]
+    users = {row["user_id"]: row["until_ms"] for row in rows if row["network"] is None}
+    networks = {row["network"]: row["until_ms"] for row in rows if row["network"] is not None}
+    return users, networks
 
 
 async def pool_ids(connection: Connection) -> list[int]:

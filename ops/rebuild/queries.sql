@@ -133,6 +133,6 @@ WHERE pool_id = :pool_id;
 SELECT pg_advisory_xact_lock_shared(hashtext('kuji.blocks'));
 
 -- name: active_blocks()
-SELECT user_id, coalesce((extract(epoch FROM until) * 1000)::bigint, 0) AS until_ms
+SELECT user_id, network, coalesce((extract(epoch FROM until) * 1000)::bigint, 0) AS until_ms
 FROM blocks
 WHERE lifted_at IS NULL AND (until IS NULL OR until > now());

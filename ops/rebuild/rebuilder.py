@@ -135,8 +135,8 @@ class Rebuilder:
                     fields = {digest: drew for day, digest, drew in requests if day % 2 == half}
                     await self._hset(pool_id, name, fields)
                 on_progress(len(requests))
-        blocks = await facts.active_blocks(connection)
-        await self._store.blocks.put_back(blocks, await run_id_of(self._redis))
+        blocked = await facts.active_blocks(connection)
+        await self._store.blocks.put_back(*blocked, await run_id_of(self._redis))
 
     async def _open(self, connection: Connection, pool_id: int, recorded: RecordedPosition) -> None:
         """Set what remains, and publish what the operator wants, as a configuration of its own."""

@@ -1,4 +1,4 @@
-"""Users who may not draw: blocked and unblocked in every activity and every box at once."""
+"""Who may not draw, users and addresses: in every activity and every box at once."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +8,13 @@ from services.admin.editor import bounded
 from services.admin.models import Block
 from services.admin.publisher import PoolPublisher
 from services.admin.store import Rows, Store
+from services.common.addresses import Network
 from services.common.context import Caller, RequestContext
 from services.common.errors import InvalidArgumentError, NotFoundError
 from services.common.paging import Page
 from services.common.timestamps import ms_of
+
+MAX_NETWORKS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,13 @@ class BlockDraft:
 
     Args:
         user_id: 0: the one named *username*.
+        network: A range of addresses, in place of a user.
         until: First instant at which it no longer holds; None: for good.
     """
 
     user_id: int
     username: str
+    network: Network | None
     reason: str
     until: datetime | None
 
@@ -44,18 +49,17 @@ class Blocks:
 
     async def create(self, ctx: RequestContext, draft: BlockDraft) -> Block:
         """
-        The user's block, in the place of one that holds already.
+        The block of the user or of the range, in the place of one that holds already.
 
         Raises:
-            InvalidArgumentError: It would have run out.
+            InvalidArgumentError: It would have run out, or too many ranges are blocked.
             NotFoundError: No such user.
             UnavailableError: It may hold.
         """
         caller = ctx.require_caller()
         async with bounded(ctx), self._store.writing() as rows:
             await rows.lock_blocks()
-            user_id = await _checked(rows, draft)
-            block_id = await rows.put_block(user_id, draft.reason, draft.until, caller.user_id)
+            block_id = await _put(rows, draft, caller.user_id)
             block = await _existing(rows, block_id)
             await rows.add_audit(_record(caller, "block.create", block))
             await self._publish(block, blocked=True)
@@ -74,7 +78,7 @@ class Blocks:
             await rows.lock_blocks()
             was_lifted_now = await rows.lift_block(block_id)
             block = await _existing(rows, block_id)
-            # The user may have a later block by now, which has to stay.
+            # There may be a later block by now, which has to stay.
             if was_lifted_now:
                 await rows.add_audit(_record(caller, "block.delete", block))
                 await self._publish(block, blocked=False)
@@ -86,17 +90,24 @@ class Blocks:
 
     async def _publish(self, block: Block, blocked: bool) -> None:
         until_ms = 0 if block.until is None else ms_of(block.until)
-        await self._publisher.set_block(block.user_id, blocked, until_ms)
+        if block.network is None:
+            await self._publisher.set_block(block.user_id, blocked, until_ms)
+        else:
+            await self._publisher.set_network_block(block.network, blocked, until_ms)
 
 
-async def _checked(rows: Rows, draft: BlockDraft) -> int:
-    """Whom *draft* blocks."""
+async def _put(rows: Rows, draft: BlockDraft, created_by: int) -> int:
+    """The id of what is stored for *draft*."""
     if draft.until is not None and draft.until <= await rows.now():
         raise InvalidArgumentError("until", "until has to lie ahead.")
+    if draft.network is not None:
+        if await rows.count_networks(draft.network) >= MAX_NETWORKS:
+            raise InvalidArgumentError("ip", f"{MAX_NETWORKS} ranges are blocked already.")
+        return await rows.put_network_block(draft.network, draft.reason, draft.until, created_by)
     user_id = await rows.find_user(draft.user_id, draft.username)
     if user_id is None:
         raise NotFoundError("There is no such user.")
-    return user_id
+    return await rows.put_block(user_id, draft.reason, draft.until, created_by)
 
 
 async def _existing(rows: Rows, block_id: int) -> Block:
@@ -107,5 +118,6 @@ async def _existing(rows: Rows, block_id: int) -> Block:
 
 
 def _record(caller: Caller, action: str, block: Block) -> AuditRecord:
-    detail = {"user_id": block.user_id, "reason": block.reason, "until": block.until}
+    whom = {"user_id": block.user_id} if block.network is None else {"ip": str(block.network)}
+    detail = {**whom, "reason": block.reason, "until": block.until}
     return AuditRecord(caller, action, f"block:{block.block_id}", detail)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from services.admin.etags import etag_of
+from services.common.addresses import Network
 
 MAX_LIVE_PRIZES = 256
 MAX_UNITS = 1_000_000_000
@@ -210,11 +211,18 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A user who may not draw before *until* (None: for good), as stored when it was read."""
+    """
+    Who may not draw before *until* (None: for good), as stored when it was read.
+
+    Args:
+        user_id, username: A user; or 0 and "", and
+        network: a range of addresses; else None.
+    """
 
     block_id: int
     user_id: int
     username: str
+    network: Network | None
     reason: str
     until: datetime | None
     created_at: datetime

@@ -9,6 +9,7 @@ import structlog
 from kuji.draw.v1 import pool_pb2, pool_pb2_grpc
 
 from services.admin.service_token import ServiceToken
+from services.common.addresses import Network
 from services.common.errors import (
     ConflictError,
     InvalidArgumentError,
@@ -112,6 +113,18 @@ class PoolPublisher:
         """
         request = pool_pb2.SetUserBlockRequest(user_id=user_id, blocked=blocked, until_ms=until_ms)
         await self._call(self._stub.SetUserBlock, request, MAY_BE_APPLIED)
+
+    async def set_network_block(self, network: Network, blocked: bool, until_ms: int = 0) -> None:
+        """
+        Block a range of addresses in every pool, or lift the block; as set_block does.
+
+        Raises:
+            UnavailableError: It may have been done.
+        """
+        request = pool_pb2.SetNetworkBlockRequest(
+            network=str(network), blocked=blocked, until_ms=until_ms
+        )
+        await self._call(self._stub.SetNetworkBlock, request, MAY_BE_APPLIED)
 
     async def _call(
         self, method: _Method[Request, Response], request: Request, if_unknown: str

@@ -180,11 +180,12 @@ SELECT id
 FROM users
 WHERE id = :user_id OR (CAST(:user_id AS bigint) = 0 AND lower(username) = lower(:username));
 
--- name: retire_block(user_id)!
+-- name: retire_block(user_id, network)!
 -- A block that has run out makes room for a new one.
 UPDATE blocks
 SET lifted_at = until
-WHERE user_id = :user_id AND lifted_at IS NULL AND until <= clock_timestamp();
+WHERE (user_id = :user_id OR network = CAST(:network AS cidr))
+  AND lifted_at IS NULL AND until <= clock_timestamp();
 
 -- name: put_block(user_id, reason, until, created_by)$
 INSERT INTO blocks (user_id, reason, until, created_by)
@@ -192,6 +193,19 @@ VALUES (:user_id, :reason, :until, :created_by)
 ON CONFLICT (user_id) WHERE lifted_at IS NULL
 DO UPDATE SET reason = excluded.reason, until = excluded.until
 RETURNING id;
+
+-- name: put_network_block(network, reason, until, created_by)$
+INSERT INTO blocks (network, reason, until, created_by)
+VALUES (CAST(:network AS cidr), :reason, :until, :created_by)
+ON CONFLICT (network) WHERE lifted_at IS NULL
+DO UPDATE SET reason = excluded.reason, until = excluded.until
+RETURNING id;
+
+-- name: count_networks(network)$
+-- How many other ranges are blocked.
+SELECT count(*) FROM blocks
+WHERE network <> CAST(:network AS cidr)
+  AND lifted_at IS NULL AND (until IS NULL OR until > clock_timestamp());
 
 -- name: lift_block(block_id)$
 -- Its id; none where it was lifted already.
@@ -201,17 +215,17 @@ WHERE id = :block_id AND lifted_at IS NULL
 RETURNING id;
 
 -- name: block(block_id)^
-SELECT b.id, b.user_id, u.username, b.reason, b.until, b.created_at,
+SELECT b.id, b.user_id, u.username, b.network, b.reason, b.until, b.created_at,
        b.lifted_at IS NULL AND (b.until IS NULL OR b.until > clock_timestamp()) AS is_active
 FROM blocks b
-JOIN users u ON u.id = b.user_id
+LEFT JOIN users u ON u.id = b.user_id
 WHERE b.id = :block_id;
 
 -- name: blocks(user_id, row_limit, row_offset)
--- Those that hold, newest first; user 0: of all.
-SELECT b.id, b.user_id, u.username, b.reason, b.until, b.created_at, true AS is_active
+-- Those that hold, newest first; user 0: of all, and of addresses.
+SELECT b.id, b.user_id, u.username, b.network, b.reason, b.until, b.created_at, true AS is_active
 FROM blocks b
-JOIN users u ON u.id = b.user_id
+LEFT JOIN users u ON u.id = b.user_id
 WHERE b.lifted_at IS NULL AND (b.until IS NULL OR b.until > clock_timestamp())
   AND (CAST(:user_id AS bigint) = 0 OR b.user_id = CAST(:user_id AS bigint))
 ORDER BY b.id DESC

@@ -28,6 +28,7 @@ from services.admin.models import (
     User,
     Wish,
 )
+from services.common.addresses import Network
 from services.common.paging import Page
 from services.common.postgres import Connection, load_queries
 
@@ -160,11 +161,25 @@ class Rows:
         self, user_id: int, reason: str, until: datetime | None, created_by: int
     ) -> int:
         """Store the user's one block, new or in the place of one that holds; its id."""
-        await _queries.retire_block(self._connection, user_id=user_id)
+        await _queries.retire_block(self._connection, user_id=user_id, network=None)
         block_id = await _queries.put_block(
             self._connection, user_id=user_id, reason=reason, until=until, created_by=created_by
         )
         return int(block_id)
+
+    async def put_network_block(
+        self, network: Network, reason: str, until: datetime | None, created_by: int
+    ) -> int:
+        """Store the range's one block, new or in the place of one that holds; its id."""
+        await _queries.retire_block(self._connection, user_id=None, network=network)
+        block_id = await _queries.put_network_block(
+            self._connection, network=network, reason=reason, until=until, created_by=created_by
+        )
+        return int(block_id)
+
+    async def count_networks(self, network: Network) -> int:
+        """How many ranges other than *network* are blocked."""
+        return int(await _queries.count_networks(self._connection, network=network))
 
     async def lift_block(self, block_id: int) -> bool:
         """Lift a block; whether it was not lifted already."""
@@ -400,8 +415,9 @@ def _audit_entry(row: Any) -> AuditEntry:  # noqa: ANN401
 def _block(row: Any) -> Block:  # noqa: ANN401
     return Block(
         block_id=row["id"],
-        user_id=row["user_id"],
-        username=row["username"],
+        user_id=row["user_id"] or 0,
+        username=row["username"] or "",
+        network=row["network"],
         reason=row["reason"],
         until=row["until"],
         created_at=row["created_at"],

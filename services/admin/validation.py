@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.admin.models import MAX_UNITS, PPB, ConfirmMode
+from services.common.addresses import Network, parse_network
 from services.common.errors import InvalidArgumentError
 from services.common.visible_text import hides, is_seen
 
@@ -22,6 +23,7 @@ MAX_COOLDOWN_S = 31_536_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 _SURROGATES = "Cs"
+_MIN_PREFIXES = {4: 8, 6: 16}  # by version of the protocol
 
 Check = Callable[[str, int], int]
 
@@ -98,6 +100,18 @@ def moment(field: str, value: Timestamp) -> datetime:
     if not (0 <= value.seconds <= _LAST_SECOND and 0 <= value.nanos < 1_000_000_000):
         raise InvalidArgumentError(field, f"{field} lies outside of 1970 to 9999.")
     return _EPOCH + timedelta(seconds=value.seconds, milliseconds=value.nanos // 1_000_000)
+
+
+def network(field: str, value: str) -> Network:
+    """*value*, an address or a range of them, no wider than somebody means to block."""
+    found = parse_network(value)
+    if found is None:
+        raise InvalidArgumentError(field, f"{field} is an address, or a range with its prefix.")
+    if found.prefixlen < _MIN_PREFIXES[found.version]:
+        raise InvalidArgumentError(
+            field, f"{field} is no wider than /{_MIN_PREFIXES[found.version]}."
+        )
+    return found
 
 
 @cache

@@ -10,6 +10,7 @@ from kuji.auth.v1 import auth_pb2
 
 from services.auth.access_tokens import AccessTokens
 from services.auth.accounts import Accounts
+from services.auth.address_blocks import AddressBlocks
 from services.auth.attempts import Allowance
 from services.auth.keys import KeyCipher, KeyRing
 from services.auth.login_guard import LoginAllowances, LoginGuard
@@ -91,7 +92,9 @@ async def _assemble(
         settings.service_secret.get_secret_value(), tokens, settings.service_token_ttl_s
     )
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
-    implementation = Implementation(AuthServicer(accounts, sessions, door, ring), service)
+    implementation = Implementation(
+        AuthServicer(accounts, sessions, door, ring, AddressBlocks(pool)), service
+    )
     verifier = TokenVerifier(_fetcher_of(ring), ended=ended)
     return AuthParts(implementation, verifier, ring, sessions, accounts)
 

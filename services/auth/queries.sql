@@ -361,3 +361,10 @@ FROM unnest(CAST(:lines AS bigint[]), CAST(:usernames AS text[]), CAST(:emails A
 JOIN accounts AS a ON lower(a.username) = lower(entry.username)
 WHERE lower(a.email) <> lower(entry.email)
 ORDER BY entry.line;
+
+-- name: is_blocked(address)$
+SELECT EXISTS (
+    SELECT FROM blocks
+    WHERE network >>= CAST(:address AS inet)
+      AND lifted_at IS NULL AND (until IS NULL OR until > clock_timestamp())
+);

@@ -6,6 +6,7 @@ from google.api import httpbody_pb2
 from kuji.auth.v1 import auth_pb2
 
 from services.auth.accounts import Accounts
+from services.auth.address_blocks import AddressBlocks
 from services.auth.keys import KeyRing
 from services.auth.service_door import ServiceDoor
 from services.auth.sessions import OpenSession, Session, Sessions
@@ -19,17 +20,24 @@ class AuthServicer:
     """The RPCs of kuji.auth.v1.AuthService."""
 
     def __init__(
-        self, accounts: Accounts, sessions: Sessions, door: ServiceDoor, ring: KeyRing
+        self,
+        accounts: Accounts,
+        sessions: Sessions,
+        door: ServiceDoor,
+        ring: KeyRing,
+        blocks: AddressBlocks,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._door = door
         self._ring = ring
+        self._blocks = blocks
 
     async def Register(
         self, request: auth_pb2.RegisterRequest, ctx: RequestContext
     ) -> auth_pb2.RegisterResponse:
         """Create a user and log it in."""
+        await self._blocks.check(ctx.origin.address)
         user = await self._accounts.register(
             request.username, request.password, request.email, network_of(ctx.origin.address)
         )
@@ -41,6 +49,7 @@ class AuthServicer:
         self, request: auth_pb2.LoginRequest, ctx: RequestContext
     ) -> auth_pb2.LoginResponse:
         """Log a user in."""
+        await self._blocks.check(ctx.origin.address)
         user = await self._accounts.authenticate(
             request.username, request.password, network_of(ctx.origin.address)
         )
@@ -60,9 +69,10 @@ class AuthServicer:
         )
 
     async def Refresh(
-        self, request: auth_pb2.RefreshRequest, _ctx: RequestContext
+        self, request: auth_pb2.RefreshRequest, ctx: RequestContext
     ) -> auth_pb2.RefreshResponse:
         """Trade a refresh token for the next session."""
+        await self._blocks.check(ctx.origin.address)
         session = await self._sessions.refresh(request.refresh_token)
         return auth_pb2.RefreshResponse(session=_message_of(session))
 

@@ -1,8 +1,19 @@
 """Where callers are: addresses, and the networks that stand for one place each."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 _IPV6_PREFIX = 64  # whoever has one address of it has them all
+_MAPPED_PREFIX = 96  # ::ffff:0:0/96
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
@@ -22,6 +33,31 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def parse_network(text: str) -> Network | None:
+    """
+    The range of addresses that *text* names, as they are seen here; None where it names none.
+
+    Args:
+        text: An address, which is a range of one, or a range such as "203.0.113.0/24". Bits behind
+            its prefix are dropped, and IPv4 within IPv6 is IPv4.
+    """
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return None
+    if "%" in text:  # a zone means something on one machine alone
+        return None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= _MAPPED_PREFIX:
+        return IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
+    return network
+
+
+def network_text(network: Network) -> str:
+    """How *network* is written: a range of one is its address."""
+    return str(network.network_address if network.num_addresses == 1 else network)
 
 
 def network_of(text: str) -> str:

@@ -156,7 +156,7 @@ class UserBlockedError(KujiError):
     """Blocked by an operator."""
 
     reason = ErrorReason.ERROR_REASON_USER_BLOCKED
-    default_message = "This account may not draw."
+    default_message = "This account, or this address, may not draw."
 
 
 class SoldOutError(KujiError):

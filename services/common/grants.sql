@@ -24,6 +24,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     ended_generations, known_networks, refresh_tokens, signing_keys
 TO kuji_auth;
 GRANT SELECT, INSERT, DELETE ON ended_sessions, logins TO kuji_auth;
+GRANT SELECT (network, until, lifted_at) ON blocks TO kuji_auth;
 
 -- ---------------------------------------------------------------- all that verify access tokens
 GRANT SELECT ON ended_generations, ended_sessions TO kuji_draw, kuji_admin, kuji_history;

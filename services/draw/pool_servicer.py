@@ -2,7 +2,9 @@
 
 from kuji.draw.v1 import pool_pb2
 
+from services.common.addresses import parse_network
 from services.common.context import RequestContext
+from services.common.errors import InvalidArgumentError
 from services.draw.pools import Pools
 from services.draw.publisher import configure
 from services.pool.configuration import config_of, document_of
@@ -51,6 +53,17 @@ class PoolServicer:
         del ctx
         await self._store.block(request.user_id, request.until_ms if request.blocked else None)
         return pool_pb2.SetUserBlockResponse()
+
+    async def SetNetworkBlock(
+        self, request: pool_pb2.SetNetworkBlockRequest, ctx: RequestContext
+    ) -> pool_pb2.SetNetworkBlockResponse:
+        """See PoolService.SetNetworkBlock."""
+        del ctx
+        network = parse_network(request.network)
+        if network is None:
+            raise InvalidArgumentError("network", "network is an address or a range of them.")
+        await self._store.block_network(network, request.until_ms if request.blocked else None)
+        return pool_pb2.SetNetworkBlockResponse()
 
     async def InspectPools(
         self, request: pool_pb2.InspectPoolsRequest, ctx: RequestContext

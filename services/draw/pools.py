@@ -56,7 +56,12 @@ class Pool:
     faces_version: int = 0
 
     def intent(
-        self, user_id: int, request_id: str, draws: int, order: PackedOrder | None = None
+        self,
+        user_id: int,
+        request_id: str,
+        draws: int,
+        order: PackedOrder | None = None,
+        address: str = "",
     ) -> Intent:
         """The wish of *user_id* to draw *draws* at once, under *request_id*, for *order*."""
         return Intent(
@@ -67,6 +72,7 @@ class Pool:
             self.roller.rolls(user_id, request_id, draws),
             self.codes.codes(user_id, request_id, draws),
             order.pack() if order else b"",
+            address,
         )
 
 

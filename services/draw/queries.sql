@@ -86,7 +86,7 @@ SELECT EXISTS (SELECT FROM pool_seeds WHERE pool_id = :pool_id);
 SELECT pg_advisory_xact_lock_shared(hashtext('kuji.blocks'));
 
 -- name: active_blocks()
-SELECT user_id, until FROM blocks
+SELECT user_id, network, until FROM blocks
 WHERE lifted_at IS NULL AND (until IS NULL OR until > now());
 
 -- name: recorded_wins(pool_ids, seqs)

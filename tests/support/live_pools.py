@@ -81,6 +81,7 @@ class FakePools:
         self.answers_lost = 0
         self.publications = 0
         self.blocked: dict[int, int] = {}
+        self.blocked_networks: dict[str, int] = {}
         self.block_calls = 0
 
     async def CreatePool(  # noqa: N802
@@ -125,6 +126,17 @@ class FakePools:
         else:
             self.blocked.pop(request.user_id, None)
         return pool_pb2.SetUserBlockResponse()
+
+    async def SetNetworkBlock(  # noqa: N802
+        self, request: pool_pb2.SetNetworkBlockRequest, _ctx: RequestContext
+    ) -> pool_pb2.SetNetworkBlockResponse:
+        """In every pool at once."""
+        self._refuse()
+        if request.blocked:
+            self.blocked_networks[request.network] = request.until_ms
+        else:
+            self.blocked_networks.pop(request.network, None)
+        return pool_pb2.SetNetworkBlockResponse()
 
     async def InspectPools(  # noqa: N802
         self, request: pool_pb2.InspectPoolsRequest, _ctx: RequestContext

@@ -87,13 +87,12 @@ def prize_change(request: admin_pb2.UpdatePrizeRequest) -> PrizeChange:
 
 def block_draft(request: admin_pb2.CreateBlockRequest) -> BlockDraft:
     """A block as asked for; InvalidArgumentError names the field at fault."""
-    if request.ip:
-        raise InvalidArgumentError("ip", "Addresses are not blocked here yet; name a user.")
-    if bool(request.user_id) == bool(request.username):
-        raise InvalidArgumentError("user_id", "Name the user by user_id or by username.")
+    if [bool(request.user_id), bool(request.username), bool(request.ip)].count(True) != 1:
+        raise InvalidArgumentError("user_id", "Name one: user_id, username or ip.")
     return BlockDraft(
         user_id=request.user_id,
         username=request.username,
+        network=valid.network("ip", request.ip) if request.ip else None,
         reason=valid.text("reason", request.reason),
         until=given(request, "until", valid.moment),
     )

@@ -11,6 +11,7 @@ from services.admin.lottery.statistics import (
     odds_check,
 )
 from services.admin.models import PPB, Activity, AuditEntry, Block, ClaimCounts, Prize, User
+from services.common.addresses import network_text
 from services.common.timestamps import optional_timestamp_of, timestamp_of
 
 _MAX_UINT32 = 2**32 - 1
@@ -98,11 +99,12 @@ def audit_entry(value: AuditEntry) -> admin_pb2.AuditEntry:
 
 
 def block(value: Block) -> admin_pb2.Block:
-    """A user who may not draw."""
+    """Who may not draw."""
     return admin_pb2.Block(
         block_id=value.block_id,
         user_id=value.user_id,
         username=value.username,
+        ip=network_text(value.network) if value.network else "",
         reason=value.reason,
         until=optional_timestamp_of(value.until),
         created_at=timestamp_of(value.created_at),

@@ -114,7 +114,7 @@ class Desk:
         for attempt in range(ATTEMPTS):
             await asyncio.sleep(attempt * _PAUSE_S)
             order = await self._cards.reserve(wanted, box) or await self._cards.taken(wanted)
-            served = await self._settled(order) if order else None
+            served = await self._settled(order, wanted.address) if order else None
             if served is not None:
                 return served
         raise UnavailableError
@@ -122,7 +122,7 @@ class Desk:
     async def _used_before(self, wanted: WantedCard) -> Served:
         """What the same request drew before everything was sold out."""
         order = await self._cards.taken(wanted)
-        served = await self._settled(order) if order else None
+        served = await self._settled(order, wanted.address) if order else None
         if served is not None:
             return served
         await self._shelf.box(wanted.goods_id, 1)  # GoodsNotFoundError: none was ever opened
@@ -130,9 +130,9 @@ class Desk:
             raise GoodsOffShelfError
         raise SoldOutError(0)
 
-    async def _settled(self, order: Order) -> Served | None:
+    async def _settled(self, order: Order, address: str = "") -> Served | None:
         """None: this attempt was given up meanwhile; nothing was drawn."""
-        outcome = await self._fulfilment.settle(order)
+        outcome = await self._fulfilment.settle(order, address)
         if isinstance(outcome, OrderDrawn):
             return await self._served(order, outcome)
         if isinstance(outcome.refusal, ConflictError):

@@ -80,9 +80,12 @@ class Fulfilment:
         self._batcher = batcher
         self._store = store
 
-    async def settle(self, order: Order) -> OrderDrawn | OrderReleased:
+    async def settle(self, order: Order, address: str = "") -> OrderDrawn | OrderReleased:
         """
         Bring *order* to its end; the caller bounds the wait.
+
+        Args:
+            address: Where its user is; empty: not told.
 
         Raises:
             UnavailableError, PoolNotLoadedError, or what a store raises: The outcome is not known;
@@ -92,15 +95,15 @@ class Fulfilment:
             assert order.first_seq is not None
             assert order.places is not None
             return OrderDrawn(order.first_seq, order.places)
-        intent = await self._intent(order)
+        intent = await self._intent(order, address)
         if order.age_s >= DRAWABLE_S:
             return await self._look_up(order, intent)
         return await self._draw(order, intent)
 
-    async def _intent(self, order: Order) -> Intent:
+    async def _intent(self, order: Order, address: str) -> Intent:
         pool = await self._pools.of_id(order.pool_id)
         noted = PackedOrder(order.order_id, order.request_id.encode())
-        return pool.intent(order.user_id, order.draw_request_id, order.draw_count, noted)
+        return pool.intent(order.user_id, order.draw_request_id, order.draw_count, noted, address)
 
     async def _draw(self, order: Order, intent: Intent) -> OrderDrawn | OrderReleased:
         try:

@@ -19,6 +19,9 @@ class WantedCard(NamedTuple):
     A card that its owner uses; num 0: left out.
 
     See kuji.blindbox.v1.DrawWithItemCardRequest.
+
+    Args:
+        address: Where the owner is; empty: not told.
     """
 
     user_id: int
@@ -26,3 +29,4 @@ class WantedCard(NamedTuple):
     item_card_id: int
     num: int
     request_id: str
+    address: str = ""

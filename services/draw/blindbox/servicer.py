@@ -58,6 +58,7 @@ class BlindBoxServicer:
                 request.item_card_id,
                 request.num,
                 request.request_id,
+                ctx.origin.address,
             )
         )
         return blindbox_pb2.DrawWithItemCardResponse(result=_card_result(served))

@@ -46,7 +46,7 @@ class Drawer:
             wanted = wanted._replace(request_id=uuid.uuid4().hex)
         self._guard.check()
         pool = await self._pool_of(wanted, named)
-        intent = pool.intent(wanted.user_id, wanted.request_id, 1)
+        intent = pool.intent(wanted.user_id, wanted.request_id, 1, address=wanted.address)
         drawing = await self._batcher.draw(pool.pool_id, [intent])
         answer = drawing.answers[0]
         if must_wait(drawing, answer):

@@ -11,11 +11,17 @@ _CHECKS = checks_of(draw_pb2.BatchDraw.DESCRIPTOR)
 
 
 class WantedDraw(NamedTuple):
-    """A draw that a caller asks for; see kuji.draw.v1.BatchDraw."""
+    """
+    A draw that a caller asks for; see kuji.draw.v1.BatchDraw.
+
+    Args:
+        address: Where the user is; empty where a service draws, which does not tell.
+    """
 
     activity_id: int
     user_id: int
     request_id: str
+    address: str = ""
 
 
 # Of a batch or a stream: a draw, or why it cannot be drawn.

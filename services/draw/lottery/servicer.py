@@ -9,6 +9,7 @@ from kuji.draw.v1 import draw_pb2
 from services.common.context import RequestContext, Role
 from services.common.draw_id import DrawId, parse_draw_id
 from services.common.errors import InvalidArgumentError, PermissionDeniedError
+from services.common.stopped import count_stopped
 from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.odds import Odds, current_odds
@@ -44,9 +45,11 @@ class DrawServicer:
         self, request: draw_pb2.DrawRequest, ctx: RequestContext
     ) -> draw_pb2.DrawResponse:
         """See DrawService.Draw."""
-        wanted = WantedDraw(request.activity_id, _user_of(request, ctx), request.request_id)
+        user_id, address = _user_of(request, ctx), ctx.origin.address
         if ctx.require_caller().role is Role.SERVICE:
-            await self._drawer.check_user(wanted.user_id, ctx.remaining_s)
+            address = ""  # its own is not the user's
+            await self._drawer.check_user(user_id, ctx.remaining_s)
+        wanted = WantedDraw(request.activity_id, user_id, request.request_id, address)
         result = await self._drawer.draw(wanted)
         response = draw_pb2.DrawResponse()
         _write_result(response.result, result)
@@ -140,6 +143,7 @@ def _write_outcome(message: draw_pb2.DrawOutcome, outcome: Outcome) -> None:
     if isinstance(outcome, DrawResult):
         _write_result(message.result, outcome)
         return
+    count_stopped("draw", outcome)
     message.error.reason = outcome.reason_name
     message.error.message = outcome.message
     message.error.metadata.update(outcome.metadata)

@@ -113,6 +113,8 @@ class Intent(NamedTuple):
         rolls: 32 bytes for each of *draws*.
         codes: 5 secret bytes for the prize code of each of *draws*, and of a last prize.
         order: What the ledger is to know of the order that draws, packed; empty: there is none.
+        address: Where the wish comes from, as services.common.addresses takes it; empty: not told.
+            The last one: it goes no further than the list of blocks.
     """
 
     user_id: int
@@ -122,12 +124,13 @@ class Intent(NamedTuple):
     rolls: bytes
     codes: bytes
     order: bytes = b""
+    address: str = ""
 
 
 class Blocked(NamedTuple):
-    """A user who may not draw until *until_ms*, Unix milliseconds; 0: for good."""
+    """The batch's intent at *place*, from 1, may not draw until *until_ms*; 0: for good."""
 
-    user_id: int
+    place: int
     until_ms: int
 
 

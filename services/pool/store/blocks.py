@@ -1,25 +1,35 @@
-"""Who may not draw, in any pool: one hash, so that a block is one write."""
+"""Who may not draw, in any pool: a user, or a range of addresses; a block is one write."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from services.pool.rule.terms import Blocked
-from services.pool.store.keys import BLOCKS
+from services.common.addresses import Network
+from services.pool.rule.terms import Blocked, Intent
+from services.pool.store.keys import BLOCKED_NETWORKS, BLOCKS
+from services.pool.store.networks import NO_NETWORKS, Networks, field_of, latest
 
-# A field that is no user: the run of the store in which the list was put back. In another run it is
+# Fields that are no user. The run of the store in which the list was put back: in another run it is
 # lost, or may be older than what was answered.
 _LOADED = "loaded"
+# A name of what the ranges are now: another one after each change of them.
+_NETWORKS = "networks"
+_KEPT_MS = 3_600_000  # what has run out, since clocks differ
 
 
 class BlockList:
     """
-    Blocked users, for every process at once.
+    Blocked users and ranges of addresses, for every process at once.
 
     A process looks here before each batch of draws and hands what it finds to the script. So a
     block holds for every draw that begins after it was set, and a process that cannot look does
     not draw. It is no key of the script's: those of a pool share a slot of a Redis Cluster.
+
+    The ranges are read as a whole when they have changed, and kept here until then.
 
     Args:
         redis: A client that does not decode responses.
@@ -32,20 +42,39 @@ class BlockList:
     ) -> None:
         self._redis = redis
         self._restore = restore
+        self._networks = NO_NETWORKS
+        self._networks_are: bytes | None = None
+        self._reading = asyncio.Lock()
 
-    async def of(self, user_ids: Iterable[int], run_id: str) -> list[Blocked]:
-        """Those of *user_ids* that are blocked, in the store's run *run_id*."""
-        users = list(dict.fromkeys(user_ids))
-        loaded, *untils = await self._look(users)
+    async def of(self, intents: Sequence[Intent], run_id: str) -> list[Blocked]:
+        """Those of *intents* that are blocked, in the store's run *run_id*."""
+        users = list(dict.fromkeys(intent.user_id for intent in intents))
+        loaded, named, *untils = await self._look(users)
         if loaded != run_id.encode() and self._restore is not None:
             await self._restore(run_id)
-            _, *untils = await self._look(users)
-        found = zip(users, untils, strict=True)
-        return [Blocked(user_id, int(until)) for user_id, until in found if until is not None]
+            _, named, *untils = await self._look(users)
+        networks = await self._networks_named(named)
+        of_user = {user: int(until) for user, until in zip(users, untils, strict=True) if until}
+        if not (of_user or networks):
+            return []
+        return list(_blocked(intents, of_user, networks))
 
     async def _look(self, users: Iterable[int]) -> list[bytes | None]:
-        fields = [_LOADED, *map(str, users)]
+        fields = [_LOADED, _NETWORKS, *map(str, users)]
         return cast(list[bytes | None], await self._redis.hmget(BLOCKS, fields))
+
+    async def _networks_named(self, name: bytes | None) -> Networks:
+        """The ranges, no older than *name*; of many that ask at once, one reads."""
+        if name == self._networks_are:
+            return self._networks
+        async with self._reading:
+            if name != self._networks_are:
+                fields: Any = await self._redis.hgetall(BLOCKED_NETWORKS) if name else {}
+                self._networks = Networks(
+                    {field.decode(): int(until) for field, until in fields.items()}
+                )
+                self._networks_are = name
+            return self._networks
 
     async def set(self, user_id: int, until_ms: int | None) -> None:
         """Block a user until *until_ms* (0: for good), or lift the block (None)."""
@@ -54,15 +83,43 @@ class BlockList:
         else:
             await self._redis.hset(BLOCKS, str(user_id), str(until_ms))
 
-    async def put_back(self, blocks: Mapping[int, int], run_id: str) -> None:
+    async def set_network(self, network: Network, until_ms: int | None) -> None:
+        """Block a range until *until_ms* (0: for good), or lift the block (None)."""
+        _, named = await self._look(())
+        gone = (await self._networks_named(named)).over(int(time.time() * 1000) - _KEPT_MS)
+        field = field_of(network)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hdel(BLOCKED_NETWORKS, field, *gone)
+            if until_ms is not None:
+                pipe.hset(BLOCKED_NETWORKS, field, str(until_ms))
+            pipe.hset(BLOCKS, _NETWORKS, secrets.token_hex(8))
+            await pipe.execute()
+
+    async def put_back(
+        self, users: Mapping[int, int], networks: Mapping[Network, int], run_id: str
+    ) -> None:
         """
-        Replace the list by the blocks that hold, as user id → until_ms.
+        Replace the list by the blocks that hold, as user id, or range → until_ms.
 
         Who changes a block meanwhile has to wait, so none is missed.
         """
-        mapping: dict[Any, Any] = {_LOADED: run_id}
-        mapping.update({str(user_id): until_ms for user_id, until_ms in blocks.items()})
+        mapping: dict[Any, Any] = {_LOADED: run_id, _NETWORKS: secrets.token_hex(8)}
+        mapping.update({str(user_id): until_ms for user_id, until_ms in users.items()})
+        ranges: dict[Any, Any] = {field_of(one): until_ms for one, until_ms in networks.items()}
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(BLOCKS)
+            pipe.delete(BLOCKS, BLOCKED_NETWORKS)
+            if ranges:
+                pipe.hset(BLOCKED_NETWORKS, mapping=ranges)
             pipe.hset(BLOCKS, mapping=mapping)
             await pipe.execute()
+
+
+def _blocked(
+    intents: Sequence[Intent], of_user: Mapping[int, int], networks: Networks
+) -> Iterable[Blocked]:
+    for place, intent in enumerate(intents, start=1):
+        found = [*networks.untils_of(intent.address)] if networks and intent.address else []
+        if intent.user_id in of_user:
+            found.append(of_user[intent.user_id])
+        if found:
+            yield Blocked(place, latest(found))

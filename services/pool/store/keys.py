@@ -12,6 +12,7 @@ REPLICATED = "replicated"
 ALL = (CONFIG, DOCUMENT, STATE, STOCK, USERS, *REQUESTS, LEDGER, RECORDED, REPLICATED)
 
 BLOCKS = "kuji:blocks"
+BLOCKED_NETWORKS = f"{{{BLOCKS}}}:networks"  # in the same slot
 FEED_CHANNEL = "kuji:feed"
 CONFIRM_CHANNEL = "kuji:recorded"
 

@@ -8,6 +8,7 @@ import msgpack
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, OutOfMemoryError
 
+from services.common.addresses import Network
 from services.common.errors import OverloadedError, UnavailableError
 from services.pool.ledger.entries import DrawEntry, decode_entry
 from services.pool.marks.mark import Mark, MarkBounds
@@ -103,10 +104,10 @@ class RedisStore:
         """See PoolStore. Its answers may leave once the witness has sealed them."""
         if self._replicas is not None:
             self._replicas.check(pool_id)
-        packed = msgpack.packb(intents, use_bin_type=False)
+        packed = msgpack.packb([intent[:-1] for intent in intents], use_bin_type=False)
 
         async def arguments(run_id: str) -> list[bytes | int]:
-            blocked = await self.blocks.of((intent.user_id for intent in intents), run_id)
+            blocked = await self.blocks.of(intents, run_id)
             is_behind = int(self._is_behind(pool_id))
             return [packed, self._max_backlog, is_behind, msgpack.packb(blocked)]
 
@@ -162,6 +163,16 @@ class RedisStore:
         """
         await self.look_over()
         await self.blocks.set(user_id, until_ms)
+
+    async def block_network(self, network: Network, until_ms: int | None) -> None:
+        """
+        Block a range of addresses, see BlockList.set_network.
+
+        Raises:
+            PoolNotLoadedError: The store is older than what was answered.
+        """
+        await self.look_over()
+        await self.blocks.set_network(network, until_ms)
 
     async def get_ready(self, pool_ids: Sequence[int]) -> None:
         """Know what the present run needs of Postgres to draw from these pools: it may go away."""

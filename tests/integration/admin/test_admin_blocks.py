@@ -1,4 +1,4 @@
-"""Blocked users over gRPC: a real Postgres, live pools in memory."""
+"""Blocked users and addresses over gRPC: a real Postgres, live pools in memory."""
 
 import asyncio
 import json
@@ -134,12 +134,19 @@ async def test_block_after_one_that_ran_out_is_a_new_one(world: World) -> None:
     assert [second] == await shown(world)
 
 
+NO_RANGES = (
+    *("example.org", "1.2.3", "1.2.3.4/33", "fe80::1%eth0", " "),
+    *("0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/15"),
+)
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
         ({"user_id": 0}, "user_id"),
         ({"user_id": -1}, "user_id"),
-        ({"ip": "192.0.2.1"}, "ip"),
+        ({"ip": "192.0.2.1", "user_id": 1}, "user_id"),
+        *[({"user_id": 0, "ip": text}, "ip") for text in NO_RANGES],
         ({"reason": "a" * 2001}, "reason"),
         ({"reason": "\0"}, "reason"),
         ({"until": Timestamp(seconds=1)}, "until"),
@@ -311,3 +318,50 @@ async def test_only_the_admin_role_blocks(world: World, role: str) -> None:
     caller = Caller(world.channel, world.auth.token(2, "mallory", role))
     for request in (CreateBlockRequest(user_id=1), ListBlocksRequest(), DeleteBlockRequest()):
         assert "PERMISSION_DENIED" == (await failure(caller(request)))[0]
+
+
+NORMALISED = {
+    "203.0.113.7": ("203.0.113.7", "203.0.113.7/32"),
+    "203.0.113.7/24": ("203.0.113.0/24", "203.0.113.0/24"),
+    "::ffff:203.0.113.8": ("203.0.113.8", "203.0.113.8/32"),
+    "2001:DB8:0::/32": ("2001:db8::/32", "2001:db8::/32"),
+    "2001:db8::1": ("2001:db8::1", "2001:db8::1/128"),
+}
+
+
+async def test_block_of_addresses_holds_until_it_is_lifted(world: World) -> None:
+    """However they are written; a range, like a user, has one block."""
+    for written, (shown_as, _) in NORMALISED.items():
+        created = await block(world, 0, ip=written, reason="robots")
+        assert (shown_as, 0, "", True) == (
+            created.ip,
+            created.user_id,
+            created.username,
+            created.is_active,
+        )
+    told = {network: 0 for _, network in NORMALISED.values()}
+    assert told == world.pools.blocked_networks
+    listed = await shown(world)
+    assert [text for text, _ in reversed(NORMALISED.values())] == [one.ip for one in listed]
+    until = in_seconds(600)
+    again = await block(world, 0, ip="203.0.113.0/24", until=until)
+    assert again.block_id == listed[-2].block_id
+    assert until.ToMilliseconds() == world.pools.blocked_networks["203.0.113.0/24"]
+    assert not (await lift(world, again.block_id)).is_active
+    assert "203.0.113.0/24" not in world.pools.blocked_networks
+    assert again.block_id not in [one.block_id for one in await shown(world)]
+    entry = (await world.admin(ListAuditLogRequest())).entries[0]
+    assert ("block.delete", "203.0.113.0/24") == (entry.action, json.loads(entry.detail)["ip"])
+
+
+async def test_ranges_that_are_blocked_are_bounded(world: World) -> None:
+    """Ten thousand; those that have run out do not count, and one of them may be set again."""
+    await world.postgres.execute(
+        "INSERT INTO blocks (network, reason, created_by)"
+        " SELECT set_masklen('10.0.0.0'::cidr + n, 32), '', 1 FROM generate_series(0, 9999) AS n"
+    )
+    refused = await failure(block(world, 0, ip="192.0.2.1"))
+    assert ("INVALID_ARGUMENT", {"field": "ip"}) == refused
+    assert "10.0.0.1" == (await block(world, 0, ip="10.0.0.1")).ip
+    await world.postgres.execute("UPDATE blocks SET until = now() WHERE network = '10.0.0.2'")
+    assert "192.0.2.1" == (await block(world, 0, ip="192.0.2.1")).ip

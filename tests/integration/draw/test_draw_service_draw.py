@@ -8,9 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 from kuji.draw.v1 import draw_pb2, pool_pb2
+from prometheus_client import REGISTRY
 
 from tests.support.admin import failure
-from tests.support.draw_service import World, open_world
+from tests.support.draw_service import Caller, World, open_world
 
 SURE = 1_000_000_000
 
@@ -213,6 +214,45 @@ async def test_blocked_user_is_refused_until_the_block_is_lifted(world: World) -
     block.blocked = False
     await world.service()(block)
     assert f"{activity.pool_id}-2" == (await world.user(7).draw(activity.activity_id, "a")).draw_id
+
+
+async def test_nobody_draws_from_a_blocked_address(world: World) -> None:
+    """From the next draw on; a draw made before is told again, and services draw as before."""
+    activity = await world.activity((5, SURE))
+    before = await world.user(7).draw(activity.activity_id, "a")
+    block = pool_pb2.SetNetworkBlockRequest(network="127.0.0.0/8", blocked=True)
+    await world.service()(block)
+    assert "USER_BLOCKED" == (await failure(world.user(7).draw(activity.activity_id, "b")))[0]
+    assert before.draw_id == (await world.user(7).draw(activity.activity_id, "a")).draw_id
+    await world.service().draw(activity.activity_id, "c", user_id=7)
+    block.blocked = False
+    await world.service()(block)
+    assert f"{activity.pool_id}-3" == (await world.user(7).draw(activity.activity_id, "b")).draw_id
+
+
+async def test_each_layer_counts_what_it_stopped(world: World) -> None:
+    """By its name and the reason; of a batch, each draw by itself."""
+    activity = await world.activity((5, SURE), limits=pool_pb2.UserLimits(cooldown_ms=3_600_000))
+    await world.user(7).draw(activity.activity_id, "a")
+    stranger = Caller(world.channels[0], None)
+    refused: list[tuple[str, str, Any]] = [
+        ("token", "UNAUTHENTICATED", stranger.draw(activity.activity_id, "b")),
+        ("token", "PERMISSION_DENIED", world.user(7)(pool_pb2.CreatePoolRequest())),
+        ("bounds", "INVALID_ARGUMENT", world.user(7).draw(activity.activity_id, "b" * 65)),
+        ("draw", "COOLDOWN", world.user(7).draw(activity.activity_id, "b")),
+    ]
+    for layer, reason, call in refused:
+        before = _stopped(layer, reason)
+        assert reason == (await failure(call))[0]
+        assert before + 1 == _stopped(layer, reason)
+    before = _stopped("draw", "COOLDOWN")
+    await world.service().batch(*[(activity.activity_id, 7, name) for name in "xyz"])
+    assert before + 3 == _stopped("draw", "COOLDOWN")
+
+
+def _stopped(layer: str, reason: str) -> float:
+    labels = {"layer": layer, "reason": reason}
+    return REGISTRY.get_sample_value("kuji_stopped_total", labels) or 0.0
 
 
 async def test_prize_added_meanwhile_can_be_won(world: World) -> None:

@@ -1335,7 +1335,7 @@ Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
 
 @_typing.final
 class Block(_message.Message):
-    """A user who may not draw."""
+    """A user, or a range of addresses, that may not draw."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1346,23 +1346,28 @@ class Block(_message.Message):
     UNTIL_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    IP_FIELD_NUMBER: _builtins.int
     block_id: _builtins.int
     """The block."""
     user_id: _builtins.int
-    """Who."""
+    """Who; 0: addresses are blocked."""
     username: _builtins.str
-    """The user's name."""
+    """The user's name; empty: addresses are blocked."""
     reason: _builtins.str
     """Why, for operators; at most 2000 characters."""
     is_active: _builtins.bool
     """Whether it holds at this moment: neither lifted nor run out."""
+    ip: _builtins.str
+    """The address, or the range such as "203.0.113.0/24"; empty: a user is
+    blocked.
+    """
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
         """First instant at which it no longer holds. Absent (null): for good."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When the user was blocked."""
+        """When it was set."""
 
     def __init__(
         self,
@@ -1374,10 +1379,11 @@ class Block(_message.Message):
         until: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         is_active: _builtins.bool = ...,
+        ip: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_id", b"block_id", "created_at", b"created_at", "is_active", b"is_active", "reason", b"reason", "until", b"until", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_id", b"block_id", "created_at", b"created_at", "ip", b"ip", "is_active", b"is_active", "reason", b"reason", "until", b"until", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1385,7 +1391,7 @@ Global___Block: _TypeAlias = Block  # noqa: Y015
 
 @_typing.final
 class CreateBlockRequest(_message.Message):
-    """Whom to block."""
+    """Whom to block: a user or addresses."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1395,13 +1401,16 @@ class CreateBlockRequest(_message.Message):
     IP_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """The user, by id; or else by username."""
+    """The user, by id; or else by username; or else addresses."""
     reason: _builtins.str
     """At most 2000 characters."""
     ip: _builtins.str
-    """Has to be empty: only users are blocked here."""
+    """An address, or a range such as "203.0.113.0/24" or "2001:db8::/32": at the
+    widest a /8, of IPv6 a /16. Bits behind the prefix are dropped, and IPv4
+    within IPv6 is IPv4. At most 10000 ranges are blocked at once.
+    """
     username: _builtins.str
-    """The user, by username, whatever its case; where user_id is left out."""
+    """The user, by username, whatever its case."""
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
         """Ahead of now. Absent: for good."""
@@ -1457,7 +1466,7 @@ class ListBlocksRequest(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """0: of all users."""
+    """0: of all users, and of addresses."""
     page: _builtins.int
     """≥ 1; absent means 1."""
     page_size: _builtins.int

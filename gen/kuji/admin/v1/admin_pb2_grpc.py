@@ -235,9 +235,13 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateBlock(self, request, context):
-        """Blocks a user, in every activity and every box, for the very next draw. A
-        user has one block at most: where one holds already, this one takes its
-        place.
+        """Blocks a user, or a range of addresses, in every activity and every box,
+        for the very next call. A user, and a range, has one block at most: where
+        one holds already, this one takes its place.
+
+        From a blocked address no user draws, registers, logs in or refreshes a
+        login. Administrators do, so that a wrong block can be lifted; and so do
+        services, whose addresses are not those of the users that they draw for.
 
         Idempotent.
 
@@ -257,8 +261,8 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteBlock(self, request, context):
-        """Lifts a block, for the very next draw. A later block of the same user
-        stays.
+        """Lifts a block, for the very next call. A later block of the same user or
+        range stays.
 
         Idempotent.
 

@@ -92,9 +92,13 @@ class AdminServiceStub:
     one does not. Where it fails midway: see StreamRecords.
     """
     CreateBlock: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateBlockRequest, _admin_pb2.CreateBlockResponse]
-    """Blocks a user, in every activity and every box, for the very next draw. A
-    user has one block at most: where one holds already, this one takes its
-    place.
+    """Blocks a user, or a range of addresses, in every activity and every box,
+    for the very next call. A user, and a range, has one block at most: where
+    one holds already, this one takes its place.
+
+    From a blocked address no user draws, registers, logs in or refreshes a
+    login. Administrators do, so that a wrong block can be lifted; and so do
+    services, whose addresses are not those of the users that they draw for.
 
     Idempotent.
 
@@ -105,8 +109,8 @@ class AdminServiceStub:
     ListBlocks: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListBlocksRequest, _admin_pb2.ListBlocksResponse]
     """The blocks that hold, newest first."""
     DeleteBlock: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteBlockRequest, _admin_pb2.DeleteBlockResponse]
-    """Lifts a block, for the very next draw. A later block of the same user
-    stays.
+    """Lifts a block, for the very next call. A later block of the same user or
+    range stays.
 
     Idempotent.
 
@@ -198,9 +202,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
     one does not. Where it fails midway: see StreamRecords.
     """
     CreateBlock: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateBlockRequest, _admin_pb2.CreateBlockResponse]  # type: ignore[assignment]
-    """Blocks a user, in every activity and every box, for the very next draw. A
-    user has one block at most: where one holds already, this one takes its
-    place.
+    """Blocks a user, or a range of addresses, in every activity and every box,
+    for the very next call. A user, and a range, has one block at most: where
+    one holds already, this one takes its place.
+
+    From a blocked address no user draws, registers, logs in or refreshes a
+    login. Administrators do, so that a wrong block can be lifted; and so do
+    services, whose addresses are not those of the users that they draw for.
 
     Idempotent.
 
@@ -211,8 +219,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     ListBlocks: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListBlocksRequest, _admin_pb2.ListBlocksResponse]  # type: ignore[assignment]
     """The blocks that hold, newest first."""
     DeleteBlock: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteBlockRequest, _admin_pb2.DeleteBlockResponse]  # type: ignore[assignment]
-    """Lifts a block, for the very next draw. A later block of the same user
-    stays.
+    """Lifts a block, for the very next call. A later block of the same user or
+    range stays.
 
     Idempotent.
 
@@ -367,9 +375,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.CreateBlockRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.CreateBlockResponse, _abc.Awaitable[_admin_pb2.CreateBlockResponse]]:
-        """Blocks a user, in every activity and every box, for the very next draw. A
-        user has one block at most: where one holds already, this one takes its
-        place.
+        """Blocks a user, or a range of addresses, in every activity and every box,
+        for the very next call. A user, and a range, has one block at most: where
+        one holds already, this one takes its place.
+
+        From a blocked address no user draws, registers, logs in or refreshes a
+        login. Administrators do, so that a wrong block can be lifted; and so do
+        services, whose addresses are not those of the users that they draw for.
 
         Idempotent.
 
@@ -392,8 +404,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.DeleteBlockRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.DeleteBlockResponse, _abc.Awaitable[_admin_pb2.DeleteBlockResponse]]:
-        """Lifts a block, for the very next draw. A later block of the same user
-        stays.
+        """Lifts a block, for the very next call. A later block of the same user or
+        range stays.
 
         Idempotent.
 

@@ -117,7 +117,8 @@ class AuthServiceServicer:
         """Logs a user in.
 
         RATE_LIMITED: too many failed before; the password was not looked at.
-        USER_BLOCKED: the account is deactivated.
+        USER_BLOCKED: the account is deactivated, or an operator blocked the
+        address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,8 @@ class AuthServiceStub:
     """Logs a user in.
 
     RATE_LIMITED: too many failed before; the password was not looked at.
-    USER_BLOCKED: the account is deactivated.
+    USER_BLOCKED: the account is deactivated, or an operator blocked the
+    address.
     """
     AdminLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]
     """Logs in whoever has the role viewer, operator or admin. A user without one
@@ -120,7 +121,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Logs a user in.
 
     RATE_LIMITED: too many failed before; the password was not looked at.
-    USER_BLOCKED: the account is deactivated.
+    USER_BLOCKED: the account is deactivated, or an operator blocked the
+    address.
     """
     AdminLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.AdminLoginRequest, _auth_pb2.AdminLoginResponse]  # type: ignore[assignment]
     """Logs in whoever has the role viewer, operator or admin. A user without one
@@ -204,7 +206,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Logs a user in.
 
         RATE_LIMITED: too many failed before; the password was not looked at.
-        USER_BLOCKED: the account is deactivated.
+        USER_BLOCKED: the account is deactivated, or an operator blocked the
+        address.
         """
 
     @_abc_1.abstractmethod

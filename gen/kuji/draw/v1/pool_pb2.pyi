@@ -576,3 +576,50 @@ class SetUserBlockResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetUserBlockResponse: _TypeAlias = SetUserBlockResponse  # noqa: Y015
+
+@_typing.final
+class SetNetworkBlockRequest(_message.Message):
+    """A block of addresses to set or to lift."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    network: _builtins.str
+    """An address, or a range such as "203.0.113.0/24" or "2001:db8::/32"."""
+    blocked: _builtins.bool
+    """True blocks, false lifts."""
+    until_ms: _builtins.int
+    """Unix milliseconds until which the block holds; 0: for good."""
+    def __init__(
+        self,
+        *,
+        network: _builtins.str = ...,
+        blocked: _builtins.bool = ...,
+        until_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "network", b"network", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetNetworkBlockRequest: _TypeAlias = SetNetworkBlockRequest  # noqa: Y015
+
+@_typing.final
+class SetNetworkBlockResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetNetworkBlockResponse: _TypeAlias = SetNetworkBlockResponse  # noqa: Y015

@@ -51,6 +51,11 @@ class PoolServiceStub:
                 request_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.SetUserBlockRequest.SerializeToString,
                 response_deserializer=kuji_dot_draw_dot_v1_dot_pool__pb2.SetUserBlockResponse.FromString,
                 _registered_method=True)
+        self.SetNetworkBlock = channel.unary_unary(
+                '/kuji.draw.v1.PoolService/SetNetworkBlock',
+                request_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.SetNetworkBlockRequest.SerializeToString,
+                response_deserializer=kuji_dot_draw_dot_v1_dot_pool__pb2.SetNetworkBlockResponse.FromString,
+                _registered_method=True)
         self.InspectPools = channel.unary_unary(
                 '/kuji.draw.v1.PoolService/InspectPools',
                 request_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.InspectPoolsRequest.SerializeToString,
@@ -102,6 +107,18 @@ class PoolServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetNetworkBlock(self, request, context):
+        """Blocks a range of addresses in every pool, or lifts the block, for the very
+        next draw on every replica.
+
+        Idempotent.
+
+        POOL_NOT_LOADED: the store is older than what was answered, in some pool.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def InspectPools(self, request, context):
         """The live state of pools: version, stock, ledger position.
         """
@@ -126,6 +143,11 @@ def add_PoolServiceServicer_to_server(servicer, server):
                     servicer.SetUserBlock,
                     request_deserializer=kuji_dot_draw_dot_v1_dot_pool__pb2.SetUserBlockRequest.FromString,
                     response_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.SetUserBlockResponse.SerializeToString,
+            ),
+            'SetNetworkBlock': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetNetworkBlock,
+                    request_deserializer=kuji_dot_draw_dot_v1_dot_pool__pb2.SetNetworkBlockRequest.FromString,
+                    response_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.SetNetworkBlockResponse.SerializeToString,
             ),
             'InspectPools': grpc.unary_unary_rpc_method_handler(
                     servicer.InspectPools,
@@ -216,6 +238,33 @@ class PoolService:
             '/kuji.draw.v1.PoolService/SetUserBlock',
             kuji_dot_draw_dot_v1_dot_pool__pb2.SetUserBlockRequest.SerializeToString,
             kuji_dot_draw_dot_v1_dot_pool__pb2.SetUserBlockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetNetworkBlock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.draw.v1.PoolService/SetNetworkBlock',
+            kuji_dot_draw_dot_v1_dot_pool__pb2.SetNetworkBlockRequest.SerializeToString,
+            kuji_dot_draw_dot_v1_dot_pool__pb2.SetNetworkBlockResponse.FromString,
             options,
             channel_credentials,
             insecure,

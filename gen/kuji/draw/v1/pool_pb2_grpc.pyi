@@ -62,6 +62,14 @@ class PoolServiceStub:
 
     POOL_NOT_LOADED: the store is older than what was answered, in some pool.
     """
+    SetNetworkBlock: _grpc.UnaryUnaryMultiCallable[_pool_pb2.SetNetworkBlockRequest, _pool_pb2.SetNetworkBlockResponse]
+    """Blocks a range of addresses in every pool, or lifts the block, for the very
+    next draw on every replica.
+
+    Idempotent.
+
+    POOL_NOT_LOADED: the store is older than what was answered, in some pool.
+    """
     InspectPools: _grpc.UnaryUnaryMultiCallable[_pool_pb2.InspectPoolsRequest, _pool_pb2.InspectPoolsResponse]
     """The live state of pools: version, stock, ledger position."""
 
@@ -94,6 +102,14 @@ class PoolServiceAsyncStub(PoolServiceStub):
     SetUserBlock: _aio.UnaryUnaryMultiCallable[_pool_pb2.SetUserBlockRequest, _pool_pb2.SetUserBlockResponse]  # type: ignore[assignment]
     """Blocks a user in every pool, or lifts the block, for the very next draw on
     every replica.
+
+    Idempotent.
+
+    POOL_NOT_LOADED: the store is older than what was answered, in some pool.
+    """
+    SetNetworkBlock: _aio.UnaryUnaryMultiCallable[_pool_pb2.SetNetworkBlockRequest, _pool_pb2.SetNetworkBlockResponse]  # type: ignore[assignment]
+    """Blocks a range of addresses in every pool, or lifts the block, for the very
+    next draw on every replica.
 
     Idempotent.
 
@@ -146,6 +162,20 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_pool_pb2.SetUserBlockResponse, _abc.Awaitable[_pool_pb2.SetUserBlockResponse]]:
         """Blocks a user in every pool, or lifts the block, for the very next draw on
         every replica.
+
+        Idempotent.
+
+        POOL_NOT_LOADED: the store is older than what was answered, in some pool.
+        """
+
+    @_abc_1.abstractmethod
+    def SetNetworkBlock(
+        self,
+        request: _pool_pb2.SetNetworkBlockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pool_pb2.SetNetworkBlockResponse, _abc.Awaitable[_pool_pb2.SetNetworkBlockResponse]]:
+        """Blocks a range of addresses in every pool, or lifts the block, for the very
+        next draw on every replica.
 
         Idempotent.
 

@@ -11,7 +11,7 @@ KEYS[8] string  {p:<id>}:recorded  newest seq in Postgres
 ARGV[1] bytes   MessagePack: list of intents, see rule/terms.py
 ARGV[2] int     draws that may wait for the recorder; beyond it BACKLOG
 ARGV[3] int     1: wins of this pool could not be confirmed by Postgres in time; 0: they are
-ARGV[4] bytes   MessagePack: list of {user id, ms until which it is blocked, 0: for good}
+ARGV[4] bytes   MessagePack: list of {place of an intent, ms until which it is blocked, 0: for good}
 ARGV[5] bytes   what the caller knows, see include/guard.lua
 Returns MessagePack {now_ms, version, list of one answer per intent, chain, confirm: before a
 win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in Postgres; the
@@ -56,7 +56,7 @@ local shed = backlog(state, pool.seq) >= tonumber(ARGV[2])
 local may_miss = pool.config[CONFIG_MODE] == MODE_ODDS
 local stuck = ARGV[3] == '1' and confirm == CONFIRM_RECORDED and not may_miss
 for i, intent in ipairs(intents) do
-  answers[i] = answer(pool, batch, intent, now_ms, shed, stuck)
+  answers[i] = answer(pool, batch, intent, batch.blocked[i], now_ms, shed, stuck)
 end
 if pool.seq >= first_seq then
   local id = string.format('%d-0', pool.seq)

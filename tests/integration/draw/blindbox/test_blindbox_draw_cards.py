@@ -220,7 +220,7 @@ async def test_card_is_free_again_when_its_draw_was_refused(mall: Mall) -> None:
 
 
 async def test_card_is_free_again_when_its_owner_was_blocked_or_came_too_early(mall: Mall) -> None:
-    """A blocked owner, or a box protected for somebody else."""
+    """A blocked owner or address, or a box protected for somebody else."""
     box = await mall.box(ItemSpec(5), protection_ms=3_600_000)
     card = await insert_card(mall.postgres, OWNER)
     block = pool_pb2.SetUserBlockRequest(user_id=OWNER, blocked=True)
@@ -228,7 +228,12 @@ async def test_card_is_free_again_when_its_owner_was_blocked_or_came_too_early(m
     assert "USER_BLOCKED" == await told(mall.user(OWNER).use_card(box.goods_id, card))
     block.blocked = False
     await mall.shop()(block)
+    here = pool_pb2.SetNetworkBlockRequest(network="127.0.0.1", blocked=True)
+    await mall.shop()(here)
+    assert "USER_BLOCKED" == await told(mall.user(OWNER).use_card(box.goods_id, card))
     await mall.shop().order(box, "a", user_id=OTHER)
+    here.blocked = False
+    await mall.shop()(here)
     assert "BOX_PROTECTED" == await told(mall.user(OWNER).use_card(box.goods_id, card))
     assert "unused" == await card_status(mall.postgres, card)
 

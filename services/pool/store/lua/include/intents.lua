@@ -15,7 +15,7 @@ local function load_batch(intents, blocks, requests)
     if not batch.users[id] then batch.users[id] = unpack_user(packed[i]) end
   end
   for _, block in ipairs(blocks) do
-    batch.blocked[block[BLOCKED_USER_ID]] = block[BLOCKED_UNTIL_MS]
+    batch.blocked[block[BLOCKED_PLACE]] = block[BLOCKED_UNTIL_MS]
   end
   return batch
 end
@@ -39,8 +39,8 @@ local function protected_ms(pool, user_id, now_ms)
   return math.max(0, tonumber(pool.state[STATE_LAST_MS]) + protection_ms - now_ms)
 end
 
--- What becomes of one intent.
-local function answer(pool, batch, intent, now_ms, shed, stuck)
+-- What becomes of one intent; blocked: until when it may not draw.
+local function answer(pool, batch, intent, blocked, now_ms, shed, stuck)
   local user, request = batch.users[intent[INTENT_USER_ID]], batch.requests[intent[INTENT_DIGEST]]
   if request then
     if request[REQUEST_PLACES] == 0 then return { CODE_VOID } end
@@ -49,7 +49,6 @@ local function answer(pool, batch, intent, now_ms, shed, stuck)
     return { CODE_REPLAYED, request[REQUEST_FIRST_SEQ], left, next_ms, request[REQUEST_PLACES] }
   end
   if pool.clock_is_off then return { CODE_CLOCK_OFF } end
-  local blocked = batch.blocked[intent[INTENT_USER_ID]]
   if blocked and (blocked == 0 or now_ms < blocked) then return { CODE_BLOCKED } end
   if pool.status ~= STATUS_OPEN then return { CODE_NOT_ONGOING, pool.status } end
   if shed then return { CODE_BACKLOG } end
