@@ -33,6 +33,9 @@ def _origins_of(text: object) -> object:
     return ("*",) if "*" in found else found
 
 
+Calls = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class StackSettings(BaseSettings):
     """
     Settings of the embedded stack.
@@ -45,6 +48,13 @@ class StackSettings(BaseSettings):
             X-Forwarded-For that this many of them wrote; 0: from the connection alone.
         edge_origins: Whose pages may call the edge from a browser, such as "https://shop.example";
             in the environment, separated by commas. "*": everybody's.
+        edge_address_per_s: Calls that the edge takes of an address in a second, of IPv6 of its /64.
+        edge_address_burst: How many at once, after a pause.
+        edge_login_per_s: Registrations of an address in a second; likewise its logins, and its
+            refreshes.
+        edge_login_burst: How many of each at once, after a pause.
+        edge_user_per_s: Calls of a user in a second, by the token, from wherever.
+        edge_user_burst: How many at once, after a pause.
         redis_url: A Redis to use instead of starting one.
         postgres_dsn: A Postgres database to use instead of starting one.
         draw_processes: Draw processes, one port each.
@@ -60,6 +70,12 @@ class StackSettings(BaseSettings):
     edge_port: int = Field(default=8080, ge=1, le=65535)
     edge_trusted_hops: int = Field(default=0, ge=0, le=16)
     edge_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins_of)] = ("*",)
+    edge_address_per_s: Calls = 10_000
+    edge_address_burst: Calls = 20_000
+    edge_login_per_s: Calls = 50
+    edge_login_burst: Calls = 3_000
+    edge_user_per_s: Calls = 5_000
+    edge_user_burst: Calls = 10_000
     redis_url: RedisUrl | None = None
     postgres_dsn: PostgresDsn | None = None
     draw_processes: int = Field(default=1, ge=1, le=64)

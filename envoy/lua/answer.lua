@@ -90,6 +90,12 @@ local function drop(handle, method)
   for chunk in handle:bodyChunks() do chunk:setBytes("") end
 end
 
+-- Says in seconds, where caches and clients look for it, when what *envelope* refuses may be repeated.
+local function say_when(headers, envelope)
+  local wait_ms = envelope:match('"retry_after_ms":"(%d+)"')
+  if wait_ms then headers:replace("retry-after", ("%d"):format(math.ceil(wait_ms / 1000))) end
+end
+
 local function fail(handle, method, code, dressed)
   local body = handle:body(true)
   if method.head and body:length() == 0 then return end  -- the edge's own, with the length of what is not sent
@@ -101,6 +107,7 @@ local function fail(handle, method, code, dressed)
   end
   handle:headers():replace(":status", fitting)
   handle:headers():replace("content-type", kind)
+  if fitting ~= "200" then say_when(handle:headers(), envelope) end
   set_body(handle, body, envelope, method)
 end
 

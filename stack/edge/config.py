@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -13,6 +13,7 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
 from stack.edge.contract import CLUSTERS, Route, routes
+from stack.edge.limits import Limits, of_address, of_user
 from stack.edge.routes import envoy_routes
 from stack.edge.tables import DOCUMENTS, Document, contract_lua, methods_lua
 from stack.home import write_privately
@@ -24,6 +25,11 @@ SOURCES = _INSTALLED if _INSTALLED.exists() else ROOT / "envoy"
 TEMPLATE = SOURCES / "envoy.yaml"
 DESCRIPTOR = SOURCES / "kuji.binpb"
 EVERYBODY = "*"
+# Of refusals that may be over by then.
+_RETRY_AFTER = {
+    "header": {"key": "retry-after", "value": "1"},
+    "append_action": "ADD_IF_ABSENT",
+}
 _OF_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # any address → one
 
 
@@ -40,6 +46,7 @@ class Edge:
         secret: What it shows the services, so that they take its word on clients' addresses.
         trusted_hops: Proxies in front of it whose X-Forwarded-For is taken; 0: nobody's is.
         origins: Whose pages may call, such as "https://shop.example"; EVERYBODY: all.
+        limits: What it takes of one address and of one user.
     """
 
     host: str
@@ -49,6 +56,7 @@ class Edge:
     secret: str
     trusted_hops: int = 0
     origins: Sequence[str] = (EVERYBODY,)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def url(self) -> str:
@@ -97,10 +105,13 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
         EDGE_SECRET=edge.secret,
         TRUSTED_HOPS=edge.trusted_hops,
         SERVICES=json.dumps(list(services)),
-        ROUTES=json.dumps(envoy_routes(known, DOCUMENTS)),
+        ROUTES=json.dumps(envoy_routes(known, DOCUMENTS, edge.limits.credentials)),
+        ADDRESS_LIMIT=json.dumps(of_address("flood", edge.limits.address)),
+        USER_LIMIT=json.dumps(of_user("users", edge.limits.user)),
         LUA_PATH=f"{folder}/?.lua;{SOURCES / 'lua'}/?.lua",
         ORIGINS=json.dumps(_origins(edge.origins)),
         CORS_OF_REFUSALS=json.dumps(_cors_of_refusals(edge.origins)),
+        REPEATABLE=json.dumps([*_cors_of_refusals(edge.origins), _RETRY_AFTER]),
         **{f"{name.upper()}_ENDPOINTS": _endpoints(edge.upstreams[name]) for name in CLUSTERS},
     )
 

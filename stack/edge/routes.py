@@ -8,6 +8,7 @@ from kuji.common.v1.access_pb2 import Access
 
 from services.common.roles import EVERYONE, ROLES_OF_ACCESS
 from stack.edge.contract import Route
+from stack.edge.limits import Limit, of_address
 
 Config = dict[str, Any]
 
@@ -20,26 +21,6 @@ _MAX_BODY_BYTES = 65536
 
 # The service gives up a moment before Envoy does, and says what it knows.
 _TIMEOUT, _DEADLINE = "15s", "14S"
-
-
-def _credentials_limit() -> Config:
-    """An honest address's burst of logins, which refills within a minute."""
-    always = {"default_value": {"numerator": 100}, "runtime_key": "kuji.none"}
-    return {
-        "@type": f"{_TYPE}.local_ratelimit.v3.LocalRateLimit",
-        "stat_prefix": "credentials",
-        "filter_enabled": always,
-        "filter_enforced": always,
-        "token_bucket": {"max_tokens": 1000000, "tokens_per_fill": 1000000, "fill_interval": "1s"},
-        "max_dynamic_descriptors": 100000,
-        "rate_limits": [{"actions": [{"remote_address": {}}]}],
-        "descriptors": [
-            {
-                "entries": [{"key": "remote_address"}],
-                "token_bucket": {"max_tokens": 3000, "tokens_per_fill": 50, "fill_interval": "1s"},
-            }
-        ],
-    }
 
 
 def _roles(pattern: str) -> Config:
@@ -58,7 +39,7 @@ def _roles(pattern: str) -> Config:
     }
 
 
-def _filters(route: Route) -> Config:
+def _filters(route: Route, credentials: Limit) -> Config:
     filters: Config = {"envoy.filters.http.grpc_json_transcoder": _ENABLED}
     if route.access != Access.ACCESS_PUBLIC:
         filters["envoy.filters.http.jwt_authn"] = {
@@ -69,7 +50,7 @@ def _filters(route: Route) -> Config:
     if admitted != EVERYONE:
         filters["envoy.filters.http.rbac"] = _roles("|".join(sorted(admitted)))
     if route.takes_credentials:
-        filters["envoy.filters.http.local_ratelimit"] = _credentials_limit()
+        filters["envoy.filters.http.local_ratelimit"] = of_address("credentials", credentials)
     return filters
 
 
@@ -98,8 +79,8 @@ def event_source_name(route: Route) -> str:
     return f"{route.name} EventSource"
 
 
-def _to_event_source(route: Route) -> Config:
-    found = _to_service(route)
+def _to_event_source(route: Route, credentials: Limit) -> Config:
+    found = _to_service(route, credentials)
     accepts = {"name": "accept", "string_match": {"contains": "text/event-stream"}}
     match = found["match"] | {"headers": [*found["match"]["headers"], accepts]}
     return found | {"name": event_source_name(route), "match": match}
@@ -115,7 +96,7 @@ def _where(route: Route) -> Config:
     return {"cluster": route.cluster, "timeout": _TIMEOUT}
 
 
-def _to_service(route: Route) -> Config:
+def _to_service(route: Route, credentials: Limit) -> Config:
     more: Config = {
         "request_headers_to_add": [
             {
@@ -132,7 +113,7 @@ def _to_service(route: Route) -> Config:
         "name": route.name,
         "match": _path(route) | {"headers": [_verb(route.verb)]},
         "route": _where(route),
-        "typed_per_filter_config": _filters(route),
+        "typed_per_filter_config": _filters(route, credentials),
         **more,
     }
 
@@ -147,9 +128,11 @@ def _nowhere(name: str, match: Config, filters: Config) -> Config:
     }
 
 
-def _of_path(path: Config, bindings: list[Route]) -> Iterator[Config]:
-    yield from map(_to_event_source, filter(for_event_source, bindings))
-    yield from map(_to_service, bindings)
+def _of_path(path: Config, bindings: list[Route], credentials: Limit) -> Iterator[Config]:
+    for route in filter(for_event_source, bindings):
+        yield _to_event_source(route, credentials)
+    for route in bindings:
+        yield _to_service(route, credentials)
     allowed = ", ".join(route.verb for route in bindings)
     yield _nowhere(f"other_methods {allowed}", path, {})
 
@@ -161,19 +144,26 @@ def _document(name: str) -> Iterator[Config]:
     yield _nowhere("other_methods GET, HEAD", path, {})
 
 
-def envoy_routes(routes: Iterable[Route], documents: Iterable[str]) -> list[Config]:
+def envoy_routes(
+    routes: Iterable[Route], documents: Iterable[str], credentials: Limit
+) -> list[Config]:
     """
     The routes of Envoy's virtual host, in their order.
 
     Args:
         routes: As contract.routes() gives them: those of one path are neighbours.
         documents: What lies at the root, by its name.
+        credentials: How often an address may try to log in.
     """
     length = {"start": _MAX_BODY_BYTES + 1, "end": 2**63 - 1}
     too_large = {"prefix": "/", "headers": [{"name": "content-length", "range_match": length}]}
     return [
         _nowhere("too_large", too_large, {"drain": _ENABLED}),
-        *[found for path, own in groupby(routes, _path) for found in _of_path(path, list(own))],
+        *[
+            found
+            for path, own in groupby(routes, _path)
+            for found in _of_path(path, list(own), credentials)
+        ],
         *[found for name in documents for found in _document(name)],
         _nowhere("connect", {"connect_matcher": {}}, {}),
         _nowhere("grpc", {"safe_regex": {"regex": r"/[\w.]+\.\w+/\w+"}}, {}),

@@ -28,6 +28,7 @@ from services.common.tokens import TokenVerifier
 from stack import edge as edges
 from stack.edge import Edge
 from stack.edge.contract import cluster_of, services
+from stack.edge.limits import Limits
 from stack.ports import free_port
 from stack.probes import UNREACHABLE, http_get
 from stack.processes import Child, stop
@@ -198,6 +199,7 @@ async def running_rig(
     missing: str = "",
     origins: Sequence[str] = (edges.EVERYBODY,),
     methods_lua: str = "",
+    limits: Limits | None = None,
 ) -> AsyncIterator[Rig]:
     """
     A rig with its files in *folder*, healthy but for *missing*, which is not there.
@@ -214,7 +216,16 @@ async def running_rig(
     if missing:
         addresses[missing] = [f"127.0.0.1:{free_port()}"]
     socket = folder / "admin.sock"
-    edge = Edge("127.0.0.1", free_port(), socket, addresses, EDGE_SECRET, trusted_hops, origins)
+    edge = Edge(
+        "127.0.0.1",
+        free_port(),
+        socket,
+        addresses,
+        EDGE_SECRET,
+        trusted_hops,
+        origins,
+        limits or Limits(),
+    )
     program = edges.envoy(edge, folder, folder / "envoy.log")
     if methods_lua:
         (folder / "methods.lua").write_text(methods_lua)

@@ -1,9 +1,11 @@
 """The winner list, kept by the edge for a second: what it spares, and that it obeys no caller."""
 
 import asyncio
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import httpx
 import pytest
 from kuji.history.v1 import history_pb2
 
@@ -112,3 +114,19 @@ async def test_memory_is_bounded_whatever_is_asked_for(rig: Rig) -> None:
     before = _resident_kib(rig.pid)
     await _ask(rig, range(20_000, 20_400))
     assert _resident_kib(rig.pid) - before < 10 * KIB
+
+
+async def test_each_worker_of_the_edge_asks_once_a_second(rig: Rig) -> None:
+    """Over many connections, which its workers share: no more questions than workers, a second."""
+    rig.script.answer("ListWinners", _wins("1-1"))
+    url, clock = f"{rig.edge.url}{WINNERS}?page=15", asyncio.get_running_loop().time
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(timeout=20) as http:
+            for _ in range(10):
+                assert 200 == (await http.get(url)).status_code
+
+    began = clock()
+    await asyncio.gather(*(ask() for _ in range(20)))
+    workers = os.cpu_count() or 1
+    assert 1 <= _asked(rig) <= workers * (2 + (clock() - began) / 0.8)
