@@ -2,7 +2,7 @@
 
 import hashlib
 
-from services.pool.prize_code import CODE_BYTES
+from services.pool.rule.prize_code import CODE_BYTES
 
 _DOMAIN = b"kuji prize code"
 _CODES_IN_HASH = 12

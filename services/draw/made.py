@@ -14,7 +14,7 @@ from services.common.timestamps import ms_of
 from services.draw.confirmation import Confirmer, UnconfirmedWin
 from services.pool.ledger.entries import Draw, DrawEntry
 from services.pool.ledger.reader import entry_of
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from services.pool.rule.terms import Answer, Drawing
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from services.common.timestamps import datetime_of_ms
 from services.pool.ledger.entries import ConfigEntry, Draw, DrawEntry, Entry
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from services.recorder.configs import HeldConfig
 
 RECORD_COLUMNS = (

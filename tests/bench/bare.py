@@ -13,8 +13,8 @@ import msgpack
 from redis import Redis
 
 from services.pool.marks.mark import NO_LIMIT
-from services.pool.prize_code import CODE_BYTES
 from services.pool.rule.clock import ANY_TIME
+from services.pool.rule.prize_code import CODE_BYTES
 from services.pool.rule.terms import Intent
 from services.pool.store.keys import key
 from services.pool.store.layout import Known

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from services.common.orders import OrderType, card_order_num, order_item_id
 from services.pool.configuration import config_of, document_of
 from services.pool.ledger.entries import decode_entry
-from services.pool.prize_code import prize_code
 from services.pool.rule import fairness
+from services.pool.rule.prize_code import prize_code
 from services.pool.rule.terms import ConfigureCode, DrawCode, Drawn
 from services.pool.store.keys import ledger_key
 from services.pool.store.redis_store import RedisStore

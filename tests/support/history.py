@@ -23,7 +23,7 @@ from services.pool.ledger.entries import (
     PrizeUnits,
     encode_entry,
 )
-from services.pool.prize_code import CODE_BYTES
+from services.pool.rule.prize_code import CODE_BYTES
 from services.pool.store.keys import ledger_key
 from services.recorder.connections import open_postgres, open_redis
 from services.recorder.recorder import Recorder

@@ -17,8 +17,8 @@ from services.common.tasks import repeat
 from services.pool.configuration import config_of
 from services.pool.ledger.entries import DrawEntry
 from services.pool.ledger.reader import entry_of
-from services.pool.prize_code import code_prefix, prize_code
 from services.pool.rule import fairness
+from services.pool.rule.prize_code import code_prefix, prize_code
 from services.pool.rule.selection import PPB, Mode, uniform
 from services.pool.rule.terms import PoolConfig, PrizeConfig
 from services.pool.seeds import SeedCipher

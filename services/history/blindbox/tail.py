@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from services.common.orders import GoodslistType
 from services.pool.ledger.entries import Draw, DrawEntry, decode_entry
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from services.pool.store.keys import ledger_key
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from services.common.masking import mask
 from services.common.postgres import load_queries
 from services.common.timestamps import datetime_of_ms
 from services.pool.ledger.entries import DrawEntry, decode_entry
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from services.pool.store.keys import DOCUMENT, key, ledger_key
 from services.pool.won_prize import WonPrize
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from services.pool.prize_code import CODE_BYTES, OLD_CODE_BYTES
+from services.pool.rule.prize_code import CODE_BYTES, OLD_CODE_BYTES
 from services.pool.store.layout import EntryField, PackedOrder, unpack_orders
 
 # Replies are bytes.

@@ -9,8 +9,8 @@ replays a ledger with it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.pool.prize_code import CODE_BYTES
 from services.pool.rule.limits import UserState, allowance, limit_reached, prize_wins_left
+from services.pool.rule.prize_code import CODE_BYTES
 from services.pool.rule.selection import PPB, ROLL_BYTES, Mode, select, uniform, weight_of
 from services.pool.rule.terms import (
     DAY_MS,

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgpack
 
-from services.pool.prize_code import CODE_BYTES, OLD_CODE_BYTES
 from services.pool.rule import engine, fairness
+from services.pool.rule.prize_code import CODE_BYTES, OLD_CODE_BYTES
 from services.pool.rule.selection import ROLL_BYTES
 from services.pool.rule.terms import (
     DAY_MS,

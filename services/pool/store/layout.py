@@ -11,8 +11,8 @@ from typing import NamedTuple, cast
 
 import msgpack
 
-from services.pool.prize_code import CODE_BYTES
 from services.pool.rule.clock import BOUND_US
+from services.pool.rule.prize_code import CODE_BYTES
 from services.pool.rule.selection import PPB, ROLL_BYTES, TWO_48, Mode
 from services.pool.rule.terms import (
     DAY_MS,

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from services.draw.code_key import CodeKey
 from services.draw.pools import Pools
 from services.pool.ledger.entries import decode_entry
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from services.pool.rule.selection import PPB
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import ledger_key

@@ -19,8 +19,8 @@ from services.common.status import error_info_of
 from services.draw.code_key import CodeKey
 from services.pool.configuration import config_of
 from services.pool.ledger.entries import DrawEntry, decode_entry
-from services.pool.prize_code import prize_code
 from services.pool.rule import engine, fairness
+from services.pool.rule.prize_code import prize_code
 from services.pool.rule.terms import (
     Answer,
     ConfigureCode,

@@ -18,7 +18,7 @@ from services.common.errors import (
 from services.common.paging import Page
 from services.history.lottery import winners
 from services.history.lottery.winners import WinnersQuery, WinnerStore
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from services.pool.store.keys import FEED_CHANNEL, key
 from tests.support.history import (
     ANYONE,

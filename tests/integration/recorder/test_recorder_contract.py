@@ -5,7 +5,7 @@ from google.protobuf import json_format
 from redis.asyncio import Redis
 
 from services.pool.configuration import config_of
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from services.pool.rule.terms import DrawCode
 from services.pool.store.redis_store import RedisStore
 from tests.support.blindbox import ItemSpec, insert_goods

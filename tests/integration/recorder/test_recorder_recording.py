@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from services.pool.ledger.entries import ConfigEntry, PrizeUnits
-from services.pool.prize_code import code_prefix, prize_code
+from services.pool.rule.prize_code import code_prefix, prize_code
 from services.pool.store.keys import CONFIRM_CHANNEL, FEED_CHANNEL, key, ledger_key
 from services.recorder import metrics
 from tests.support.blindbox import ItemSpec

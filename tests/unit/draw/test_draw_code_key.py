@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.draw.code_key import CodeKey
-from services.pool.prize_code import CODE_BYTES
 from services.pool.rule import engine
+from services.pool.rule.prize_code import CODE_BYTES
 from services.pool.rule.selection import PPB
 from services.pool.rule.terms import PoolConfig
 from tests.support.draws import CODE_KEY, NO_BACKLOG_BOUND, intent, odds, tickets

@@ -12,7 +12,7 @@ from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
 from services.common.orders import draw_request_id
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from tests.support.admin import failure
 from tests.support.blindbox import Box, ItemSpec, card_status, insert_card
 from tests.support.blindbox_draw import Mall, each_told, open_mall, told

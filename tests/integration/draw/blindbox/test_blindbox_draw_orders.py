@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from services.common.orders import draw_request_id
-from services.pool.prize_code import prize_code
+from services.pool.rule.prize_code import prize_code
 from services.pool.store.keys import key
 from tests.support.admin import failure
 from tests.support.blindbox import ItemSpec

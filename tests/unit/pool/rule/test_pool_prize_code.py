@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.pool.prize_code import code_prefix, prize_code
+from services.pool.rule.prize_code import code_prefix, prize_code
 
 _ids = st.integers(1, 2**63 - 1)
 _code_bytes = st.binary(min_size=5, max_size=5)
