@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stack.processes import StackError
-from tests.bench import growth, idle, machine, memory, sustained, unary
+from tests.bench import confirmed, growth, idle, machine, memory, sustained, unary
 from tests.bench.figures import Figure, Step
 from tests.bench.pools import BooksError
 from tests.bench.report import Conditions, print_table, to_json
@@ -24,6 +24,7 @@ MEASURES: dict[str, Measure] = {
     "M9": memory.measure,
     "M10": growth.measure,
     "M11": idle.measure,
+    "X1a": confirmed.measure,
 }
 # A table in a file need not be as narrow as a terminal.
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
@@ -31,7 +32,7 @@ _err = Console(highlight=False, stderr=True)
 
 
 def _steps(ids: list[str], scale: Scale) -> int:
-    windows = {"M1": 2, "M3": 2, "M10": 6}
+    windows = {"M1": 2, "M3": 2, "M10": 6, "X1a": 4}
     once = {"M11": 2}
     return sum(windows[id_] * scale.rounds if id_ in windows else once.get(id_, 1) for id_ in ids)
 
@@ -61,7 +62,7 @@ def _chosen(only: str) -> list[str]:
 
 def bench(
     short: Annotated[bool, typer.Option(help="See that it works; judge nothing.")] = False,
-    only: Annotated[str, typer.Option(help="Some of M1,M3,M9,M10,M11.")] = "",
+    only: Annotated[str, typer.Option(help="Some of M1,M3,M9,M10,M11,X1a.")] = "",
     json: Annotated[bool, typer.Option(help="Print JSON instead of the table.")] = False,
 ) -> None:
     """

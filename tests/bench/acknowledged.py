@@ -1,8 +1,9 @@
 """What the generator was answered, as lines that Postgres can compare with its rows."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import quantiles
 
 import msgpack
 from kuji.draw.v1 import draw_pb2
@@ -33,6 +34,19 @@ def write_acknowledged(job: Job, answers: Answers, file: Path, user_of: UserOf) 
             out.write(f"{seq},{user_id},{job.name}-{number},{prize_id}\n")
             lines += 1
     return Tally(lines, len(answers), 0.0, 0.0, 0.0, dict(failures))
+
+
+def waits_of(answers: Answers, waits_s: Sequence[float]) -> dict[str, list[float]]:
+    """p50 and p99 of *waits_s*, one of each of *answers*: of those that won, and of the others."""
+    waits: dict[str, list[float]] = {"win": [], "miss": []}
+    for (_, answer), wait_s in zip(answers, waits_s, strict=True):
+        has_won = draw_pb2.DrawResponse.FromString(answer).result.won
+        waits["win" if has_won else "miss"].append(wait_s)
+    return {
+        name: [quantiles(of_it, n=100, method="inclusive")[at] for at in (49, 98)]
+        for name, of_it in waits.items()
+        if len(of_it) > 1
+    }
 
 
 _Read = Iterator[tuple[int, int, int, str]]  # draw number, seq, prize id, failure

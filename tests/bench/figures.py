@@ -19,7 +19,7 @@ class Figure:
         measured: The figure.
         against: What it is compared with, and that one's figure.
         ratio: Of the two; None: not a ratio.
-        goal: What was aimed at.
+        goal: What was aimed at; "": nothing, it is what it is.
         met: Whether it was reached.
         notes: More that was seen on the way.
     """

@@ -21,7 +21,7 @@ import uvloop
 from kuji.draw.v1 import draw_pb2
 
 from tests.bench import bare
-from tests.bench.acknowledged import Acknowledged, Answers, write_acknowledged
+from tests.bench.acknowledged import Acknowledged, Answers, waits_of, write_acknowledged
 from tests.bench.jobs import Job, Tally, job_of
 
 _CALL_TIMEOUT_S = 20.0
@@ -85,6 +85,7 @@ class _Window:
         self._send = send
         self._numbers = self._numbers_in_time()
         self.answers: Answers = []
+        self.waits_s: list[float] = []
         self.failures: Counter[str] = Counter()
 
     def _numbers_in_time(self) -> Iterator[int]:
@@ -105,15 +106,28 @@ class _Window:
             except grpc.aio.AioRpcError as error:
                 self.failures[f"{error.code().name}: {error.details()}"] += 1
 
+    async def _send_timed(self) -> None:
+        """The same, and note how long each took."""
+        for number in self._numbers:
+            began = time.monotonic()
+            try:
+                self.answers.append(await self._send(number))
+                self.waits_s.append(time.monotonic() - began)
+            except grpc.aio.AioRpcError as error:
+                self.failures[f"{error.code().name}: {error.details()}"] += 1
+
     async def run(self) -> Tally:
         """All calls, from the first to the last answer."""
         cpu_s, started = time.process_time(), time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self._job.in_flight):
-                tasks.create_task(self._send_on())
+                tasks.create_task(self._send_timed() if self._job.timed else self._send_on())
         ended, cpu_s = time.monotonic(), time.process_time() - cpu_s
         calls = len(self.answers)
-        return Tally(calls * self._job.batch, calls, started, ended, cpu_s, dict(self.failures))
+        waits_s = waits_of(self.answers, self.waits_s) if self._job.timed else {}
+        return Tally(
+            calls * self._job.batch, calls, started, ended, cpu_s, dict(self.failures), waits_s
+        )
 
 
 class _Generator:

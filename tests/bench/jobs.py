@@ -1,7 +1,7 @@
 """What the generator is told and what it tells, one JSON line each."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["unary", "batch", "bare", "acknowledgements"]
@@ -25,6 +25,7 @@ class Job:
         in_flight: Calls under way at the same time.
         seconds: No call starts after this time; 0: *draws* counts.
         draws: Draws in all; 0: *seconds* counts.
+        timed: Whether to say how long the answers took; "unary" alone.
     """
 
     kind: Kind
@@ -38,6 +39,7 @@ class Job:
     in_flight: int = 1
     seconds: float = 0.0
     draws: int = 0
+    timed: bool = False
 
     def to_json(self) -> str:
         """One line."""
@@ -56,6 +58,8 @@ class Tally:
         ended: When the last answer came.
         cpu_s: CPU time of the generator between the two.
         failures: Calls and draws that were refused or failed, by reason.
+        waits_s: "win" and "miss" → how long half of their answers took at most, and 99 of a
+            hundred; where it was asked.
     """
 
     draws: int
@@ -64,6 +68,7 @@ class Tally:
     ended: float
     cpu_s: float
     failures: dict[str, int]
+    waits_s: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

@@ -123,7 +123,12 @@ async def compare(
         raise BooksError(f"pool {pool_id}, draws after {after_seq}: {differences}")
 
 
-async def open_pool(bench: Bench, site: Site, prizes: int = 4) -> MeasuredPool:
+async def open_pool(
+    bench: Bench,
+    site: Site,
+    prizes: int = 4,
+    confirm: pool_pb2.Confirm.ValueType = pool_pb2.CONFIRM_UNSPECIFIED,
+) -> MeasuredPool:
     """An open activity with *prizes* prizes that share WIN_PPB, published as admin does it."""
     metadata = (("authorization", f"Bearer {bench.token}"),)
     async with (
@@ -145,6 +150,7 @@ async def open_pool(bench: Bench, site: Site, prizes: int = 4) -> MeasuredPool:
             probability_ppb=WIN_PPB // prizes,
         )
         config = _config(activity_id, {row["id"]: row["name"] async for row in rows})
+        config.confirm = confirm
         version = await queries.next_version(connection)
         await service.PublishPool(
             pool_pb2.PublishPoolRequest(pool_id=made.pool_id, version=version, config=config),

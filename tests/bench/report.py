@@ -57,7 +57,7 @@ def print_table(console: Console, conditions: Conditions, figures: Sequence[Figu
 
 
 def _verdict(figure: Figure, short: bool) -> str:
-    if short:
+    if short or not figure.goal:
         return "not judged"
     return "[green]met[/]" if figure.met else "[red]missed[/]"
 
