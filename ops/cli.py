@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import admins, export_ledger, keys, rebuild, reconcile, stack, users, verify
+from ops.commands import (
+    admins,
+    export_ledger,
+    keys,
+    rebuild,
+    reconcile,
+    release,
+    stack,
+    users,
+    verify,
+)
 from ops.errors import OperatorError
 from ops.terminal import complain, out
 
@@ -22,6 +32,7 @@ for target in (stack.run, stack.up, stack.down, stack.status):
     app.command()(target)
 app.command("reconcile")(reconcile.reconcile)
 app.command("rebuild")(rebuild.rebuild)
+app.command("release")(release.release)
 app.command("verify")(verify.verify)
 app.command("export-ledger")(export_ledger.export_ledger)
 app.add_typer(keys.app, name="keys")

@@ -15,14 +15,16 @@ from ops.errors import OperatorError
 from ops.terminal import counted, out, progress
 from services.common.settings import read_settings
 from services.pool.books.collector import Auditor
+from services.pool.books.facts import HeldUnits
 from services.pool.books.findings import Finding
 
 
 class Audit(NamedTuple):
-    """How many pools were audited, and what was found."""
+    """How many pools were audited, what was found, and what is held back in them."""
 
     pools: int
     findings: Sequence[Finding]
+    held: Sequence[HeldUnits]
 
 
 def reconcile(
@@ -30,8 +32,8 @@ def reconcile(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """
-    Audit the books: units = left + won + in flight for every prize, no gap in any ledger, and
-    Redis and Postgres agree. Draws may run meanwhile.
+    Audit the books: units = left + won + in flight + held back for every prize, no gap in any
+    ledger, and Redis and Postgres agree. Draws may run meanwhile.
 
     Exit code 0: balanced; 1: not; 2: the audit could not be made.
     """
@@ -45,10 +47,10 @@ async def _audit(settings: OpsSettings, pool_id: int | None) -> Audit:
         auditor = Auditor(stores.postgres, stores.redis)
         if pool_id is None:
             return await _audit_all(auditor)
-        findings = await auditor.audit_pool(pool_id)
+        findings, held = await auditor.audit_pool(pool_id), await auditor.held(pool_id)
     if findings is None:
         raise OperatorError(f"There is no pool {pool_id}")
-    return Audit(1, findings)
+    return Audit(1, findings, held)
 
 
 async def _audit_all(auditor: Auditor) -> Audit:
@@ -57,7 +59,8 @@ async def _audit_all(auditor: Auditor) -> Audit:
     with progress() as bars:
         for pool_id in bars.track(pool_ids, task_id=bars.add_task("auditing", note="")):
             findings += await auditor.audit_pool(pool_id) or []
-    return Audit(len(pool_ids), [*findings, *await auditor.audit_winner_list()])
+    findings += await auditor.audit_winner_list()
+    return Audit(len(pool_ids), findings, await auditor.held())
 
 
 def _print_json(audit: Audit) -> None:
@@ -65,12 +68,16 @@ def _print_json(audit: Audit) -> None:
         "balanced": not audit.findings,
         "pools": audit.pools,
         "findings": [asdict(finding) for finding in audit.findings],
+        "held": [one._asdict() for one in audit.held],
     }
     out.print_json(json.dumps(answer))
 
 
 def _print(audit: Audit) -> None:
     pools = counted(audit.pools, "pool")
+    for one in audit.held:
+        units = f"{counted(one.units, 'unit')} of prize {one.prize_id} ({escape(one.name)})"
+        out.print(f"[yellow]![/] pool {one.pool_id}: {units} held back", soft_wrap=True)
     if not audit.findings:
         out.print(f"[green]✓[/] the books balance ({pools})")
         return

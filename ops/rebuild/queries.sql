@@ -136,3 +136,30 @@ SELECT pg_advisory_xact_lock_shared(hashtext('kuji.blocks'));
 SELECT user_id, network, coalesce((extract(epoch FROM until) * 1000)::bigint, 0) AS until_ms
 FROM blocks
 WHERE lifted_at IS NULL AND (until IS NULL OR until > now());
+
+-- name: left(pool_id)
+-- Units that could be won, of prizes that have an end.
+SELECT id, remaining_count AS left
+FROM prizes
+WHERE pool_id = :pool_id AND deleted_at IS NULL AND remaining_count > 0;
+
+-- name: hold(ids, units)!
+-- So many more; below 0: fewer.
+UPDATE prizes
+SET held_count = held_count + more.units
+FROM unnest(:ids::bigint[], :units::integer[]) AS more (id, units)
+WHERE prizes.id = more.id;
+
+-- name: held(pool_id)
+SELECT id, held_count AS units FROM prizes WHERE pool_id = :pool_id AND held_count > 0 ORDER BY id;
+
+-- name: newest_confirm(pool_id)^
+SELECT version, config ->> 'confirm' AS confirm
+FROM pool_versions
+WHERE pool_id = :pool_id
+ORDER BY version DESC
+LIMIT 1;
+
+-- name: raise_mark(pool_id, clock_us)!
+-- What is published is never taken back by an older copy of the store.
+UPDATE pool_marks SET clock_us = greatest(clock_us, :clock_us) WHERE pool_id = :pool_id;

@@ -6,19 +6,19 @@ Redis, so that draws are refused, not wrong; and the last step is one transactio
 A rebuild that dies on the way leaves the pool as lost as it was, and the next one repeats it.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import asyncpg
-from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
-from ops.rebuild import facts
-from ops.rebuild.facts import RecordedPosition, Standing
+from ops.rebuild import facts, holds
+from ops.rebuild.facts import RecordedPosition
 from ops.rebuild.publication import now_ms, publish
-from services.admin.for_operators import GoodsRows, Rows, box_pool_config, pool_config
+from ops.rebuild.wanted import wanted
+from services.admin.for_operators import KUJI, AuditRecord, Rows
 from services.common.postgres import Connection
 from services.pool.marks.mark import Mark
 from services.pool.rule.terms import ConfigureCode
@@ -47,15 +47,30 @@ class Rebuilder:
     """
     Brings pools back; those that Redis has, at least as far as Postgres, it leaves alone.
 
+    Args:
+        is_holding: Whether to hold back the units that lost draws may have won.
+        settle_s: How long to let draw processes tell what they answered, where a pool is lost.
+
     Attributes:
         lost: Pool id → draws that had been answered and went down with Redis, where there are any.
+        held: Pool id → prize id → units held back in it since this rebuild or one before it, where
+            there are any.
     """
 
-    def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
+    def __init__(
+        self,
+        postgres: asyncpg.Pool,
+        redis: Redis,
+        is_holding: bool = True,
+        settle_s: float = 0.0,
+    ) -> None:
         self._postgres = postgres
         self._redis = redis
+        self._is_holding = is_holding
+        self._settle_s = settle_s
         self._store = RedisStore(redis, max_backlog=GAP_DRAWS)
         self.lost: dict[int, int] = {}
+        self.held: dict[int, holds.Held] = {}
 
     async def pool_ids(self) -> list[int]:
         """Every pool."""
@@ -73,9 +88,20 @@ class Rebuilder:
             RebuildError: Redis has draws that are not recorded yet, or refuses what Postgres has.
         """
         async with self._postgres.acquire() as connection:
+            await self._settle(connection, pool_id)
             if not await self._note_gap(connection, pool_id):
                 return Outcome.HEALTHY
             return await self._restore(connection, pool_id, on_progress)
+
+    async def _settle(self, connection: Connection, pool_id: int) -> None:
+        """Once, before the first lost pool, and without a lock on it."""
+        if not self._settle_s:
+            return
+        async with connection.transaction():
+            recorded = await facts.lock(connection, pool_id)
+        if not await self._is_healthy(pool_id, recorded):
+            settle_s, self._settle_s = self._settle_s, 0.0
+            await asyncio.sleep(settle_s)
 
     async def _note_gap(self, connection: Connection, pool_id: int) -> bool:
         """Whether the pool is lost; then the gap is committed before anything can be drawn."""
@@ -86,10 +112,23 @@ class Rebuilder:
             await self._check_nothing_is_lost(pool_id, recorded)
             if lost := await facts.lost_draws(connection, pool_id, recorded):
                 self.lost[pool_id] = lost
+                await self._hold(connection, pool_id, recorded, lost)
             last_seq = max(recorded.seq + GAP_DRAWS, recorded.reserved_seq)
             run_id = await run_id_of(self._redis)
             await facts.note_gap(connection, pool_id, recorded.seq + 1, last_seq, run_id)
         return True
+
+    async def _hold(
+        self, connection: Connection, pool_id: int, recorded: RecordedPosition, lost: int
+    ) -> None:
+        if not self._is_holding:
+            return
+        if await holds.may_have_told_wins(connection, pool_id, recorded):
+            held = await holds.hold(connection, pool_id, lost)
+            detail = {"lost_draws": lost, "held_units": held}
+            await Rows(connection).add_audit(
+                AuditRecord(KUJI, "pool.hold", f"pool:{pool_id}", detail)
+            )
 
     async def _restore(
         self, connection: Connection, pool_id: int, on_progress: OnProgress
@@ -141,32 +180,18 @@ class Rebuilder:
     async def _open(self, connection: Connection, pool_id: int, recorded: RecordedPosition) -> None:
         """Set what remains, and publish what the operator wants, as a configuration of its own."""
         standing = await facts.standing(connection, pool_id)
-        message = await _wanted(connection, pool_id, recorded, standing)
+        message = await wanted(connection, pool_id, recorded, standing)
+        held = await holds.held_in(connection, pool_id)
+        message.cause = f"rebuild:{recorded.seq}" if holds.holding(message, held) else ""
         version = await Rows(connection).next_version()
         code = await publish(self._redis, pool_id, recorded, standing, version, message)
         if code is not ConfigureCode.CONFIGURED:
             await self._redis.unlink(*[key(pool_id, name) for name in ALL])
             raise RebuildError(f"Pool {pool_id}: {code.name.lower()}")
         await Rows(connection).set_pool_version(pool_id, version)
+        if held:
+            self.held[pool_id] = held
 
     async def _hset(self, pool_id: int, name: str, fields: Mapping[Any, Any]) -> None:
         if fields:
             await self._redis.hset(key(pool_id, name), mapping=dict(fields))
-
-
-async def _wanted(
-    connection: Connection, pool_id: int, recorded: RecordedPosition, standing: Standing
-) -> pool_pb2.PoolConfig:
-    """The newest configuration: as it is recorded; if it is not, as the administration has it."""
-    if standing.config is not None and standing.version >= recorded.version:
-        return standing.config
-    rows = GoodsRows(connection)
-    box = await rows.box_of_pool(pool_id)
-    if box is not None:
-        goods = await rows.goods(box.goods_id)
-        return box_pool_config(goods, box, await rows.box_prizes(pool_id))
-    activity = await rows.activity_of_pool(pool_id)
-    prizes = await rows.prizes_of_pools([pool_id])
-    # What is recorded may not know of their end yet.
-    deleted = [prize.prize_id for prize in prizes if prize.is_deleted]
-    return pool_config(activity, prizes, datetime.now(UTC), deleted)

@@ -137,7 +137,13 @@ class PrizeTerms:
 
 @dataclass(frozen=True, slots=True)
 class Prize:
-    """A prize as stored; won_count as far as it is recorded."""
+    """
+    A prize as stored.
+
+    Args:
+        won_count: As far as it is recorded.
+        held_count: Units held back: draws that were lost may have won them.
+    """
 
     prize_id: int
     activity_id: int
@@ -146,6 +152,12 @@ class Prize:
     created_at: datetime
     updated_at: datetime
     terms: PrizeTerms
+    held_count: int = 0
+
+    @property
+    def drawn_from(self) -> int:
+        """Units in all but for those held back."""
+        return self.terms.total_count - self.held_count
 
     @property
     def etag(self) -> str:
@@ -154,8 +166,8 @@ class Prize:
 
     @property
     def remaining_count(self) -> int:
-        """Units not won, as recorded."""
-        return self.terms.total_count - self.won_count
+        """Units neither won, as recorded, nor held back."""
+        return self.drawn_from - self.won_count
 
 
 Detail = dict[str, Any]

@@ -97,8 +97,10 @@ SET name = :terms.name,
 WHERE id = :prize_id;
 
 -- name: delete_prize(prize_id)!
+-- Nothing of it can be won any more, so nothing is held back.
 UPDATE prizes
-SET is_enabled = false, deleted_at = clock_timestamp(), updated_at = clock_timestamp()
+SET is_enabled = false, held_count = 0, deleted_at = clock_timestamp(),
+    updated_at = clock_timestamp()
 WHERE id = :prize_id;
 
 -- name: set_units_of_deleted(prize_ids, units)!
@@ -110,16 +112,18 @@ WHERE p.id = live.prize_id AND p.deleted_at IS NOT NULL AND p.total_count <> liv
 
 -- name: prizes_of_pools(pool_ids)
 -- All that they ever had, the deleted included, in the order of creation.
-SELECT id, activity_id, name, description, image_url, total_count, won_count, probability_ppb,
-       max_wins_per_user, is_enabled, deleted_at IS NOT NULL AS is_deleted, created_at, updated_at
+SELECT id, activity_id, name, description, image_url, total_count, won_count, held_count,
+       probability_ppb, max_wins_per_user, is_enabled, deleted_at IS NOT NULL AS is_deleted,
+       created_at, updated_at
 FROM prizes
 WHERE pool_id = ANY(CAST(:pool_ids AS bigint[]))
 ORDER BY id;
 
 -- name: prizes(activity_id, row_limit, row_offset)
 -- Those that are not deleted, in the order of creation; activity 0: of all activities.
-SELECT id, activity_id, name, description, image_url, total_count, won_count, probability_ppb,
-       max_wins_per_user, is_enabled, deleted_at IS NOT NULL AS is_deleted, created_at, updated_at
+SELECT id, activity_id, name, description, image_url, total_count, won_count, held_count,
+       probability_ppb, max_wins_per_user, is_enabled, deleted_at IS NOT NULL AS is_deleted,
+       created_at, updated_at
 FROM prizes
 WHERE deleted_at IS NULL AND activity_id IS NOT NULL
   AND (CAST(:activity_id AS bigint) = 0 OR activity_id = CAST(:activity_id AS bigint))

@@ -375,6 +375,7 @@ def _prize(row: Any) -> Prize:  # noqa: ANN401
         is_deleted=row["is_deleted"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        held_count=row["held_count"],
         terms=PrizeTerms(
             name=row["name"],
             description=row["description"],

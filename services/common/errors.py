@@ -183,7 +183,7 @@ class UnitsBelowWonError(KujiError):
     """A prize would have fewer units than winners."""
 
     reason = ErrorReason.ERROR_REASON_UNITS_BELOW_WON
-    default_message = "More units than that are already won."
+    default_message = "More units than that are already won, or held back."
 
     def __init__(self, prize_id: int, won: int) -> None:
         super().__init__(prize_id=prize_id, won=won)

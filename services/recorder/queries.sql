@@ -75,22 +75,22 @@ SET status = :status, start_time = :start_time, end_time = :end_time,
 WHERE pool_id = :pool_id
 RETURNING id;
 
--- name: repair_prizes(activity_id, pool_id, changed_at, ids, names, image_urls, units, weights, user_limits, enabled, retired)!
+-- name: repair_prizes(activity_id, pool_id, changed_at, ids, names, image_urls, units, held, weights, user_limits, enabled, retired)!
 -- Likewise its prizes; one that was lost comes back under its id.
 INSERT INTO prizes AS known (
-    id, activity_id, pool_id, name, image_url, total_count, probability_ppb,
+    id, activity_id, pool_id, name, image_url, total_count, held_count, probability_ppb,
     max_wins_per_user, is_enabled, deleted_at
 )
 OVERRIDING SYSTEM VALUE
-SELECT id, :activity_id::bigint, :pool_id::bigint, name, image_url, units, weight, user_limit, enabled,
-       CASE WHEN retired THEN :changed_at::timestamptz END
+SELECT id, :activity_id::bigint, :pool_id::bigint, name, image_url, units + held, held, weight,
+       user_limit, enabled, CASE WHEN retired THEN :changed_at::timestamptz END
 FROM unnest(
-    :ids::bigint[], :names::text[], :image_urls::text[], :units::integer[], :weights::bigint[],
-    :user_limits::integer[], :enabled::boolean[], :retired::boolean[]
-) AS prize (id, name, image_url, units, weight, user_limit, enabled, retired)
+    :ids::bigint[], :names::text[], :image_urls::text[], :units::integer[], :held::integer[],
+    :weights::bigint[], :user_limits::integer[], :enabled::boolean[], :retired::boolean[]
+) AS prize (id, name, image_url, units, held, weight, user_limit, enabled, retired)
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name, image_url = excluded.image_url, total_count = excluded.total_count,
-    probability_ppb = excluded.probability_ppb,
+    held_count = excluded.held_count, probability_ppb = excluded.probability_ppb,
     max_wins_per_user = excluded.max_wins_per_user, is_enabled = excluded.is_enabled,
     deleted_at = CASE WHEN excluded.deleted_at IS NOT NULL
                       THEN coalesce(known.deleted_at, excluded.deleted_at) END,
@@ -104,6 +104,13 @@ SET revision = :revision, on_shelf = coalesce(:on_shelf, on_shelf),
     confirm = :confirm, updated_at = now()
 FROM boxes
 WHERE boxes.pool_id = :pool_id AND goods.id = boxes.goods_id AND goods.revision < :revision;
+
+-- name: repair_held(pool_id, ids, held)!
+-- Brings what a box holds back up to its configuration; the rest of its units never changes.
+UPDATE prizes
+SET held_count = box.held
+FROM unnest(:ids::bigint[], :held::integer[]) AS box (id, held)
+WHERE prizes.id = box.id AND prizes.pool_id = :pool_id AND prizes.held_count <> box.held;
 
 -- name: set_version(pool_id, version)!
 UPDATE pools SET version = :version WHERE id = :pool_id;

@@ -35,6 +35,12 @@ async def repair(connection: Connection, pool_id: int, entry: ConfigEntry) -> No
         await _queries.pass_lost_prize_ids(connection, seen=max(columns["ids"], default=0))
     else:
         await _queries.repair_goods(connection, **_goods_columns(pool_id, config, entry))
+        await _queries.repair_held(
+            connection,
+            pool_id=pool_id,
+            ids=[prize.prize_id for prize in config.prizes],
+            held=[prize.held_units for prize in config.prizes],
+        )
     await _queries.set_version(connection, pool_id=pool_id, version=entry.version)
     await _queries.pass_lost_version(connection, version=entry.version)
 
@@ -56,11 +62,14 @@ def _activity_columns(pool_id: int, config: PoolConfig) -> dict[str, Any]:
 def _goods_columns(pool_id: int, config: PoolConfig, entry: ConfigEntry) -> dict[str, Any]:
     # A box ends by itself once it is sold out; one that has units left ended with its goods.
     has_ended = config.status == PoolStatus.POOL_STATUS_ENDED
+    is_sold_out = not any(
+        [prize.remaining for prize in entry.units] + [prize.held_units for prize in config.prizes]
+    )
     return {
         "pool_id": pool_id,
         "revision": config.goods_revision,
         "on_shelf": None if has_ended else config.status == PoolStatus.POOL_STATUS_OPEN,
-        "is_ended": has_ended and any(prize.remaining for prize in entry.units),
+        "is_ended": has_ended and not is_sold_out,
         "protection_seconds": config.protection_ms // 1000,
         "confirm": _confirm(config.confirm),
     }
@@ -80,6 +89,7 @@ def _prize_columns(config: PoolConfig, entry: ConfigEntry) -> dict[str, Any]:
         "names": [prize.name for prize in prizes],
         "image_urls": [prize.image_url for prize in prizes],
         "units": [units[prize.prize_id] for prize in prizes],
+        "held": [0 if prize.retired else prize.held_units for prize in prizes],
         "weights": [prize.weight for prize in prizes],
         "user_limits": [prize.wins_per_user for prize in prizes],
         "enabled": [prize.enabled for prize in prizes],

@@ -10,6 +10,7 @@ import itertools
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from stack.processes import Child, Program, stop
 from tests.support.admin import FakeAuth, auth_server
 from tests.support.blindbox import Box, ItemSpec
 from tests.support.blindbox_draw import Mall
+from tests.support.boxes import LAST_PRIZE
 from tests.support.command import run_kuji
 from tests.support.draw_process import draw_process
 from tests.support.draw_service import Activity, Valkey, World, own_valkey
@@ -42,8 +44,8 @@ BEHIND = 300  # draws that the recorder has not seen when Redis is lost
 DRAWERS, BUYERS = 16, 2
 _CALL_S = 5.0
 _STOP_S = 10
-# What is answered while Redis is lost, and nobody confirms.
-_PASSING = {"UNAVAILABLE", "OVERLOADED", "POOL_NOT_LOADED", ""}
+# What is answered while Redis is lost, nobody confirms, or all that is left is held back.
+_PASSING = {"UNAVAILABLE", "OVERLOADED", "POOL_NOT_LOADED", "SOLD_OUT", ""}
 
 
 @dataclass
@@ -55,10 +57,14 @@ class Rig:
     valkey: Valkey
     dsn: str
 
+    @property
+    def stores(self) -> dict[str, str]:
+        """Where they are, for `kuji`."""
+        return {"KUJI_POSTGRES_DSN": self.dsn, "KUJI_REDIS_URL": self.valkey.url}
+
     async def rebuild(self) -> str:
         """What `kuji rebuild` says."""
-        stores = {"KUJI_POSTGRES_DSN": self.dsn, "KUJI_REDIS_URL": self.valkey.url}
-        ran = await run_kuji("rebuild", **stores)
+        ran = await run_kuji("rebuild", **self.stores)
         assert 0 == ran.code, ran
         return ran.out
 
@@ -166,6 +172,11 @@ class Load:
         """What was told of wins."""
         return {name: told for name, told in self.told.items() if told[0][1]}
 
+    async def has_won(self) -> bool:
+        """Whether some draws and some orders have."""
+        kinds = [kind for kind, _ in self.wins()]
+        return kinds.count("draw") >= 5 and kinds.count("order") >= 5
+
     def forget_misses(self) -> None:
         """Nobody promised that they last; they are asked for again like the unknown."""
         for name in self.told.keys() - self.wins().keys():
@@ -205,14 +216,10 @@ async def test_no_confirmed_win_is_lost_doubled_or_oversold_when_all_of_redis_is
     box = await mall.box(ItemSpec(stock=TICKETS), confirm=BY_RECORD)
     load = Load(mall, activity, box)
 
-    async def some_have_won() -> bool:
-        kinds = [kind for kind, _ in load.wins()]
-        return kinds.count("draw") >= 5 and kinds.count("order") >= 5
-
     async def recorder_is_far_behind() -> bool:
         return await lag_of(redis, activity.pool_id) >= BEHIND
 
-    await load.run(some_have_won)
+    await load.run(load.has_won)
     os.kill(rig.recorder.pid, signal.SIGSTOP)
     await load.run(recorder_is_far_behind)
     announced = load.wins()
@@ -229,3 +236,67 @@ async def test_no_confirmed_win_is_lost_doubled_or_oversold_when_all_of_redis_is
     won = await mall.postgres.fetch("SELECT won_count <= total_count FROM prizes")
     assert {True} == {row[0] for row in won}, "oversold"
     assert recorded.keys() == told.keys(), "somebody has won without being told"
+
+
+async def test_nobody_is_given_what_was_told_to_another_when_all_of_redis_is_lost(
+    rig: Rig,
+) -> None:
+    """A2: without confirmed wins, what lost draws may have won is held back until its release."""
+    mall, redis = rig.mall, rig.mall.redis
+    activity = await mall.world.activity((UNITS, CHANCE))
+    box = await mall.box(ItemSpec(stock=TICKETS), LAST_PRIZE)
+    load = Load(mall, activity, box)
+
+    async def recorder_is_far_behind() -> bool:
+        lags = [await lag_of(redis, pool.pool_id) for pool in (activity, box)]
+        return lags[0] >= BEHIND and lags[1] >= 1
+
+    async def many_more_drew() -> bool:
+        return len(load.told) >= drew + BEHIND
+
+    await load.run(load.has_won)
+    os.kill(rig.recorder.pid, signal.SIGSTOP)
+    await load.run(recorder_is_far_behind)
+    await redis.flushall()
+    os.kill(rig.recorder.pid, signal.SIGCONT)
+    assert "held back" in await rig.rebuild()
+    drew = len(load.told)
+    await load.run(many_more_drew)
+    assert {} == await _given_twice(rig, load)
+    for pool in (activity, box):
+        ran = await run_kuji("release", "--pool", str(pool.pool_id), **rig.stores)
+        assert (0, True) == (ran.code, "given back" in ran.out)
+    drew = len(load.told)
+    await load.run(many_more_drew)
+    await _until_recorded(rig, load)
+    ran = await run_kuji("reconcile", **rig.stores)
+    assert (0, "✓ the books balance (2 pools)\n") == ran[:2]
+
+
+async def _until_recorded(rig: Rig, load: Load) -> None:
+    async def is_recorded() -> bool:
+        pools = (load.activity, load.box)
+        return not any([await lag_of(rig.mall.redis, pool.pool_id) for pool in pools])
+
+    await eventually(is_recorded)
+
+
+async def _given_twice(rig: Rig, load: Load) -> dict[int, tuple[int, int, int]]:
+    """Prize id → units, wins recorded, wins told and lost, where these are more than there were."""
+    await _until_recorded(rig, load)
+    recorded = await codes_of(rig.mall.postgres)
+    lost = Counter(
+        (kind, prize)
+        for (kind, _), places in load.wins().items()
+        for _, code, prize in places
+        if code not in recorded
+    )
+    assert lost
+    rows = await rig.mall.postgres.fetch(
+        "SELECT id, goods_item_id, total_count, won_count FROM prizes"
+    )
+    found = {
+        prize_id: (units, won, lost["order", item_id] if item_id else lost["draw", prize_id])
+        for prize_id, item_id, units, won in rows
+    }
+    return {prize_id: of for prize_id, of in found.items() if sum(of[1:]) > of[0]}

@@ -145,11 +145,18 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class BoxPrize:
-    """An item in a box, where it is a prize of its own; won_count as far as it is recorded."""
+    """
+    An item in a box, where it is a prize of its own.
+
+    Args:
+        won_count: As far as it is recorded.
+        held_count: Units held back: draws that were lost may have won them.
+    """
 
     prize_id: int
     won_count: int
     terms: ItemTerms
+    held_count: int = 0
 
     @property
     def is_sold_out(self) -> bool:

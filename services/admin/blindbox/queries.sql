@@ -129,8 +129,8 @@ SELECT goods_id, num, pool_id, revision, is_ended FROM boxes WHERE pool_id = :po
 
 -- name: box_prizes(pool_id)
 -- In the order of selection.
-SELECT p.id AS prize_id, p.won_count, i.shang_id, i.title, i.img_url, i.price, i.sc_money, i.stock,
-       i.weight, i.is_last_prize
+SELECT p.id AS prize_id, p.won_count, p.held_count, i.shang_id, i.title, i.img_url, i.price,
+       i.sc_money, i.stock, i.weight, i.is_last_prize
 FROM prizes p
 JOIN goods_items i ON i.id = p.goods_item_id
 WHERE p.pool_id = :pool_id

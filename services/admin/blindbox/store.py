@@ -104,7 +104,10 @@ class GoodsRows(Rows):
     async def box_prizes(self, pool_id: int) -> list[BoxPrize]:
         """The prizes of a box's pool, by id."""
         rows = _queries.box_prizes(self.connection, pool_id=pool_id)
-        return [BoxPrize(row["prize_id"], row["won_count"], _item_terms(row)) async for row in rows]
+        return [
+            BoxPrize(row["prize_id"], row["won_count"], _item_terms(row), row["held_count"])
+            async for row in rows
+        ]
 
     async def insert_cards(
         self, user_id: int, goods_id: int | None, cards: int, created_by: int

@@ -53,7 +53,7 @@ def moved(before: RecordedBooks, state: pool_pb2.PoolState, after: RecordedBooks
 def _units_agree(books: RecordedBooks, state: pool_pb2.PoolState) -> bool:
     live = {stock.prize_id: stock.units for stock in state.stocks}
     recorded = {
-        prize.prize_id: prize.terms.total_count
+        prize.prize_id: prize.drawn_from
         for prize in books.prizes
         if prize.prize_id in live or not prize.is_deleted
     }

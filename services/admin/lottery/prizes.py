@@ -149,9 +149,11 @@ def _deletion(caller: Caller, prize: Prize) -> AuditRecord:
 
 
 def _check_units(prize: Prize, terms: PrizeTerms) -> None:
-    # What is recorded is won for certain; the live store, asked next, may know of more.
-    if terms.total_count < prize.won_count:
-        raise UnitsBelowWonError(prize.prize_id, prize.won_count)
+    # What is recorded is won for certain; the live store, asked next, may know of more. What is
+    # held back may be won.
+    taken = prize.won_count + prize.held_count
+    if terms.total_count < taken:
+        raise UnitsBelowWonError(prize.prize_id, taken)
 
 
 def _find(prizes: Iterable[Prize], prize_id: int) -> Prize:

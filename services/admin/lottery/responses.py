@@ -60,6 +60,7 @@ def prize(value: Prize) -> admin_pb2.Prize:
         is_deleted=value.is_deleted,
         max_wins_per_user=terms.max_wins_per_user,
         etag=value.etag,
+        held_units=value.held_count,
     )
 
 
@@ -160,6 +161,7 @@ def _prize_statistics(
         redeemed=claims.redeemed,
         disqualified=claims.disqualified,
         odds_check=None if check is None else _odds_check(check),
+        held_units=value.held_count,
     )
 
 

@@ -97,7 +97,13 @@ class RulesStore:
 def _prizes(config_json: str) -> list[RuledPrize]:
     config = json_format.Parse(config_json, PoolConfig(), ignore_unknown_fields=True)
     return [
-        RuledPrize(prize.prize_id, prize.name, prize.weight, prize.units, prize.enabled)
+        RuledPrize(
+            prize.prize_id,
+            prize.name,
+            prize.weight,
+            prize.units + prize.held_units,
+            prize.enabled,
+        )
         for prize in config.prizes
         if not prize.retired
     ]

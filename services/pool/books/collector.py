@@ -18,6 +18,7 @@ from services.pool.books.boxes import (
 )
 from services.pool.books.facts import (
     Flight,
+    HeldUnits,
     PoolFacts,
     PoolRow,
     PrizeRow,
@@ -99,6 +100,11 @@ class Auditor:
             box = BoxFacts(stuck=await _stuck(connection, row)) if row.num else None
         tally = Tally(row.draws, row.wins, row.unique_users, 0, row.wins, row.wins)
         return audit_pool(PoolFacts(row, noted, tally, (), (), live, flight, box))
+
+    async def held(self, pool_id: int = 0) -> list[HeldUnits]:
+        """What is held back, in one pool or (0) in all: units = left + won + in flight + held."""
+        rows = _queries.list_held(self._postgres, pool_id=pool_id)
+        return [HeldUnits(*row) async for row in rows]
 
     async def audit_winner_list(self) -> list[Finding]:
         """What does not add up in the global winner list."""

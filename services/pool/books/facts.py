@@ -56,7 +56,7 @@ class PrizeRow:
     Args:
         prize_id: The prize.
         name: Its name.
-        units: Units in all: prizes.total_count; −1: unlimited.
+        units: Units in all but for those held back; −1: unlimited.
         won: Units won: prizes.won_count.
         records: Rows of lottery_records that won it.
         is_deleted: Whether it has no part in draws any more; Redis may have forgotten it.
@@ -68,6 +68,15 @@ class PrizeRow:
     won: int
     records: int
     is_deleted: bool = False
+
+
+class HeldUnits(NamedTuple):
+    """Units of a prize that are held back: draws that were lost with Redis may have won them."""
+
+    pool_id: int
+    prize_id: int
+    name: str
+    units: int
 
 
 class WinnerMismatch(NamedTuple):

@@ -19,7 +19,7 @@ WHERE p.id = :pool_id;
 SELECT first_seq, last_seq FROM ledger_gaps WHERE pool_id = :pool_id;
 
 -- name: list_prizes(pool_id)
-SELECT p.id, p.name, coalesce(p.total_count, -1) AS units, p.won_count,
+SELECT p.id, p.name, coalesce(p.total_count - p.held_count, -1) AS units, p.won_count,
        coalesce(record.n, 0) AS records, p.deleted_at IS NOT NULL AS is_deleted
 FROM prizes p
 LEFT JOIN (
@@ -30,11 +30,18 @@ ORDER BY p.id;
 
 -- name: list_noted_prizes(pool_id)
 -- The same, trusting the counter instead of counting: for the watch, which looks often.
-SELECT id, name, coalesce(total_count, -1) AS units, won_count, won_count AS records,
+SELECT id, name, coalesce(total_count - held_count, -1) AS units, won_count, won_count AS records,
        deleted_at IS NOT NULL AS is_deleted
 FROM prizes
 WHERE pool_id = :pool_id
 ORDER BY id;
+
+-- name: list_held(pool_id)
+-- Units that are held back, in one pool or (0) in all.
+SELECT pool_id, id AS prize_id, name, held_count AS units
+FROM prizes
+WHERE held_count > 0 AND (:pool_id::bigint = 0 OR pool_id = :pool_id)
+ORDER BY pool_id, id;
 
 -- name: list_live_pools()
 -- Pools that may still draw, and how far they are: what is not as it was has been at work.

@@ -61,8 +61,9 @@ def test_config_holds_all_that_the_engine_needs() -> None:
     terms = ActivityTerms("Spring", "", NOW, None, Wish.PAUSED, 30, 10, 3, 2, "Asia/Kolkata")
     activity = Activity(3, 8, "ab", Phase.PAUSED, NOW, NOW, terms)
     deleted = prize(2, replace(TERMS, is_enabled=False), is_deleted=True)
-    assert [1] == [p.prize_id for p in pool_config(activity, [prize(1), deleted], NOW).prizes]
-    assert MessageToDict(pool_config(activity, [prize(1), deleted], NOW, [2])) == {
+    held = replace(prize(1), held_count=2)
+    assert [1] == [p.prize_id for p in pool_config(activity, [held, deleted], NOW).prizes]
+    assert MessageToDict(pool_config(activity, [held, deleted], NOW, [2])) == {
         "mode": "POOL_MODE_ODDS",
         "status": "POOL_STATUS_PAUSED",
         "startMs": "1782864000000",
@@ -78,10 +79,11 @@ def test_config_holds_all_that_the_engine_needs() -> None:
                 "prizeId": "1",
                 "name": "Bear",
                 "imageUrl": "b.png",
-                "units": "5",
+                "units": "3",
                 "weight": "500000000",
                 "enabled": True,
                 "winsPerUser": 2,
+                "heldUnits": "2",
             },
             {
                 "prizeId": "2",

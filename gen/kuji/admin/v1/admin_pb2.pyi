@@ -459,6 +459,7 @@ class Prize(_message.Message):
     IS_DELETED_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    HELD_UNITS_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """The prize."""
     activity_id: _builtins.int
@@ -472,7 +473,7 @@ class Prize(_message.Message):
     total_count: _builtins.int
     """Units in all."""
     remaining_count: _builtins.int
-    """Units not won, as recorded."""
+    """Units neither won, as recorded, nor held back."""
     probability: _builtins.float
     """Chance of one draw, 0…1, in steps of one in 10^9."""
     is_enabled: _builtins.bool
@@ -483,6 +484,8 @@ class Prize(_message.Message):
     """Wins of this prize per user; 0: no limit."""
     etag: _builtins.str
     """Names this version: it stays until the next edit. A win is none."""
+    held_units: _builtins.int
+    """Units held back, since draws that were lost with Redis may have won them."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -508,10 +511,11 @@ class Prize(_message.Message):
         is_deleted: _builtins.bool = ...,
         max_wins_per_user: _builtins.int = ...,
         etag: _builtins.str = ...,
+        held_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "created_at", b"created_at", "description", b"description", "etag", b"etag", "image_url", b"image_url", "is_deleted", b"is_deleted", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "remaining_count", b"remaining_count", "total_count", b"total_count", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "created_at", b"created_at", "description", b"description", "etag", b"etag", "held_units", b"held_units", "image_url", b"image_url", "is_deleted", b"is_deleted", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "remaining_count", b"remaining_count", "total_count", b"total_count", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -967,6 +971,7 @@ class PrizeStatistics(_message.Message):
     REDEEMED_FIELD_NUMBER: _builtins.int
     DISQUALIFIED_FIELD_NUMBER: _builtins.int
     ODDS_CHECK_FIELD_NUMBER: _builtins.int
+    HELD_UNITS_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """The prize."""
     name: _builtins.str
@@ -976,7 +981,7 @@ class PrizeStatistics(_message.Message):
     won: _builtins.int
     """Units won, as recorded."""
     remaining: _builtins.int
-    """Units left, as recorded."""
+    """Units left, as recorded: total = remaining + won + held_units."""
     configured_probability: _builtins.float
     """As configured now, 0…1."""
     observed_probability: _builtins.float
@@ -985,6 +990,8 @@ class PrizeStatistics(_message.Message):
     """Of the units won: handed out."""
     disqualified: _builtins.int
     """Of the units won: taken away from their winners."""
+    held_units: _builtins.int
+    """Units held back, since draws that were lost with Redis may have won them."""
     @_builtins.property
     def odds_check(self) -> Global___OddsCheck:
         """Whether it is won as often as its odds say. Absent (null): no draw's odds
@@ -1004,10 +1011,11 @@ class PrizeStatistics(_message.Message):
         redeemed: _builtins.int = ...,
         disqualified: _builtins.int = ...,
         odds_check: Global___OddsCheck | None = ...,
+        held_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["odds_check", b"odds_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured_probability", b"configured_probability", "disqualified", b"disqualified", "name", b"name", "observed_probability", b"observed_probability", "odds_check", b"odds_check", "prize_id", b"prize_id", "redeemed", b"redeemed", "remaining", b"remaining", "total", b"total", "won", b"won"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured_probability", b"configured_probability", "disqualified", b"disqualified", "held_units", b"held_units", "name", b"name", "observed_probability", b"observed_probability", "odds_check", b"odds_check", "prize_id", b"prize_id", "redeemed", b"redeemed", "remaining", b"remaining", "total", b"total", "won", b"won"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -106,8 +106,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
       {"reason": "REQUEST_ID_REUSED", "metadata": {"field": "request_id"}}
     """
     ERROR_REASON_UNITS_BELOW_WON: _ErrorReason.ValueType  # 47
-    """The change would leave a prize with fewer units than it has winners.
-    Nothing was changed.
+    """The change would leave a prize with fewer units than it has winners; units
+    that are held back count as won. Nothing was changed.
       {"reason": "UNITS_BELOW_WON", "metadata": {"prize_id": "7", "won": "12"}}
     """
     ERROR_REASON_CONFLICT: _ErrorReason.ValueType  # 48
@@ -240,8 +240,8 @@ drawn. Use a fresh one.
   {"reason": "REQUEST_ID_REUSED", "metadata": {"field": "request_id"}}
 """
 ERROR_REASON_UNITS_BELOW_WON: ErrorReason.ValueType  # 47
-"""The change would leave a prize with fewer units than it has winners.
-Nothing was changed.
+"""The change would leave a prize with fewer units than it has winners; units
+that are held back count as won. Nothing was changed.
   {"reason": "UNITS_BELOW_WON", "metadata": {"prize_id": "7", "won": "12"}}
 """
 ERROR_REASON_CONFLICT: ErrorReason.ValueType  # 48

@@ -194,7 +194,9 @@ class PoolConfig(_message.Message):
     """What must hold of a win before it is announced."""
     cause: _builtins.str
     """What this configuration was made for, where nothing but it may be made for
-    the same: "disqualification:<draw_id>" gives a unit back. Else empty.
+    the same. "disqualification:<draw_id>" gives a unit back; "rebuild:<seq>"
+    holds units back for draws lost before that one; "release:<version>" gives
+    back what that version holds. Else empty.
     """
     goods_revision: _builtins.int
     """Of a blind box: the revision of its goods that it was made from, which tells
@@ -286,6 +288,7 @@ class PoolPrize(_message.Message):
     WINS_PER_USER_FIELD_NUMBER: _builtins.int
     RETIRED_FIELD_NUMBER: _builtins.int
     LAST_PRIZE_FIELD_NUMBER: _builtins.int
+    HELD_UNITS_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """The prize."""
     name: _builtins.str
@@ -293,7 +296,9 @@ class PoolPrize(_message.Message):
     image_url: _builtins.str
     """Copied into results."""
     units: _builtins.int
-    """Units in all, won ones included, 0…1000000000; −1: unlimited (WEIGHTS)."""
+    """Units in all, won ones included and held ones not, 0…1000000000; −1:
+    unlimited (WEIGHTS).
+    """
     weight: _builtins.int
     """ODDS: chance in parts per billion. WEIGHTS: fixed weight, 0: the stock.
     At most 1000000000. TICKETS: ignored.
@@ -306,6 +311,10 @@ class PoolPrize(_message.Message):
     """Removed from the activity: its units become what is won."""
     last_prize: _builtins.bool
     """TICKETS: the extra that comes with the last ticket. Has no ticket."""
+    held_units: _builtins.int
+    """Units held back beside those: draws that were lost may have won them. They
+    decide nothing here; whoever gives them back adds them to units.
+    """
     def __init__(
         self,
         *,
@@ -318,10 +327,11 @@ class PoolPrize(_message.Message):
         wins_per_user: _builtins.int = ...,
         retired: _builtins.bool = ...,
         last_prize: _builtins.bool = ...,
+        held_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enabled", b"enabled", "image_url", b"image_url", "last_prize", b"last_prize", "name", b"name", "prize_id", b"prize_id", "retired", b"retired", "units", b"units", "weight", b"weight", "wins_per_user", b"wins_per_user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enabled", b"enabled", "held_units", b"held_units", "image_url", b"image_url", "last_prize", b"last_prize", "name", b"name", "prize_id", b"prize_id", "retired", b"retired", "units", b"units", "weight", b"weight", "wins_per_user", b"wins_per_user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
