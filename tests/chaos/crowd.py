@@ -11,8 +11,7 @@ from typing import Any
 
 from kuji.draw.v1.draw_pb2 import BatchDraw
 
-from demo.accounts import Player, log_in
-from demo.edge import Edge, Json
+from demo.client import Edge, Json, Player, log_in
 from ops.connections import Login
 from services.common.orders import card_order_num
 from tests.chaos.desk import Desk

@@ -7,9 +7,7 @@ import grpc
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
 
-from demo.accounts import Player
-from demo.edge import Json
-from demo.rpc import RPC_TIMEOUT_S, bearer, open_channel
+from demo.client import RPC_TIMEOUT_S, Json, Player, bearer, open_channel
 from services.common.status import error_info_of
 from stack.home import Home
 from tests.chaos.told import NO_ANSWER, OK, Line

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.edge import open_edge
+from demo.client import open_edge
 from ops.connections import Login
 from tests.chaos.crowd import Crowd
 from tests.chaos.desk import open_desk

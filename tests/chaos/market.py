@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from demo.accounts import Player, log_in, register_players
-from demo.edge import Edge, Json
+from demo.client import Edge, Json, Player, log_in, register_players
 from ops.connections import Login
 from tests.chaos.crowd import Market
 
@@ -45,7 +44,7 @@ async def open_market(edge: Edge, admin: Login, scarce_units: int) -> Opened:
     ichiban, of_box = await _goods(
         post, "ichiban", {"stock": scarce_units // 4}, {"stock": scarce_units}
     )
-    players = await register_players(edge, PLAYERS, "chaos", lambda: None)
+    players = await register_players(edge, PLAYERS, "chaos")
     return Opened(
         Market(activity_id, edited, infinite, ichiban, int(stranger["user_id"])),
         players,

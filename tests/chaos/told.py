@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from demo.edge import Edge, Json
-from demo.patience import EdgeError
+from demo.client import Edge, EdgeError, Json
 
 OK = "OK"
 SOLD_OUT = "200 SOLD_OUT"

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from demo.accounts import Player
-from demo.edge import Edge, Json
+from demo.client import Edge, Json, Player
 from stack.processes import ROOT
 from tests.chaos.crowd import Crowd
 from tests.chaos.market import Opened

@@ -1,189 +1,62 @@
-"""The demo against a whole stack of its own, through Envoy and over gRPC."""
+"""The demo against whole stacks of its own, through Envoy and over gRPC."""
 
 import asyncio
-import json
 import os
 import re
 import shutil
-import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from demo.boxes.act import Boxes
-from demo.boxes.plan import Plan as BoxesPlan
-from demo.checks import Check
-from demo.lottery.act import Lottery
-from demo.lottery.plan import Plan, parse_prizes
-from demo.stage import Stage, open_stage
-from ops.connections import Endpoints, open_database, read_endpoints
+from demo import blindbox_checks, lottery_checks
+from demo.blindbox import Sale, sell
+from demo.lottery import Campaign, parse_prizes, play
+from demo.own_stack import OwnStack, own_stack
+from demo.report import Check
+from demo.system import System, open_system
+from ops.connections import open_database
 from ops.terminal import progress
-from stack.home import Home
-from stack.ports import free_port
 from stack.processes import ROOT
 
 _TIMEOUT_S = 180
-
-
-class Ran(NamedTuple):
-    """How a command ended."""
-
-    code: int | None
-    out: str
-    err: str
-
-
-async def _run(module: str, *arguments: str, home: Path, port: int) -> Ran:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, "KUJI_HOME": str(home), "KUJI_EDGE_PORT": str(port), "COLUMNS": "100"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
-    return Ran(process.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """Not below pytest's folders: they are closed to the user that Postgres runs as under root."""
-    with tempfile.TemporaryDirectory(prefix="kuji-demo-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
-
-
-@pytest.fixture(scope="module")
-async def home(folder: Path) -> AsyncIterator[Path]:
-    """The home of a running stack that this module's tests may hurt."""
-    home, port = folder / "home", free_port()
-    up = await _run("stack", "up", home=home, port=port)
-    try:
-        assert up.code == 0, up.out + up.err
-        yield home
-    finally:
-        down = await _run("stack", "down", home=home, port=port)
-        assert down.code == 0, down.out + down.err
-
-
-@pytest.fixture
-def endpoints(home: Path) -> Endpoints:
-    """Where that stack is."""
-    return read_endpoints(home)
-
-
-def _kill(home: Path, part: str) -> None:
-    pids: dict[str, int] = json.loads(Home(home).pids_file.read_text())
-    os.kill(pids[part], signal.SIGKILL)
-
-
-def _at_acks(actions: dict[int, Callable[[], None]]) -> Callable[[object], None]:
-    """Does each action at the acknowledgement of so many draws or orders."""
-    acks = 0
-
-    def on_ack(_: object) -> None:
-        nonlocal acks
-        acks += 1
-        if acks in actions:
-            actions[acks]()
-
-    return on_ack
-
-
-def _problems(checks: list[Check]) -> list[str]:
-    return [problem for check in checks for problem in check.problems]
-
-
-async def test_demo_ends_well_when_draw_service_and_recorder_are_killed(
-    home: Path, endpoints: Endpoints
-) -> None:
-    """Nothing acknowledged is lost and nothing is drawn twice, whoever dies in the middle."""
-    plan = Plan(users=30, draws=900, prizes=parse_prizes("5:0.05,10:0.10,500:0.40"), seed=1)
-    kills = {
-        200: lambda: _kill(home, "draw"),
-        400: lambda: _kill(home, "recorder"),
-        600: lambda: _kill(home, "draw"),
-    }
-    async with open_stage(endpoints, plan.users, progress()) as stage:
-        act = Lottery(plan, stage)
-        played = await act.play(_at_acks(kills))
-        seen, checks = await act.judge(played)
-    assert [] == _problems(checks)
-    assert (plan.draws, plan.draws) == (len(played.game.acks), len(seen.records))
-    assert {True, False} == {ack.over_grpc for ack in played.game.acks}
-    assert any(ack.attempts > 1 for ack in played.game.acks), "nobody noticed the kills"
-
-
-async def test_boxes_end_well_when_draw_service_and_recorder_are_killed(
-    home: Path, endpoints: Endpoints
-) -> None:
-    """Every order and card draws once and for good, whoever dies in the middle."""
-    plan = BoxesPlan(buyers=30, infinite_orders=600, cards=12, seed=1)
-    kills = {
-        10: lambda: _kill(home, "draw"),
-        60: lambda: _kill(home, "recorder"),
-        300: lambda: _kill(home, "draw"),
-        500: lambda: _kill(home, "recorder"),
-    }
-    async with open_stage(endpoints, plan.buyers, progress()) as stage:
-        act = Boxes(plan, stage)
-        played = await act.play(_at_acks(kills))
-        _, checks = await act.judge(played)
-    assert [] == _problems(checks)
-    drawn = [ack for ack in played.game.acks if not ack.refusal]
-    assert plan.infinite_orders + plan.cards < len(drawn)
-    assert {True, False} == {ack.over_grpc for ack in drawn}
-    assert any(ack.attempts > 1 for ack in drawn), "nobody noticed the kills"
-
-
 _SEQ_OF_SEVERAL = """
 SELECT min(seq) FROM order_items WHERE pool_id = $1 GROUP BY order_id HAVING count(*) > 1 LIMIT 1
 """
 
 
-async def test_boxes_fail_their_verdict_when_an_item_is_deleted(endpoints: Endpoints) -> None:
-    """The verdict looks at what each order has, item by item; what is restored passes again."""
-    plan = BoxesPlan(buyers=8, infinite_orders=10, cards=2, seed=1)
-    async with open_stage(endpoints, plan.buyers, progress()) as stage:
-        act = Boxes(plan, stage)
-        played = await act.play()
-        assert [] == _problems((await act.judge(played))[1])
-        # Of an order with a single item the log would still find it, in the ledger.
-        seq = await stage.stores.postgres.fetchval(_SEQ_OF_SEVERAL, played.box.pool_id)
-        async with _without_row(stage, "order_items", played.box.pool_id, seq):
-            broken = (await act.judge(played))[1]
-        assert [] == _problems((await act.judge(played))[1])
-    books, _, in_postgres, _, _, logs, records, _ = broken
-    for check in (books, in_postgres, logs, records):
-        assert check.problems, f"it was not seen that not: {check.promise}"
+@pytest.fixture(scope="module")
+def stack() -> Iterator[OwnStack]:
+    """A stack as the demo has it, whose parts these tests kill."""
+    with own_stack() as stack:
+        yield stack
 
 
-async def test_demo_fails_its_verdict_when_a_record_is_deleted(endpoints: Endpoints) -> None:
-    """The verdict looks at Postgres itself, row by row; what is restored passes again."""
-    plan = Plan(users=5, draws=40, prizes=parse_prizes("10:1.0"), seed=1)
-    async with open_stage(endpoints, plan.users, progress()) as stage:
-        act = Lottery(plan, stage)
-        played = await act.play()
-        assert [] == _problems((await act.judge(played))[1])
-        async with _without_row(stage, "lottery_records", played.campaign.pool_id, 3):
-            broken = (await act.judge(played))[1]
-        assert [] == _problems((await act.judge(played))[1])
-    assert broken[0].problems, "the audit did not see it"
-    assert broken[2].problems, "the comparison with the answers did not see it"
+def _at_answers(actions: dict[int, Callable[[], None]]) -> Callable[[object], None]:
+    """Does each action at the answer of so many draws or orders."""
+    answers = 0
+
+    def on_answer(_: object) -> None:
+        nonlocal answers
+        answers += 1
+        if answers in actions:
+            actions[answers]()
+
+    return on_answer
+
+
+def _problems(checks: Sequence[Check]) -> list[str]:
+    return [problem for check in checks for problem in check.problems]
 
 
 @asynccontextmanager
-async def _without_row(stage: Stage, table: str, pool_id: int, seq: int) -> AsyncIterator[None]:
+async def _without_row(system: System, table: str, pool_id: int, seq: int) -> AsyncIterator[None]:
     """The row of draw *seq* is gone meanwhile."""
-    postgres = stage.stores.postgres
+    postgres = system.stores.postgres
     row = await postgres.fetchrow(
         f"DELETE FROM {table} WHERE pool_id = $1 AND seq = $2 RETURNING *", pool_id, seq
     )
@@ -195,16 +68,99 @@ async def _without_row(stage: Stage, table: str, pool_id: int, seq: int) -> Asyn
         )
 
 
-async def _demo(folder: Path, *arguments: str, **environment: str) -> Ran:
-    """The command, in *folder*, where it may leave its own; a KUJI_HOME is another's."""
-    settings = {"TMPDIR": str(folder), "KUJI_HOME": str(folder / "home"), "COLUMNS": "100"}
-    process = await asyncio.create_subprocess_exec(
+async def test_lottery_ends_well_when_draw_service_and_recorder_are_killed(
+    stack: OwnStack,
+) -> None:
+    """
+    Nothing acknowledged is lost and nothing is drawn twice, whoever dies in the middle.
+
+    The verdict looks at Postgres itself, row by row; what is restored passes again.
+    """
+    campaign = Campaign(users=30, draws=600, prizes=parse_prizes("5:0.05,10:0.10,500:0.40"))
+    kills = {
+        150: lambda: stack.kill("draw"),
+        300: lambda: stack.kill("recorder"),
+        400: lambda: stack.kill("draw"),
+    }
+    with progress() as bars:
+        async with open_system(stack.endpoints, campaign.users, bars) as system:
+            played = await play(system, campaign, _at_answers(kills))
+            evidence, checks = await lottery_checks.judge(system, played)
+            assert [] == _problems(checks)
+            async with _without_row(system, "lottery_records", played.pool_id, 3):
+                broken = (await lottery_checks.judge(system, played))[1]
+            assert [] == _problems((await lottery_checks.judge(system, played))[1])
+    assert (campaign.draws, campaign.draws) == (len(played.draws), len(evidence.records))
+    assert {True, False} == {one.over_grpc for one in played.draws}
+    assert any(one.attempts > 1 for one in played.draws), "nobody noticed the kills"
+    assert broken[0].problems, "the audit did not see it"
+    assert broken[2].problems, "the comparison with the answers did not see it"
+
+
+async def test_boxes_end_well_when_draw_service_and_recorder_are_killed(stack: OwnStack) -> None:
+    """
+    Every order and card draws once and for good, whoever dies in the middle.
+
+    The verdict looks at what each order has, item by item; what is restored passes again.
+    """
+    sale = Sale(buyers=30, infinite_orders=300, cards=12)
+    kills = {
+        10: lambda: stack.kill("draw"),
+        60: lambda: stack.kill("recorder"),
+        200: lambda: stack.kill("draw"),
+        300: lambda: stack.kill("recorder"),
+    }
+    with progress() as bars:
+        async with open_system(stack.endpoints, sale.buyers, bars) as system:
+            sold = await sell(system, sale, _at_answers(kills))
+            assert [] == _problems((await blindbox_checks.judge(system, sold))[1])
+            # Of an order with a single item the log would still find it, in the ledger.
+            pool_id = sold.box.pool_id
+            seq = await system.stores.postgres.fetchval(_SEQ_OF_SEVERAL, pool_id)
+            async with _without_row(system, "order_items", pool_id, seq):
+                broken = (await blindbox_checks.judge(system, sold))[1]
+            assert [] == _problems((await blindbox_checks.judge(system, sold))[1])
+    drawn = [one for one in sold.answered if not one.receipt.refusal]
+    assert sale.infinite_orders + sale.cards < len(drawn)
+    assert {True, False} == {one.over_grpc for one in drawn}
+    assert any(one.attempts > 1 for one in drawn), "nobody noticed the kills"
+    books, _, in_postgres, _, _, logs, records, _ = broken
+    for check in (books, in_postgres, logs, records):
+        assert check.problems, f"it was not seen that not: {check.promise}"
+
+
+class Ran(NamedTuple):
+    """How a command ended."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """
+    Where the command may leave its own.
+
+    Not below pytest's folders: they are closed to the user that Postgres runs as under root.
+    """
+    with tempfile.TemporaryDirectory(prefix="kuji-demo-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+async def _started(folder: Path, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "demo", *arguments),
         cwd=ROOT,
-        env={**os.environ, **settings, **environment},
+        env={**os.environ, "TMPDIR": str(folder), "COLUMNS": "100", **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def _demo(folder: Path, *arguments: str, **environment: str) -> Ran:
+    process = await _started(folder, *arguments, **environment)
     out, err = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
     return Ran(process.returncode, out.decode(), err.decode())
 
@@ -213,14 +169,17 @@ def _left_behind(folder: Path) -> list[Path]:
     return list(folder.glob("kuji-demo-*"))
 
 
-async def test_demo_command_leaves_nothing_when_all_is_well(
-    folder: Path, home: Path, endpoints: Endpoints
-) -> None:
-    """Both acts, on a stack of its own: the one that runs gets no user, and no folder stays."""
-    stores = {"KUJI_POSTGRES_DSN": endpoints.postgres, "KUJI_REDIS_URL": endpoints.redis}
-    before = await _users(endpoints)
-    ran = await _demo(folder, *("--users", "10", "--draws", "60", "--prizes", "4:1.0"), **stores)
+async def test_command_leaves_nothing_when_all_is_well(folder: Path, stack: OwnStack) -> None:
+    """Both parts, on a stack of its own: the one that runs gets no user, and no folder stays."""
+    running = {
+        "KUJI_HOME": str(stack.folder),
+        "KUJI_POSTGRES_DSN": stack.endpoints.postgres,
+        "KUJI_REDIS_URL": stack.endpoints.redis,
+    }
+    before = await _users(stack)
+    ran = await _demo(folder, *("--users", "10", "--draws", "60", "--prizes", "4:1.0"), **running)
     assert ran.code == 0, ran.out + ran.err
+    assert ran.out.startswith("10 users, 60 draws, 1 prize at http://127.0.0.1:"), ran.out
     assert 2 == ran.out.count("The books balance.")
     assert re.search(r"Prize A +100\.00% +4 +4 +0\s", ran.out)
     assert re.search(r"F +Keyring +40 +40 +0\s", ran.out)
@@ -228,16 +187,15 @@ async def test_demo_command_leaves_nothing_when_all_is_well(
     assert re.search(r"B +Plush +∞ +\d+ +∞\s", ran.out)
     assert "✓ 60 draws, asked for again after kill -9, are the same ones" in ran.out
     assert "✓ the revealed seed gives every draw again, in order" in ran.out
-    assert (before, []) == (await _users(endpoints), _left_behind(folder))
-    assert Home(home).owner() is not None, "it stopped a stack that was not its own"
+    assert (before, []) == (await _users(stack), _left_behind(folder))
 
 
-async def _users(endpoints: Endpoints) -> int:
-    async with open_database(endpoints.postgres) as postgres:
+async def _users(stack: OwnStack) -> int:
+    async with open_database(stack.endpoints.postgres) as postgres:
         return int(await postgres.fetchval("SELECT count(*) FROM accounts"))
 
 
-async def test_demo_command_exits_2_when_its_stack_cannot_start(folder: Path) -> None:
+async def test_command_exits_2_when_its_stack_cannot_start(folder: Path) -> None:
     """It says so in one sentence, and where the logs are."""
     ran = await _demo(folder, KUJI_REDIS_SERVER="/nonexistent")
     assert (2, "kuji: The stack did not start\n") == (ran.code, ran.err)
@@ -246,41 +204,17 @@ async def test_demo_command_exits_2_when_its_stack_cannot_start(folder: Path) ->
     shutil.rmtree(kept)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--prizes", "5"], ["--users", "0"], ["--draws", "x"], ["--acts", "boxes,opera"]],
-)
-async def test_demo_command_exits_2_when_an_option_is_unfit(
-    folder: Path, arguments: list[str]
-) -> None:
-    """A typing error starts nothing."""
-    ran = await _demo(folder, *arguments)
-    assert (2, []) == (ran.code, _left_behind(folder))
-    assert arguments[0] in ran.err
-
-
-async def test_demo_command_stops_its_stack_when_it_is_terminated(folder: Path) -> None:
+async def test_command_stops_its_stack_when_it_is_terminated(folder: Path) -> None:
     """SIGTERM in the middle of the demo leaves nothing running."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "demo", "--users", "5", "--draws", "100000"),
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(folder)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    process = await _started(folder, "--users", "5", "--draws", "100000")
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            # The demo's own first line, after the stack's.
-            while "5 users, 100000 draws" not in (
-                line := (await process.stdout.readline()).decode()
-            ):
-                assert line, "it ended by itself"
+            assert "5 users, 100000 draws" in (await process.stdout.readline()).decode()
             process.terminate()
-            await process.stdout.read()
-            code = await process.wait()
+            await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
-    assert code != 0
+    assert process.returncode != 0
     assert [] == _left_behind(folder)

@@ -1,16 +1,13 @@
-"""The demo's second act: its plan, and how its buyers buy."""
+"""The demo's blind boxes: what is sold, and how its buyers buy."""
 
-import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 
 import pytest
 
-from demo.accounts import Player
-from demo.boxes.doors import SOLD_OUT, Ack, Doors, Wanted
-from demo.boxes.game import Buyers, Game
-from demo.boxes.plan import ICHIBAN, INFINITE, Errand, GoodsPlan, ItemPlan, Plan
-from demo.boxes.shop import OnSale
+from demo.blindbox import Buyers, Order, Receipt, Sale, Sold
+from demo.client import Player
+from demo.goods import ICHIBAN, INFINITE, Goods, GoodsItem, OnSale
 
 
 def test_box_has_80_tickets_levels_a_to_f_and_a_last_prize() -> None:
@@ -26,37 +23,38 @@ def test_infinite_goods_have_every_kind_of_item() -> None:
     assert {(False, False), (False, True), (True, False)} == kinds
 
 
-def test_plan_orders_the_same_for_one_seed() -> None:
+def test_sale_orders_the_same_for_one_seed() -> None:
     """How much each buyer orders, and which way, the seed alone decides."""
 
-    def errands(seed: int) -> list[list[Errand]]:
-        plan = Plan(seed=seed)
-        firsts = [list(itertools.islice(share, 3)) for share in plan.box_errands()]
-        return [*firsts, *plan.infinite_errands()]
+    def orders(seed: int) -> list[tuple[int, bool]]:
+        return [
+            order
+            for goods in ("box", "infinite")
+            for buyer in range(40)
+            for order in islice(Sale(seed=seed).orders(goods, buyer), 3)
+        ]
 
-    assert errands(1) == errands(1)
-    assert errands(1) != errands(2)
-    every = [errand for share in errands(1) for errand in share]
-    assert {1, 2, 3, 4, 5} == {errand.tickets for errand in every}
-    assert {True, False} == {errand.over_grpc for errand in every}
+    assert orders(1) == orders(1)
+    assert orders(1) != orders(2)
+    assert {1, 2, 3, 4, 5} == {tickets for tickets, _ in orders(1)}
+    assert {True, False} == {over_grpc for _, over_grpc in orders(1)}
 
 
 @pytest.mark.parametrize(("buyers", "things"), [(3, 10), (10, 3), (40, 400), (1, 0)])
-def test_plan_spreads_orders_and_cards_evenly(buyers: int, things: int) -> None:
+def test_sale_spreads_orders_and_cards_evenly(buyers: int, things: int) -> None:
     """All are given out, and nobody gets two more than another."""
-    plan = Plan(buyers, infinite_orders=things, cards=things)
-    for shares in (plan.card_shares(), [len(share) for share in plan.infinite_errands()]):
-        assert (buyers, things) == (len(shares), sum(shares))
-        assert max(shares) - min(shares) <= 1
+    shares = [Sale(buyers).share(things, buyer) for buyer in range(buyers)]
+    assert things == sum(shares)
+    assert max(shares) - min(shares) <= 1
 
 
 PLAYERS = [Player(1, "alice", "t1"), Player(2, "bob", "t2")]
-_BOX = OnSale(GoodsPlan("A box", "ichiban", "1.00", [ItemPlan("A", "Mug", 7)]), 30, 3)
+_BOX = OnSale(Goods("A box", "ichiban", "1.00", [GoodsItem("A", "Mug", 7)]), 30, 3)
 
 
 @dataclass
 class _Shelf:
-    """A door to a box of so many tickets; notes what was ordered, and refused."""
+    """A box of so many tickets; notes what was ordered, and refused."""
 
     left: int
     failure: Exception | None = None
@@ -64,33 +62,38 @@ class _Shelf:
     refused: list[int] = field(default_factory=list)
     order_nums: list[str] = field(default_factory=list)
 
-    async def order(self, wanted: Wanted) -> Ack:
-        self.order_nums.append(wanted.order_num)
+    async def order(self, order: Order) -> Receipt:
+        """Sell, or refuse."""
+        self.order_nums.append(order.order_num)
         if self.failure:
             raise self.failure
-        if wanted.tickets > self.left:
-            self.refused.append(wanted.tickets)
-            return Ack(wanted, SOLD_OUT, 0, (), (), False, 1, 0.1)
-        self.left -= wanted.tickets
-        self.sold.append(wanted.tickets)
-        return Ack(wanted, "", 1, (), (), False, 1, 0.1)
+        if order.tickets > self.left:
+            self.refused.append(order.tickets)
+            return Receipt("SOLD_OUT")
+        self.left -= order.tickets
+        self.sold.append(order.tickets)
+        return Receipt("", 1)
 
 
-def _errands(*tickets: int) -> Iterable[Errand]:
-    return itertools.cycle(Errand(one, False) for one in tickets)
+class _Wishes(Sale):
+    """Buyers who order so many tickets, again and again."""
+
+    def orders(self, goods: str, buyer: int) -> "cycle[tuple[int, bool]]":
+        """The first buyer's, and the others'."""
+        return cycle([(5, False)] if buyer == 0 else [(4, False), (3, False)])
 
 
-async def _empty(shelf: _Shelf, *errands: Iterable[Errand]) -> Game:
-    game = Game(lambda _: None)
-    buyers = Buyers(PLAYERS[: len(errands)], "demo", Doors(shelf, shelf), game)
-    await buyers.empty_box(_BOX, [iter(errand) for errand in errands])
-    return game
+async def _empty(shelf: _Shelf, buyers: int) -> Sold:
+    sold = Sold(_BOX, _BOX, PLAYERS[:buyers], [])
+    ways = [shelf.order, shelf.order]
+    await Buyers(_Wishes(buyers), sold, "demo", ways, lambda _: None, patience_s=-1).empty_box()
+    return sold
 
 
 async def test_buyers_order_less_until_the_box_is_empty() -> None:
     """What is too large is refused; then they take what is left, to the last ticket."""
     shelf = _Shelf(17)
-    await _empty(shelf, _errands(5), _errands(4, 3))
+    await _empty(shelf, 2)
     assert (0, 17) == (shelf.left, sum(shelf.sold))
     assert 1 in shelf.refused, "nobody looked whether it is empty"
     assert len(shelf.order_nums) == len(set(shelf.order_nums)), "an order number came twice"
@@ -98,13 +101,12 @@ async def test_buyers_order_less_until_the_box_is_empty() -> None:
 
 async def test_buyer_gives_up_when_an_order_stays_unanswered() -> None:
     """The verdict tells which order it was; others are not kept waiting for ever."""
-    shelf = _Shelf(17, failure=TimeoutError())
-    game = await _empty(shelf, _errands(5))
-    assert {"demo-30-1-0": "TimeoutError()"} == game.unanswered
+    sold = await _empty(_Shelf(17, failure=TimeoutError()), 1)
+    assert {"demo-30-1-0": "TimeoutError()"} == sold.unanswered
 
 
 async def test_buyer_does_not_hide_a_refusal_that_is_none_of_the_box() -> None:
     """Only what passes by itself is put down as unanswered."""
     with pytest.raises(ExceptionGroup) as raised:
-        await _empty(_Shelf(17, failure=ValueError("defect")), _errands(5))
+        await _empty(_Shelf(17, failure=ValueError("defect")), 1)
     assert raised.group_contains(ValueError, match="defect")

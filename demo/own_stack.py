@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ops.connections import Endpoints, read_endpoints
 from ops.errors import OperatorError
-from ops.terminal import out
+from ops.terminal import out, progress
 from stack.home import Home
 from stack.ports import free_port
 
@@ -77,15 +76,27 @@ def _environment(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def _running(environment: Mapping[str, str]) -> Iterator[None]:
-    # It says itself, on the terminal, what it does and why it fails.
     try:
-        if subprocess.run(_stack("up"), check=False, env=environment).returncode != 0:
+        with progress() as bars:
+            bars.add_task("starting", total=None, note="a stack of the demo's own")
+            started = _stack("up", environment)
+        if started.returncode != 0:
+            # How to log in, and how to stop it, is nobody's concern; why it fails is.
+            out.print(started.stdout.strip(), markup=False, highlight=False, soft_wrap=True)
             raise OperatorError("The stack did not start")
         yield
     finally:
-        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "timeout": _STOP_TIMEOUT_S}
-        subprocess.run(_stack("down"), check=True, env=environment, **quiet)
+        _stack("down", environment, _STOP_TIMEOUT_S).check_returncode()
 
 
-def _stack(command: str) -> list[str]:
-    return [sys.executable, "-m", "stack", command]
+def _stack(
+    command: str, environment: Mapping[str, str], timeout_s: float | None = None
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "stack", command],
+        check=False,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=timeout_s,
+    )

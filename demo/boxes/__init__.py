@@ -1,1 +1,0 @@
-"""Act 2: blind boxes, bought by many users at once."""
