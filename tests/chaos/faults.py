@@ -297,12 +297,11 @@ def _fill(file: Path) -> None:
 SHORT: Sequence[Fault] = (
     killed("valkey"),
     killed("postgres"),
-    cut("valkey", 2),
-    read_only(3),
-    database_full(2),
-    memory_full(2),
     killed("envoy", "auth"),
-    frozen("draw", 2),
+    cut("valkey", 1),
+    read_only(2),
+    database_full(1),
+    frozen("draw", 1),
 )
 LONG: Sequence[Fault] = (
     *(
