@@ -4,7 +4,7 @@ from services.auth.credentials import check_email, is_username
 from services.auth.lanes import KNOWN, REGISTRATION, Lane
 from services.auth.login_guard import Knock, LoginGuard
 from services.auth.passwords import Passwords, Verdict
-from services.auth.store import KnownNetworkStore, Profile, UserRow, UserStore
+from services.auth.user_store import KnownNetworkStore, Profile, UserRow, UserStore
 from services.common.context import STAFF, Caller, Role
 from services.common.errors import (
     BadCredentialsError,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import asyncpg
 
-from services.auth.store import end_logins_within
+from services.auth.user_store import end_logins_within
 from services.common.context import Role
 from services.common.postgres import Connection, load_queries
 

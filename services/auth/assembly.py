@@ -12,14 +12,16 @@ from services.auth.access_tokens import AccessTokens
 from services.auth.accounts import Accounts
 from services.auth.address_blocks import AddressBlocks
 from services.auth.attempts import Allowance
+from services.auth.key_store import KeyStore
 from services.auth.keys import KeyCipher, KeyRing
 from services.auth.login_guard import LoginAllowances, LoginGuard
+from services.auth.login_store import RefreshTokenStore
 from services.auth.passwords import Argon2Cost, Passwords
 from services.auth.service_door import ServiceDoor
 from services.auth.servicer import AuthServicer
 from services.auth.sessions import Sessions
 from services.auth.settings import AuthSettings
-from services.auth.store import KeyStore, KnownNetworkStore, RefreshTokenStore, UserStore
+from services.auth.user_store import KnownNetworkStore, UserStore
 from services.common.ended_tokens import EndedTokens, following_ended_tokens
 from services.common.keyset import Jwks
 from services.common.postgres import open_pool

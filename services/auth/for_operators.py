@@ -16,11 +16,11 @@ from services.auth.importing import (
     Importer,
     Reader,
 )
+from services.auth.key_store import KeyStore
 from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError, rotate_signing_key
 from services.auth.minting import mint_of, mint_tokens
 from services.auth.passwords import Argon2Cost
 from services.auth.settings import AuthSettings
-from services.auth.store import KeyStore
 
 __all__ = [
     "BATCH",

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.auth.store import KeyRow, KeyStore
+from services.auth.key_store import KeyRow, KeyStore
 from services.common.keyset import Jwks
 from services.common.tokens import ALGORITHM
 

@@ -10,7 +10,7 @@ from services.auth.address_blocks import AddressBlocks
 from services.auth.keys import KeyRing
 from services.auth.service_door import ServiceDoor
 from services.auth.sessions import OpenSession, Session, Sessions
-from services.auth.store import Profile
+from services.auth.user_store import Profile
 from services.common.addresses import network_of
 from services.common.context import RequestContext
 from services.common.timestamps import timestamp_of

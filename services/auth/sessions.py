@@ -12,7 +12,8 @@ import structlog
 from prometheus_client import Counter
 
 from services.auth.access_tokens import AccessTokens
-from services.auth.store import RefreshTokenStore, SessionRow, Turn, UserRow
+from services.auth.login_store import RefreshTokenStore, SessionRow, Turn
+from services.auth.user_store import UserRow
 from services.common.context import Caller
 from services.common.errors import (
     BadCredentialsError,

@@ -8,8 +8,8 @@ import jwt
 import pytest
 
 from services.auth.access_tokens import AccessTokens
+from services.auth.key_store import KeyStore
 from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError, rotate_signing_key
-from services.auth.store import KeyStore
 from services.common.context import Caller, Role
 from services.common.keyset import Jwks
 from services.common.tokens import TokenVerifier

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 
 from services.auth import service_door
 from services.auth.attempts import Allowance
-from services.auth.store import KnownNetworkStore, UserStore
+from services.auth.user_store import KnownNetworkStore, UserStore
 from tests.support.auth import (
     BAD_CREDENTIALS,
     PASSWORD,

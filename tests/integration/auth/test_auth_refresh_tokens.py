@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.auth.store import RefreshTokenStore, Turn, UserRow, UserStore
+from services.auth.login_store import RefreshTokenStore, Turn
+from services.auth.user_store import UserRow, UserStore
 
 TTL_S = 3600.0
 NONCE = bytes(32)

@@ -13,7 +13,8 @@ import pytest
 from kuji.auth.v1 import auth_pb2
 
 from services.auth.administration import Administration
-from services.auth.store import RefreshTokenStore, UserStore
+from services.auth.login_store import RefreshTokenStore
+from services.auth.user_store import UserStore
 from tests.support.auth import (
     BAD_CREDENTIALS,
     PASSWORD,

@@ -7,7 +7,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.auth.store import RefreshTokenStore, UserStore
+from services.auth.login_store import RefreshTokenStore
+from services.auth.user_store import UserStore
 from tests.support.command import Ran, run_kuji
 
 _DEACTIVATE = ("users", "deactivate", "alice")

@@ -16,9 +16,10 @@ import pytest
 from services.auth import bulk_accounts
 from services.auth.bulk_accounts import BulkAccounts
 from services.auth.importing import HeaderError, Reader
+from services.auth.key_store import KeyStore
 from services.auth.keys import KeyCipher, KeyRing
 from services.auth.passwords import Argon2Cost
-from services.auth.store import KeyStore, UserStore
+from services.auth.user_store import UserStore
 from services.common.keyset import Jwks
 from services.common.tokens import TokenVerifier
 from stack.processes import ROOT

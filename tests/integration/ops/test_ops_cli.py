@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from services.auth.key_store import KeyStore
 from services.auth.keys import KeyCipher, KeyRing
-from services.auth.store import KeyStore
 from services.pool.store.keys import key
 from tests.support.books import Pool, open_pool
 from tests.support.command import Ran, run_kuji
