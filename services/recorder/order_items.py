@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from services.common.orders import GoodslistType, order_item_id
+from services.common.orders import order_item_id
 from services.common.postgres import Connection, load_queries
 from services.pool.ledger.entries import Draw, DrawEntry
 from services.recorder.batch import Batch, WinnerRow
@@ -137,7 +137,7 @@ def _rows(
             box.goods_id,
             box.num,
             item.goods_item_id,
-            _goodslist_type(draw),
+            draw.goodslist_type,
             item.shang_id,
             win.prize_code,
             draw.ticket + 1,
@@ -146,8 +146,3 @@ def _rows(
             numbers[item.shang_id],
             win.won_at,
         )
-
-
-def _goodslist_type(draw: Draw) -> GoodslistType:
-    is_last_prize = draw.draw_index == draw.draw_count
-    return GoodslistType.LAST_PRIZE if is_last_prize else GoodslistType.ORDINARY

@@ -144,7 +144,7 @@ def _fresh_prize(order_id: int, drawn: TailDraw, item: asyncpg.Record) -> OrderP
         item["img_url"],
         item["price"],
         item["sc_money"],
-        drawn.goodslist_type,
+        drawn.draw.goodslist_type,
         _WON,
         drawn.drawn_ms,
         drawn.prize_code,

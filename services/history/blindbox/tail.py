@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 from redis.asyncio import Redis
 
-from services.common.orders import GoodslistType
 from services.pool.ledger.entries import Draw, DrawEntry, decode_entry
 from services.pool.rule.prize_code import prize_code
 from services.pool.store.keys import ledger_key
@@ -39,12 +38,6 @@ class TailDraw(NamedTuple):
     def luck_no(self) -> int:
         """The ticket drawn, from 1."""
         return self.draw.ticket + 1
-
-    @property
-    def goodslist_type(self) -> GoodslistType:
-        """Ordinary, or the last prize."""
-        is_last_prize = self.draw.draw_index == self.draw.draw_count
-        return GoodslistType.LAST_PRIZE if is_last_prize else GoodslistType.ORDINARY
 
 
 class HasPositions(Protocol):

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from services.common.orders import GoodslistType
 from services.pool.rule.prize_code import CODE_BYTES, OLD_CODE_BYTES
 from services.pool.store.layout import EntryField, PackedOrder, unpack_orders
 
@@ -61,7 +62,17 @@ class Draw(NamedTuple):
     @property
     def is_new_user(self) -> bool:
         """Whether its user drew here for the first time; a last prize draws no further."""
-        return self.user_draw_no == 1 and self.draw_index < self.draw_count
+        return self.user_draw_no == 1 and not self.is_last_prize
+
+    @property
+    def goodslist_type(self) -> GoodslistType:
+        """Of a box's: ordinary, or its last prize."""
+        return GoodslistType.LAST_PRIZE if self.is_last_prize else GoodslistType.ORDINARY
+
+    @property
+    def is_last_prize(self) -> bool:
+        """Whether it came with the last ticket, and took none itself."""
+        return self.draw_index == self.draw_count
 
 
 class OrderNote(NamedTuple):
