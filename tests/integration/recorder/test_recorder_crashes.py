@@ -16,8 +16,9 @@ from redis.asyncio import Redis
 
 from services.pool.ledger.entries import decode_entry
 from services.pool.store.keys import ledger_key
-from services.recorder import outlet
-from services.recorder import writer as steps
+from services.recorder import gathering, outlet
+from services.recorder import recording as recording_steps
+from services.recorder import writer as writing
 from services.recorder.recording import record
 from stack.ports import free_port
 from tests.support.history import (
@@ -35,13 +36,13 @@ from tests.support.history import (
 )
 
 STEPS = [
-    "_lock",
-    "_load_configs",
-    "_add_versions",
-    "_add_links",
-    "_count_prizes",
-    "_advance",
-    "_add_winners",
+    (recording_steps, "_lock"),
+    (gathering, "_load_configs"),
+    (writing, "_add_versions"),
+    (writing, "_add_links"),
+    (writing, "_count_prizes"),
+    (writing, "_advance"),
+    (writing, "_add_winners"),
 ]
 
 
@@ -77,13 +78,14 @@ async def written_ledger(postgres: asyncpg.Pool, redis: Redis) -> tuple[LedgerWr
     return writer, expected_books(outcomes, prizes)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("module", "step"), STEPS, ids=[step for _, step in STEPS])
 async def test_books_are_right_when_recorder_dies_within_a_transaction(
     postgres: asyncpg.Pool,
     redis: Redis,
     postgres_dsn: str,
     redis_url: str,
     monkeypatch: pytest.MonkeyPatch,
+    module: Any,
     step: str,
 ) -> None:
     """After any statement of the transaction, death leaves nothing behind; the next one goes on."""
@@ -91,7 +93,7 @@ async def test_books_are_right_when_recorder_dies_within_a_transaction(
     raw: Any = await redis.xrange(ledger_key(writer.pool_id))
     connection = await asyncpg.connect(postgres_dsn)
     with monkeypatch.context() as patch:
-        patch.setattr(steps, step, dying_after(getattr(steps, step)))
+        patch.setattr(module, step, dying_after(getattr(module, step)))
         with pytest.raises(Died):
             await record(connection, writer.pool_id, [decode_entry(*one) for one in raw], {})
     connection.terminate()

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from services.common.orders import GoodslistType
 from services.pool.ledger.entries import decode_entry
 from services.pool.store.keys import ledger_key
-from services.recorder import locks, order_items
+from services.recorder import boxes, locks, order_items
+from services.recorder import recording as recording_steps
 from services.recorder import writer as steps
 from services.recorder.connections import open_postgres
 from services.recorder.locks import open_locks
@@ -280,13 +281,13 @@ async def test_order_may_be_placed_while_its_box_is_being_recorded(
 
 
 STEPS = [
-    (steps, "_lock"),
+    (recording_steps, "_lock"),
     (steps, "_count_prizes"),
     (steps, "_advance"),
-    (order_items, "_load_box"),
+    (boxes, "_load"),
     (order_items, "mark_orders"),
     (order_items, "_take_numbers"),
-    (steps, "_add_order_items"),
+    (steps, "add_order_items"),
     (steps, "_add_winners"),
 ]
 
