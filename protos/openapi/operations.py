@@ -13,6 +13,7 @@ from protos.openapi.schemas import Schema, Schemas
 from protos.services import Route
 from services.common.context import Role
 from services.common.contract import (
+    Descriptor,
     FieldDescriptor,
     access_of,
     bounds_of,
@@ -146,13 +147,19 @@ def _http_code(route: Route, reason: ErrorReason.ValueType) -> int:
     return facts.http if keeps_code else 200
 
 
+def _events(message: Descriptor, schemas: Schemas) -> dict[str, Any]:
+    schemas.answer(message)
+    text = f"Server-Sent Events; the data of each is one {message.name} as JSON."
+    schema = {"type": "string", "description": text}
+    return {"description": text, "content": {"text/event-stream": {"schema": schema}}}
+
+
 def _success(route: Route, schemas: Schemas, business: list[Any]) -> dict[str, Any]:
     rpc = route.rpc
     if (message := events_of(rpc)) is not None:
-        schemas.answer(message)
-        text = f"Server-Sent Events; the data of each is one {message.name} as JSON."
-        schema = {"type": "string", "description": text}
-        return {"description": text, "content": {"text/event-stream": {"schema": schema}}}
+        return _events(message, schemas)
+    if rpc.server_streaming and rpc.output_type.full_name != _HTTP_BODY:
+        return _events(rpc.output_type, schemas)
     if rpc.output_type.full_name == _HTTP_BODY:
         return {"description": "As it says.", "content": {_BYTES[rpc.name]: {"schema": {}}}}
     envelope = _envelope(_data(route, schemas))

@@ -17,6 +17,7 @@ from services.common.contract import (
 Schema = dict[str, Any]
 
 _TIMESTAMP = "google.protobuf.Timestamp"
+_PAIR = "google.protobuf.ListValue"  # of numbers, in all that we have
 _WHOLE_NUMBER = "^-?[0-9]{1,19}$"
 _CLEARED = "cleared_fields"  # in JSON, null in their place
 
@@ -92,6 +93,8 @@ class Schemas:
     def of_request(self, field: FieldDescriptor) -> Schema:
         """What *field* of a request may hold."""
         bounds = _bounds(field)
+        if field.message_type is not None and field.message_type.full_name == _PAIR:
+            return self._described(field, _pairs(bounds))
         if field.message_type is not None:
             if field.message_type.full_name != _TIMESTAMP or field.is_repeated:
                 raise ValueError(f"{field.full_name}: JSON requests hold no messages yet")
@@ -108,6 +111,11 @@ class Schemas:
     def text_of(self, full_name: str) -> str:
         """The comment of what is called *full_name*."""
         return "\n\n".join(paragraphs(self._comments.get(full_name, "")))
+
+
+def _pairs(bounds: Bounds) -> Schema:
+    pair = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    return {"type": "array", "items": pair, "maxItems": bounds.max_items}
 
 
 def name_of(message: Descriptor) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import ModuleType
 
-from kuji.admin.v1 import admin_pb2, goods_pb2, prize_codes_pb2
+from kuji.admin.v1 import admin_pb2, goods_pb2, prize_codes_pb2, simulations_pb2
 
 from services.admin.audit_export import AuditExport
 from services.admin.blindbox.boxes import Boxes, Openings
@@ -32,6 +32,9 @@ from services.admin.prize_codes.servicer import PrizeCodeServicer
 from services.admin.publisher import PoolPublisher
 from services.admin.service_token import ServiceToken
 from services.admin.settings import AdminSettings
+from services.admin.simulation.runner import Runner
+from services.admin.simulation.servicer import SimulationServicer
+from services.admin.simulation.simulations import Simulations
 from services.common.channels import open_channel
 from services.common.ended_tokens import following_ended_tokens
 from services.common.postgres import open_pool
@@ -89,6 +92,7 @@ def _admin(
             _implementation(admin, admin_pb2, "AdminService"),
             _implementation(_goods(store, boxes), goods_pb2, "GoodsService"),
             _implementation(_prize_codes(store, editor), prize_codes_pb2, "PrizeCodeService"),
+            _implementation(_simulations(settings, store), simulations_pb2, "SimulationService"),
         ],
         verifier=verifier,
         finisher=Finisher(chores, settings.finish_every_s),
@@ -101,6 +105,10 @@ def _goods(store: GoodsStore, boxes: Boxes) -> GoodsServicer:
 
 def _prize_codes(store: GoodsStore, editor: Editor) -> PrizeCodeServicer:
     return PrizeCodeServicer(Redemptions(store), Disqualifications(store, editor))
+
+
+def _simulations(settings: AdminSettings, store: GoodsStore) -> SimulationServicer:
+    return SimulationServicer(Simulations(store, Runner(settings.simulations_at_once)))
 
 
 def _implementation(servicer: object, module: ModuleType, name: str) -> Implementation:

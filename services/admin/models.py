@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -119,6 +120,7 @@ class PrizeTerms:
         probability_ppb: Chance of one draw in parts per billion, 0…10^9.
         is_enabled: Whether it can be won.
         max_wins_per_user: Wins of it per user; 0: no limit.
+        unit_cost: What a unit costs the organiser, two decimals.
     """
 
     name: str
@@ -128,6 +130,7 @@ class PrizeTerms:
     probability_ppb: int
     is_enabled: bool
     max_wins_per_user: int
+    unit_cost: Decimal = Decimal("0.00")
 
     @property
     def can_be_won(self) -> bool:

@@ -78,10 +78,11 @@ LIMIT :row_limit OFFSET :row_offset;
 -- name: insert_prize(activity_id, pool_id, terms)$
 INSERT INTO prizes (
     activity_id, pool_id, name, description, image_url, total_count, probability_ppb,
-    max_wins_per_user, is_enabled)
+    max_wins_per_user, is_enabled, unit_cost)
 VALUES (
     :activity_id, :pool_id, :terms.name, :terms.description, :terms.image_url,
-    :terms.total_count, :terms.probability_ppb, :terms.max_wins_per_user, :terms.is_enabled)
+    :terms.total_count, :terms.probability_ppb, :terms.max_wins_per_user, :terms.is_enabled,
+    :terms.unit_cost)
 RETURNING id;
 
 -- name: update_prize(terms, prize_id)!
@@ -93,6 +94,7 @@ SET name = :terms.name,
     probability_ppb = :terms.probability_ppb,
     max_wins_per_user = :terms.max_wins_per_user,
     is_enabled = :terms.is_enabled,
+    unit_cost = :terms.unit_cost,
     updated_at = clock_timestamp()
 WHERE id = :prize_id;
 
@@ -113,7 +115,7 @@ WHERE p.id = live.prize_id AND p.deleted_at IS NOT NULL AND p.total_count <> liv
 -- name: prizes_of_pools(pool_ids)
 -- All that they ever had, the deleted included, in the order of creation.
 SELECT id, activity_id, name, description, image_url, total_count, won_count, held_count,
-       probability_ppb, max_wins_per_user, is_enabled, deleted_at IS NOT NULL AS is_deleted,
+       probability_ppb, max_wins_per_user, is_enabled, unit_cost, deleted_at IS NOT NULL AS is_deleted,
        created_at, updated_at
 FROM prizes
 WHERE pool_id = ANY(CAST(:pool_ids AS bigint[]))
@@ -122,7 +124,7 @@ ORDER BY id;
 -- name: prizes(activity_id, row_limit, row_offset)
 -- Those that are not deleted, in the order of creation; activity 0: of all activities.
 SELECT id, activity_id, name, description, image_url, total_count, won_count, held_count,
-       probability_ppb, max_wins_per_user, is_enabled, deleted_at IS NOT NULL AS is_deleted,
+       probability_ppb, max_wins_per_user, is_enabled, unit_cost, deleted_at IS NOT NULL AS is_deleted,
        created_at, updated_at
 FROM prizes
 WHERE deleted_at IS NULL AND activity_id IS NOT NULL

@@ -18,6 +18,7 @@ class AdminSettings(ServiceSettings):
         catch_up_timeout_s: Bound of the wait for the recorder after a conflict.
         finish_grace_s: How long after its end an activity can still be extended.
         finish_every_s: Pause between two looks for what is over, or behind.
+        simulations_at_once: How many simulations may run; each takes a core for seconds.
     """
 
     postgres_dsn: PostgresDsn
@@ -28,3 +29,4 @@ class AdminSettings(ServiceSettings):
     catch_up_timeout_s: float = 2.0
     finish_grace_s: float = 60.0
     finish_every_s: float = 5.0
+    simulations_at_once: int = 1

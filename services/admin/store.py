@@ -384,6 +384,7 @@ def _prize(row: Any) -> Prize:  # noqa: ANN401
             probability_ppb=row["probability_ppb"],
             is_enabled=row["is_enabled"],
             max_wins_per_user=row["max_wins_per_user"],
+            unit_cost=row["unit_cost"],
         ),
     )
 

@@ -1,6 +1,7 @@
 """What operators may write: each function returns the value to keep or names the field."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 _SURROGATES = "Cs"
 _MIN_PREFIXES = {4: 8, 6: 16}  # by version of the protocol
+
+NO_MONEY = "0.00"
+_MONEY = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?", re.ASCII)
 
 Check = Callable[[str, int], int]
 
@@ -124,3 +128,12 @@ def time_zone(field: str, value: str) -> str:
     if value and value not in _zones():
         raise InvalidArgumentError(field, f"{field} is not the name of an IANA time zone.")
     return value or "UTC"
+
+
+def money(field: str, value: str) -> Decimal:
+    """*value*, "0.00"…"99999999.99" with at most two decimals, exactly."""
+    if not _MONEY.fullmatch(value):
+        raise InvalidArgumentError(
+            field, f"{field} is 0.00 to 99999999.99, with at most two decimals."
+        )
+    return Decimal(value)

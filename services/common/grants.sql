@@ -52,7 +52,7 @@ GRANT UPDATE (version) ON pools TO kuji_admin;
 -- What is won of a prize is the recorder's to say.
 GRANT UPDATE (
     name, description, image_url, total_count, held_count, probability_ppb, max_wins_per_user,
-    is_enabled, deleted_at, updated_at
+    is_enabled, unit_cost, deleted_at, updated_at
 ) ON prizes TO kuji_admin;
 GRANT SELECT, INSERT, UPDATE ON prize_claims TO kuji_admin;
 GRANT SELECT ON ledger_gaps, lottery_records, orders, pool_versions, winners TO kuji_admin;

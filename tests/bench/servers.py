@@ -83,7 +83,7 @@ class Bench:
     """What all measurements share."""
 
     def __init__(self, folder: Path, redis_server: str, postgres_server: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._sites = 0
         self.valkey: Child
         self.postgres: Child
@@ -109,7 +109,7 @@ class Bench:
         return Program(
             service.module,
             [sys.executable, "-m", service.module],
-            self._folder / f"{service.module}-{port}.log",
+            self.folder / f"{service.module}-{port}.log",
             {**_inherited(), **_SECRETS, "KUJI_LISTEN": service.address, **service.environment},
         )
 

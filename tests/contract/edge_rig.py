@@ -101,7 +101,8 @@ class Script:
         return answer
 
     def __getattr__(self, method: str) -> Any:
-        return self._stream(method) if method.startswith("Stream") else self._unary(method)
+        is_stream = method.startswith(("Stream", "Simulate"))
+        return self._stream(method) if is_stream else self._unary(method)
 
     def _unary(self, method: str) -> Any:
         async def call(request: Message, ctx: RequestContext) -> Any:

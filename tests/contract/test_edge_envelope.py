@@ -10,6 +10,7 @@ from google.api import annotations_pb2, httpbody_pb2
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
+from kuji.admin.v1 import simulations_pb2
 from kuji.common.v1.error_reason_pb2 import ErrorReason
 from kuji.draw.v1 import draw_pb2
 from kuji.history.v1 import history_pb2
@@ -281,6 +282,29 @@ async def test_csv_refused_at_once_is_in_the_envelope(rig: Rig) -> None:
     """An export that does not begin says why, like every other call."""
     rig.script.answer("StreamRecords", errors.ActivityNotFoundError())
     response = await rig.call("GET", "/admin/api/records.csv?activity_id=1", "admin")
+    assert (404, "ACTIVITY_NOT_FOUND") == (response.status_code, response.json()["reason"])
+
+
+async def test_simulation_is_a_stream_of_events(rig: Rig) -> None:
+    """Each message is an event; what is refused before the first is in the envelope."""
+    progress = simulations_pb2.SimulationProgress(runs_played=1, runs=2)
+    rig.script.answer(
+        "SimulateActivity",
+        [
+            simulations_pb2.SimulateActivityResponse(progress=progress),
+            simulations_pb2.SimulateActivityResponse(
+                result=simulations_pb2.SimulationResult(runs=2)
+            ),
+        ],
+    )
+    path, body = "/admin/api/activities/7/simulate", {"arrivals": [[1.5, 2], [3, 4]]}
+    response = await rig.call("POST", path, "admin", json=body)
+    assert (200, "text/event-stream") == (response.status_code, response.headers["content-type"])
+    first, second = response.text.removesuffix("\n\n").split("\n\n")
+    assert {"progress": {"runs_played": 1, "runs": 2}} == json.loads(first.removeprefix("data: "))
+    assert 2 == json.loads(second.removeprefix("data: "))["result"]["runs"]
+    rig.script.answer("SimulateActivity", errors.ActivityNotFoundError())
+    response = await rig.call("POST", path, "admin", json=body)
     assert (404, "ACTIVITY_NOT_FOUND") == (response.status_code, response.json()["reason"])
 
 

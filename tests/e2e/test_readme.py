@@ -55,6 +55,7 @@ _VARIES = {
     *("prizes.won", "prizes.remaining", "prizes.remaining_count", "prizes.observed_probability"),
     *("goods_id", "shang_id", "goods_item_id", "order_id", "item_card_ids", "id", "prize_code"),
     *("luck_no", "draw_time", "addtime", "data.reason", "goodslist_title", "goodslist_price"),
+    *("p5", "p50", "p95", "chance_left"),
     *("goodslist_money", *(f"{of}.{name}" for of in ("results", "data") for name in _OF_ITEMS)),
 }
 _VARIES_IN_TEXT = [

@@ -22,6 +22,8 @@ from kuji.admin.v1 import (
     goods_pb2_grpc,
     prize_codes_pb2,
     prize_codes_pb2_grpc,
+    simulations_pb2,
+    simulations_pb2_grpc,
 )
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 from kuji.draw.v1 import pool_pb2
@@ -96,6 +98,7 @@ class Caller:
             admin_pb2.DESCRIPTOR: admin_pb2_grpc.AdminServiceStub(channel),
             goods_pb2.DESCRIPTOR: goods_pb2_grpc.GoodsServiceStub(channel),
             prize_codes_pb2.DESCRIPTOR: prize_codes_pb2_grpc.PrizeCodeServiceStub(channel),
+            simulations_pb2.DESCRIPTOR: simulations_pb2_grpc.SimulationServiceStub(channel),
         }
         self._metadata = [] if token is None else [("authorization", f"Bearer {token}")]
 

@@ -12,7 +12,6 @@ from services.admin.changes import CLEARED, asked, asked_or_cleared
 from services.admin.lottery.requests import given
 from services.admin.models import ConfirmMode
 
-_NOTHING = "0.00"
 _BLACK = "#000000"
 
 
@@ -25,7 +24,7 @@ def goods_terms(request: goods_pb2.CreateGoodsRequest) -> GoodsTerms:
     """New goods as asked for; InvalidArgumentError names the field at fault."""
     return GoodsTerms(
         title=valid.name("title", request.title),
-        price=valid_goods.money("price", request.price or _NOTHING),
+        price=valid.money("price", request.price or valid.NO_MONEY),
         image_url=valid.text("image_url", request.image_url),
         on_shelf=request.on_shelf if request.HasField("on_shelf") else True,
         protection_seconds=valid_goods.protection("protection_seconds", request.protection_seconds),
@@ -38,7 +37,7 @@ def goods_change(request: goods_pb2.UpdateGoodsRequest) -> GoodsChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
     return GoodsChange(
         title=asked(request, "title", valid.name),
-        price=asked(request, "price", valid_goods.money),
+        price=asked(request, "price", valid.money),
         image_url=asked_or_cleared(request, "image_url", valid.text, ""),
         on_shelf=request.on_shelf if request.HasField("on_shelf") else None,
         protection_seconds=asked_or_cleared(
@@ -64,8 +63,8 @@ def item_terms(request: goods_pb2.CreateGoodsItemRequest) -> ItemTerms:
         title=valid.name("title", request.title),
         img_url=valid.text("img_url", request.img_url),
         shang_id=valid.identity("shang_id", request.shang_id),
-        price=valid_goods.money("price", request.price or _NOTHING),
-        sc_money=valid_goods.money("sc_money", request.sc_money or _NOTHING),
+        price=valid.money("price", request.price or valid.NO_MONEY),
+        sc_money=valid.money("sc_money", request.sc_money or valid.NO_MONEY),
         stock=given(request, "stock", valid_goods.stock),
         weight=given(request, "weight", valid_goods.weight),
         is_last_prize=False,
@@ -79,8 +78,8 @@ def item_change(request: goods_pb2.UpdateGoodsItemRequest) -> ItemChange:
         title=asked(request, "title", valid.name),
         img_url=asked_or_cleared(request, "img_url", valid.text, ""),
         shang_id=asked(request, "shang_id", valid.identity),
-        price=asked(request, "price", valid_goods.money),
-        sc_money=asked(request, "sc_money", valid_goods.money),
+        price=asked(request, "price", valid.money),
+        sc_money=asked(request, "sc_money", valid.money),
         stock=asked_or_cleared(request, "stock", valid_goods.stock, CLEARED),
         weight=asked_or_cleared(request, "weight", valid_goods.weight, CLEARED),
         is_last_prize=request.is_last_prize if request.HasField("is_last_prize") else None,

@@ -1,14 +1,12 @@
 """What operators may write of blind boxes, as services.admin.validation has it of the rest."""
 
 import re
-from decimal import Decimal
 
 from services.admin.blindbox.models import GoodsType
 from services.admin.models import MAX_UNITS
 from services.admin.validation import whole
 from services.common.errors import InvalidArgumentError
 
-_MONEY = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 stock = whole(MAX_UNITS, minimum=1)
@@ -16,15 +14,6 @@ weight = whole(MAX_UNITS, minimum=1)
 protection = whole(86_400)
 boxes = whole(100, minimum=1)
 cards = whole(1000, minimum=1)
-
-
-def money(field: str, value: str) -> Decimal:
-    """*value*, "0.00"…"99999999.99" with at most two decimals, exactly."""
-    if not _MONEY.fullmatch(value):
-        raise InvalidArgumentError(
-            field, f"{field} is 0.00 to 99999999.99, with at most two decimals."
-        )
-    return Decimal(value)
 
 
 def color(field: str, value: str) -> str:

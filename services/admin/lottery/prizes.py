@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from services.admin.audit import AuditRecord, content, difference, removal
 from services.admin.changes import given
@@ -31,6 +32,7 @@ class PrizeChange:
     probability_ppb: int | None = None
     is_enabled: bool | None = None
     max_wins_per_user: int | None = None
+    unit_cost: Decimal | None = None
 
     def applied_to(self, terms: PrizeTerms) -> PrizeTerms:
         """*terms* with the fields given."""

@@ -1,6 +1,7 @@
 """Requests as domain values, each field checked on the way."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -69,6 +70,7 @@ def prize_terms(request: admin_pb2.CreatePrizeRequest) -> PrizeTerms:
         probability_ppb=valid.probability_ppb("probability", request.probability),
         is_enabled=request.is_enabled if request.HasField("is_enabled") else True,
         max_wins_per_user=valid.count("max_wins_per_user", request.max_wins_per_user),
+        unit_cost=valid.money("unit_cost", request.unit_cost or valid.NO_MONEY),
     )
 
 
@@ -82,6 +84,7 @@ def prize_change(request: admin_pb2.UpdatePrizeRequest) -> PrizeChange:
         probability_ppb=asked(request, "probability", valid.probability_ppb),
         is_enabled=request.is_enabled if request.HasField("is_enabled") else None,
         max_wins_per_user=asked_or_cleared(request, "max_wins_per_user", valid.count, 0),
+        unit_cost=asked_or_cleared(request, "unit_cost", valid.money, Decimal(valid.NO_MONEY)),
     )
 
 

@@ -12,6 +12,7 @@ from services.admin.lottery.statistics import (
 )
 from services.admin.models import PPB, Activity, AuditEntry, Block, ClaimCounts, Prize, User
 from services.common.addresses import network_text
+from services.common.orders import money
 from services.common.timestamps import optional_timestamp_of, timestamp_of
 
 _MAX_UINT32 = 2**32 - 1
@@ -61,6 +62,7 @@ def prize(value: Prize) -> admin_pb2.Prize:
         max_wins_per_user=terms.max_wins_per_user,
         etag=value.etag,
         held_units=value.held_count,
+        unit_cost=money(terms.unit_cost),
     )
 
 

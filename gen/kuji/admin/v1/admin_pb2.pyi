@@ -460,6 +460,7 @@ class Prize(_message.Message):
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     HELD_UNITS_FIELD_NUMBER: _builtins.int
+    UNIT_COST_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """The prize."""
     activity_id: _builtins.int
@@ -486,6 +487,10 @@ class Prize(_message.Message):
     """Names this version: it stays until the next edit. A win is none."""
     held_units: _builtins.int
     """Units held back, since draws that were lost with Redis may have won them."""
+    unit_cost: _builtins.str
+    """What a unit costs the organiser, two decimals: "9.90". Users never see it;
+    simulations reckon with it.
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -512,10 +517,11 @@ class Prize(_message.Message):
         max_wins_per_user: _builtins.int = ...,
         etag: _builtins.str = ...,
         held_units: _builtins.int = ...,
+        unit_cost: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "created_at", b"created_at", "description", b"description", "etag", b"etag", "held_units", b"held_units", "image_url", b"image_url", "is_deleted", b"is_deleted", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "remaining_count", b"remaining_count", "total_count", b"total_count", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "created_at", b"created_at", "description", b"description", "etag", b"etag", "held_units", b"held_units", "image_url", b"image_url", "is_deleted", b"is_deleted", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "remaining_count", b"remaining_count", "total_count", b"total_count", "unit_cost", b"unit_cost", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -535,6 +541,7 @@ class CreatePrizeRequest(_message.Message):
     PROBABILITY_FIELD_NUMBER: _builtins.int
     IS_ENABLED_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
+    UNIT_COST_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """Its activity."""
     name: _builtins.str
@@ -551,6 +558,8 @@ class CreatePrizeRequest(_message.Message):
     """Absent: true."""
     max_wins_per_user: _builtins.int
     """0…1000000; 0: no limit."""
+    unit_cost: _builtins.str
+    """"0.00"…"99999999.99", at most two decimals. Left out: "0.00"."""
     def __init__(
         self,
         *,
@@ -562,10 +571,11 @@ class CreatePrizeRequest(_message.Message):
         probability: _builtins.float = ...,
         is_enabled: _builtins.bool | None = ...,
         max_wins_per_user: _builtins.int = ...,
+        unit_cost: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_enabled", b"_is_enabled", "is_enabled", b"is_enabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_enabled", b"_is_enabled", "activity_id", b"activity_id", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_enabled", b"_is_enabled", "activity_id", b"activity_id", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "probability", b"probability", "total_count", b"total_count", "unit_cost", b"unit_cost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_enabled: _TypeAlias = _typing.Literal["is_enabled"]  # noqa: Y015
     _WhichOneofArgType__is_enabled: _TypeAlias = _typing.Literal["_is_enabled", b"_is_enabled"]  # noqa: Y015
@@ -685,6 +695,7 @@ class UpdatePrizeRequest(_message.Message):
     IS_ENABLED_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
     CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
+    UNIT_COST_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     prize_id: _builtins.int
     """Which."""
@@ -702,6 +713,8 @@ class UpdatePrizeRequest(_message.Message):
     """Whether it can be won."""
     max_wins_per_user: _builtins.int
     """0…1000000; 0: no limit."""
+    unit_cost: _builtins.str
+    """As CreatePrizeRequest.unit_cost."""
     etag: _builtins.str
     """The etag that the change was made for: where it is another one by now,
     CONFLICT. Empty: whatever there is.
@@ -722,11 +735,12 @@ class UpdatePrizeRequest(_message.Message):
         is_enabled: _builtins.bool | None = ...,
         max_wins_per_user: _builtins.int | None = ...,
         cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
+        unit_cost: _builtins.str | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "_unit_cost", b"_unit_cost", "description", b"description", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "probability", b"probability", "total_count", b"total_count", "unit_cost", b"unit_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "cleared_fields", b"cleared_fields", "description", b"description", "etag", b"etag", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_url", b"_image_url", "_is_enabled", b"_is_enabled", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_probability", b"_probability", "_total_count", b"_total_count", "_unit_cost", b"_unit_cost", "cleared_fields", b"cleared_fields", "description", b"description", "etag", b"etag", "image_url", b"image_url", "is_enabled", b"is_enabled", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "prize_id", b"prize_id", "probability", b"probability", "total_count", b"total_count", "unit_cost", b"unit_cost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
@@ -742,6 +756,8 @@ class UpdatePrizeRequest(_message.Message):
     _WhichOneofArgType__probability: _TypeAlias = _typing.Literal["_probability", b"_probability"]  # noqa: Y015
     _WhichOneofReturnType__total_count: _TypeAlias = _typing.Literal["total_count"]  # noqa: Y015
     _WhichOneofArgType__total_count: _TypeAlias = _typing.Literal["_total_count", b"_total_count"]  # noqa: Y015
+    _WhichOneofReturnType__unit_cost: _TypeAlias = _typing.Literal["unit_cost"]  # noqa: Y015
+    _WhichOneofArgType__unit_cost: _TypeAlias = _typing.Literal["_unit_cost", b"_unit_cost"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
@@ -756,6 +772,8 @@ class UpdatePrizeRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability) -> _WhichOneofReturnType__probability | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__total_count) -> _WhichOneofReturnType__total_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_cost) -> _WhichOneofReturnType__unit_cost | None: ...
 
 Global___UpdatePrizeRequest: _TypeAlias = UpdatePrizeRequest  # noqa: Y015
 

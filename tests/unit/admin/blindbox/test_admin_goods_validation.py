@@ -24,8 +24,8 @@ def test_money_survives_the_way_out_and_back(cents: int) -> None:
     """What an answer shows can be sent back unchanged, for every cent there is."""
     amount = Decimal(cents).scaleb(-2)
     assert (amount, money(amount)) == (
-        validation.money("price", money(amount)),
-        money(validation.money("price", money(amount))),
+        general.money("price", money(amount)),
+        money(general.money("price", money(amount))),
     )
 
 
@@ -33,7 +33,7 @@ def test_money_survives_the_way_out_and_back(cents: int) -> None:
 def test_money_is_taken_as_written_or_refused(text: str) -> None:
     """Whatever looks like a number either means exactly that, within bounds, or is refused."""
     try:
-        amount = validation.money("price", text)
+        amount = general.money("price", text)
     except InvalidArgumentError:
         return
     assert Decimal(text) == amount
@@ -47,7 +47,7 @@ def test_money_is_taken_as_written_or_refused(text: str) -> None:
 )
 def test_money_may_have_fewer_decimals(value: str, amount: str) -> None:
     """It is shown with two."""
-    assert amount == money(validation.money("price", value))
+    assert amount == money(general.money("price", value))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_money_may_have_fewer_decimals(value: str, amount: str) -> None:
 def test_money_is_refused_when_it_is_none(value: str) -> None:
     """Signs, exponents, a third decimal, other scripts' digits and too much name the field."""
     with pytest.raises(InvalidArgumentError) as caught:
-        validation.money("price", value)
+        general.money("price", value)
     assert {"field": "price"} == fields_of(caught)
 
 

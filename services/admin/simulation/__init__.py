@@ -1,0 +1,1 @@
+"""An activity played in advance, on the engine that draws."""

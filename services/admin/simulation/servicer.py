@@ -1,0 +1,24 @@
+"""kuji.admin.v1.SimulationService: messages to domain calls and back."""
+
+from collections.abc import AsyncIterator
+
+from kuji.admin.v1 import simulations_pb2
+
+from services.admin.simulation import requests, responses
+from services.admin.simulation.simulations import Simulations
+from services.common.context import RequestContext
+
+
+class SimulationServicer:
+    """What an activity would give; see simulations.proto for effects and errors."""
+
+    def __init__(self, simulations: Simulations) -> None:
+        self._simulations = simulations
+
+    async def SimulateActivity(
+        self, request: simulations_pb2.SimulateActivityRequest, _ctx: RequestContext
+    ) -> AsyncIterator[simulations_pb2.SimulateActivityResponse]:
+        """Progress, then the result."""
+        expected = requests.expectation(request)
+        async for event in self._simulations.play(request.activity_id, expected):
+            yield responses.event(event)
