@@ -8,6 +8,7 @@ from kuji.common.v1.contract_pb2 import Bounds
 from services.common.contract import FieldDescriptor, bounds_of
 
 _TIMESTAMP = "google.protobuf.Timestamp"
+_PAIR = "google.protobuf.ListValue"  # of numbers, in all that we have
 _MOMENT_S = 1_798_761_600  # 2027-01-01T00:00:00Z
 
 
@@ -28,6 +29,8 @@ def _fill(message: Message, field: FieldDescriptor, bounds: Bounds, whole: bool)
         setattr(message, field.name, example_of(field, bounds))
     elif field.message_type.full_name == _TIMESTAMP:
         here.seconds = _MOMENT_S
+    elif field.message_type.full_name == _PAIR:
+        here.add().extend([1, 1])
     else:
         inner = here.add() if field.is_repeated else here
         inner.SetInParent()

@@ -33,6 +33,16 @@ _TEXTS = (
 _FEW = 3  # elements of a list
 
 
+_LISTS: tuple[list[Any], ...] = (
+    [],
+    [1, 1],
+    [1.5, 2, 3],
+    [-1, 1e300],
+    ["a", None],
+    [[[1]], {"a": 1}],
+)
+
+
 class Stranger:
     """
     Makes messages at random.
@@ -74,6 +84,8 @@ class Stranger:
         for _ in range(self._random.randrange(max(1, bounds.min_items), _FEW + 1)):
             if field.message_type is None:
                 values.append(self._value(field, bounds))
+            elif field.message_type.full_name == "google.protobuf.ListValue":
+                values.add().extend(self._random.choice(_LISTS))
             else:
                 values.add().CopyFrom(self.message(field.message_type))
 
