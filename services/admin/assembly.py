@@ -1,13 +1,23 @@
 """The admin service, put together from its settings."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from types import ModuleType
 
-from kuji.admin.v1 import admin_pb2, goods_pb2, prize_codes_pb2, simulations_pb2
+from google.protobuf.message import Message
+from kuji.admin.v1 import (
+    admin_pb2,
+    approvals_pb2,
+    goods_pb2,
+    prize_codes_pb2,
+    simulations_pb2,
+)
 
+from services.admin.approvals.approvals import Approvals, Call
+from services.admin.approvals.second_person import SecondPerson
+from services.admin.approvals.servicer import ApprovalServicer
 from services.admin.audit_export import AuditExport
 from services.admin.blindbox.boxes import Boxes, Openings
 from services.admin.blindbox.cards import Cards
@@ -71,16 +81,25 @@ def _admin(
 ) -> AdminParts:
     editor = Editor(store, publisher, settings.catch_up_timeout_s)
     grace = timedelta(seconds=settings.finish_grace_s)
+    second = SecondPerson(
+        store, settings.second_person, settings.approval_s, settings.max_approvals
+    )
     admin = AdminServicer(
-        Activities(store, editor, grace),
-        Prizes(store, editor),
+        Activities(store, editor, grace, second),
+        Prizes(store, editor, second),
         Blocks(store, publisher),
         StatisticsReader(store, publisher),
         RecordsExport(store),
         AuditExport(store),
         store,
+        second,
     )
-    boxes = Boxes(store, editor)
+    boxes = Boxes(store, editor, second)
+    goods = _goods(store, boxes, second)
+    prize_codes = PrizeCodeServicer(
+        Redemptions(store), Disqualifications(store, editor, second), second
+    )
+    approvals = _approvals(store, admin, goods, prize_codes)
     chores: list[Chore] = [
         Ending(store, editor, grace),
         DayShift(store, editor),
@@ -90,8 +109,9 @@ def _admin(
     return AdminParts(
         services=[
             _implementation(admin, admin_pb2, "AdminService"),
-            _implementation(_goods(store, boxes), goods_pb2, "GoodsService"),
-            _implementation(_prize_codes(store, editor), prize_codes_pb2, "PrizeCodeService"),
+            _implementation(goods, goods_pb2, "GoodsService"),
+            _implementation(prize_codes, prize_codes_pb2, "PrizeCodeService"),
+            _implementation(approvals, approvals_pb2, "ApprovalService"),
             _implementation(_simulations(settings, store), simulations_pb2, "SimulationService"),
         ],
         verifier=verifier,
@@ -99,12 +119,31 @@ def _admin(
     )
 
 
-def _goods(store: GoodsStore, boxes: Boxes) -> GoodsServicer:
-    return GoodsServicer(AllGoods(store, boxes), Shangs(store), Items(store), boxes, Cards(store))
+def _goods(store: GoodsStore, boxes: Boxes, second: SecondPerson) -> GoodsServicer:
+    return GoodsServicer(
+        AllGoods(store, boxes, second),
+        Shangs(store),
+        Items(store),
+        boxes,
+        Cards(store, second),
+        second,
+    )
 
 
-def _prize_codes(store: GoodsStore, editor: Editor) -> PrizeCodeServicer:
-    return PrizeCodeServicer(Redemptions(store), Disqualifications(store, editor))
+def _approvals(
+    store: GoodsStore, admin: AdminServicer, goods: GoodsServicer, prize_codes: PrizeCodeServicer
+) -> ApprovalServicer:
+    calls: Mapping[type[Message], Call] = {
+        admin_pb2.UpdateActivityRequest: admin.UpdateActivity,
+        admin_pb2.CreatePrizeRequest: admin.CreatePrize,
+        admin_pb2.UpdatePrizeRequest: admin.UpdatePrize,
+        admin_pb2.DeletePrizeRequest: admin.DeletePrize,
+        goods_pb2.UpdateGoodsRequest: goods.UpdateGoods,
+        goods_pb2.OpenBoxesRequest: goods.OpenBoxes,
+        goods_pb2.IssueItemCardsRequest: goods.IssueItemCards,
+        prize_codes_pb2.DisqualifyDrawRequest: prize_codes.DisqualifyDraw,
+    }
+    return ApprovalServicer(Approvals(store, calls))
 
 
 def _simulations(settings: AdminSettings, store: GoodsStore) -> SimulationServicer:

@@ -17,6 +17,10 @@ _LONGEST = 80
 _SENTENCE = "Somebody else changed this meanwhile. Compare the two versions, then repeat."
 
 
+class OutdatedError(ConflictError):
+    """An edit was made for another version than there is; metadata has both."""
+
+
 def asked_etag(request: Any, ctx: RequestContext) -> str:  # noqa: ANN401  # any with an etag
     """The version that an edit was made for; empty: whatever there is."""
     return request.etag or ctx.if_match
@@ -30,14 +34,14 @@ def told_apart(
     Tell the second of two editors what there is, and what *request* would have changed.
 
     Raises:
-        ConflictError: metadata: etag and current are the version that there is, your_etag and
+        OutdatedError: metadata: etag and current are the version that there is, your_etag and
             yours what was asked for; both versions as JSON, long texts cut.
     """
     try:
         yield
     except EtagMismatchError as error:
         current = message_of(error.current)
-        raise ConflictError(
+        raise OutdatedError(
             _SENTENCE,
             etag=error.current.etag,
             your_etag=asked_etag(request, ctx),

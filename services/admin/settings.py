@@ -19,6 +19,10 @@ class AdminSettings(ServiceSettings):
         finish_grace_s: How long after its end an activity can still be extended.
         finish_every_s: Pause between two looks for what is over, or behind.
         simulations_at_once: How many simulations may run; each takes a core for seconds.
+        second_person: Whether another person has to approve what cannot be undone, or changes the
+            odds of an activity that has begun.
+        approval_s: How long a change waits for that.
+        max_approvals: How many changes may wait for that.
     """
 
     postgres_dsn: PostgresDsn
@@ -30,3 +34,6 @@ class AdminSettings(ServiceSettings):
     finish_grace_s: float = 60.0
     finish_every_s: float = 5.0
     simulations_at_once: int = 1
+    second_person: bool = False
+    approval_s: float = 86_400.0
+    max_approvals: int = 100

@@ -1,7 +1,7 @@
 """Postgres as the administration sees it: typed rows over the named SQL of queries.sql."""
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -211,34 +211,6 @@ class Rows:
         return {
             row["prize_id"]: ClaimCounts(row["redeemed"], row["disqualified"]) async for row in rows
         }
-
-    async def versions(
-        self, since: Mapping[int, int]
-    ) -> AsyncIterator[tuple[int, int, int, str, str]]:
-        """
-        The recorded configurations of pools (id → the first version asked for), oldest first.
-
-        Each: pool id, version, the last draw before it, its configuration and its units as JSON.
-        """
-        rows = _queries.versions(
-            self._connection, pool_ids=list(since), versions=list(since.values())
-        )
-        async for row in rows:
-            yield tuple(row)
-
-    async def gaps(self, pool_ids: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
-        """First and last draw of each span that was never used, by pool."""
-        found: dict[int, list[tuple[int, int]]] = {pool_id: [] for pool_id in pool_ids}
-        async for row in _queries.gaps(self._connection, pool_ids=pool_ids):
-            found[row["pool_id"]].append((row["first_seq"], row["last_seq"]))
-        return found
-
-    async def last_win(self, pool_id: int, prize_id: int, last_seq: int) -> int:
-        """The last draw up to *last_seq* that won the prize; 0: none did."""
-        seq = await _queries.last_win(
-            self._connection, pool_id=pool_id, prize_id=prize_id, last_seq=last_seq
-        )
-        return int(seq or 0)
 
     async def totals(self, activity_id: int) -> Totals:
         """Sums over all activities, or over one."""

@@ -196,6 +196,16 @@ class ConflictError(KujiError):
     default_message = "Somebody else changed this meanwhile. Read it again."
 
 
+class ApprovalPendingError(KujiError):
+    """A second person has to approve the change first; it waits."""
+
+    reason = ErrorReason.ERROR_REASON_APPROVAL_PENDING
+    default_message = "Another person has to approve this first; it waits for that."
+
+    def __init__(self, approval_id: int, expires_at: str) -> None:
+        super().__init__(approval_id=approval_id, expires_at=expires_at)
+
+
 class PoolNotLoadedError(KujiError):
     """The pool's stock is not in the store."""
 

@@ -54,9 +54,9 @@ GRANT UPDATE (
     name, description, image_url, total_count, held_count, probability_ppb, max_wins_per_user,
     is_enabled, unit_cost, deleted_at, updated_at
 ) ON prizes TO kuji_admin;
-GRANT SELECT, INSERT, UPDATE ON prize_claims TO kuji_admin;
+GRANT SELECT, INSERT, UPDATE ON approvals, prize_claims TO kuji_admin;
 GRANT SELECT ON ledger_gaps, lottery_records, orders, pool_versions, winners TO kuji_admin;
-GRANT SELECT (id, username, email, created_at, deactivated_at) ON users TO kuji_admin;
+GRANT SELECT (id, username, email, role, created_at, deactivated_at) ON users TO kuji_admin;
 
 -- ---------------------------------------------------------------- history: reads
 GRANT SELECT ON

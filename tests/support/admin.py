@@ -18,6 +18,8 @@ from google.protobuf.json_format import MessageToJson
 from kuji.admin.v1 import (
     admin_pb2,
     admin_pb2_grpc,
+    approvals_pb2,
+    approvals_pb2_grpc,
     goods_pb2,
     goods_pb2_grpc,
     prize_codes_pb2,
@@ -96,6 +98,7 @@ class Caller:
     def __init__(self, channel: grpc.aio.Channel, token: str | None) -> None:
         self._stubs = {
             admin_pb2.DESCRIPTOR: admin_pb2_grpc.AdminServiceStub(channel),
+            approvals_pb2.DESCRIPTOR: approvals_pb2_grpc.ApprovalServiceStub(channel),
             goods_pb2.DESCRIPTOR: goods_pb2_grpc.GoodsServiceStub(channel),
             prize_codes_pb2.DESCRIPTOR: prize_codes_pb2_grpc.PrizeCodeServiceStub(channel),
             simulations_pb2.DESCRIPTOR: simulations_pb2_grpc.SimulationServiceStub(channel),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import structlog
 
+from services.admin.approvals.second_person import SecondPerson
 from services.admin.audit import AuditRecord
 from services.admin.blindbox.models import MAX_BOXES, Box, Goods, GoodsType, Item
 from services.admin.blindbox.pool_config import MODE_OF_TYPE, box_pool_config
@@ -42,8 +43,9 @@ def check_opening(goods: Goods, items: Iterable[Item], count: int) -> None:
 class Boxes:
     """What an operator does with boxes."""
 
-    def __init__(self, store: GoodsStore, editor: Editor) -> None:
+    def __init__(self, store: GoodsStore, editor: Editor, second_person: SecondPerson) -> None:
         self._store = store
+        self._second_person = second_person
         self._editor = editor
 
     async def open(
@@ -59,6 +61,7 @@ class Boxes:
         Raises:
             GoodsNotFoundError: No such goods.
             EtagMismatchError: The goods are not *etag* any more.
+            ApprovalNeededError: It needs a second person.
             InvalidArgumentError: No items with tickets, or too many boxes.
             UnavailableError: They may have been opened.
         """
@@ -72,7 +75,9 @@ class Boxes:
             nums = [goods.boxes + place for place in range(1, count + 1)]
             subject = f"goods:{goods_id}"
             detail = {"nums": nums, "boxes": {"from": goods.boxes, "to": nums[-1]}}
-            await rows.add_audit(AuditRecord(caller, "boxes.open", subject, detail))
+            record = AuditRecord(caller, "boxes.open", subject, detail)
+            record = await self._second_person.clear(ctx, rows, record, goods.etag)
+            await rows.add_audit(record)
             await rows.want_boxes(goods_id, nums[-1])
             await _open_next(creation, goods_id)
             return nums

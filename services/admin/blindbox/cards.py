@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.admin.approvals.second_person import SecondPerson
 from services.admin.audit import AuditRecord
 from services.admin.blindbox.models import ItemCard
 from services.admin.blindbox.store import GoodsStore
@@ -23,8 +24,9 @@ class CardsDraft:
 class Cards:
     """What an operator does with item cards."""
 
-    def __init__(self, store: GoodsStore) -> None:
+    def __init__(self, store: GoodsStore, second_person: SecondPerson) -> None:
         self._store = store
+        self._second_person = second_person
 
     async def issue(self, ctx: RequestContext, draft: CardsDraft) -> list[int]:
         """
@@ -33,6 +35,7 @@ class Cards:
         Raises:
             NotFoundError: No such user.
             GoodsNotFoundError: No such goods.
+            ApprovalNeededError: It needs a second person.
         """
         caller = ctx.require_caller()
         async with bounded(ctx), self._store.writing() as rows:
@@ -45,7 +48,8 @@ class Cards:
             )
             detail = {"goods_id": draft.goods_id, "item_card_ids": card_ids}
             subject = f"user:{draft.user_id}"
-            await rows.add_audit(AuditRecord(caller, "cards.issue", subject, detail))
+            record = AuditRecord(caller, "cards.issue", subject, detail)
+            await rows.add_audit(await self._second_person.clear(ctx, rows, record))
             return card_ids
 
     async def list(self, user_id: int, page: Page) -> list[ItemCard]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from services.admin.approvals.second_person import SecondPerson
 from services.admin.audit import AuditRecord, content, difference
 from services.admin.blindbox.boxes import MAY_HOLD_IN_SOME, Boxes
 from services.admin.blindbox.models import Goods, GoodsTerms, GoodsType
@@ -11,7 +12,7 @@ from services.admin.changes import given
 from services.admin.editor import bounded
 from services.admin.etags import check_etag
 from services.admin.models import ConfirmMode
-from services.common.context import Caller, RequestContext
+from services.common.context import RequestContext
 from services.common.errors import InvalidArgumentError
 from services.common.paging import Page
 
@@ -40,8 +41,9 @@ class GoodsChange:
 class AllGoods:
     """What an operator does with goods."""
 
-    def __init__(self, store: GoodsStore, boxes: Boxes) -> None:
+    def __init__(self, store: GoodsStore, boxes: Boxes, second_person: SecondPerson) -> None:
         self._store = store
+        self._second_person = second_person
         self._boxes = boxes
 
     async def create(self, ctx: RequestContext, kind: GoodsType, terms: GoodsTerms) -> Goods:
@@ -64,13 +66,13 @@ class AllGoods:
         Raises:
             GoodsNotFoundError: No such goods.
             EtagMismatchError: They are not *etag* any more.
+            ApprovalNeededError: They would end.
             InvalidArgumentError: They have ended, and shall not have.
             UnavailableError: It does not hold in all their boxes yet, or may not be stored.
         """
-        caller = ctx.require_caller()
         async with bounded(ctx, MAY_HOLD_IN_SOME):
             async with self._store.writing() as rows:
-                goods = await _change(rows, caller, goods_id, change, etag)
+                goods = await self._change(ctx, rows, goods_id, change, etag)
             # Also where this call changed nothing: it may repeat one that got half way.
             await self._boxes.bring_up(ctx, goods_id)
             return goods
@@ -79,17 +81,19 @@ class AllGoods:
         """One page, newest first, and one more where a further page exists."""
         return await self._store.all_goods(page)
 
-
-async def _change(
-    rows: GoodsRows, caller: Caller, goods_id: int, change: GoodsChange, etag: str
-) -> Goods:
-    goods = await rows.lock_goods(goods_id)
-    check_etag(etag, goods)
-    terms = change.applied_to(goods.terms)
-    detail = difference(goods.terms, terms)
-    if not detail:
-        return goods
-    concerns_draws = not _CONCERN_DRAWS.isdisjoint(detail)
-    await rows.update_goods(goods_id, terms, goods.revision + concerns_draws)
-    await rows.add_audit(AuditRecord(caller, "goods.update", f"goods:{goods_id}", detail))
-    return await rows.goods(goods_id)
+    async def _change(
+        self, ctx: RequestContext, rows: GoodsRows, goods_id: int, change: GoodsChange, etag: str
+    ) -> Goods:
+        goods = await rows.lock_goods(goods_id)
+        check_etag(etag, goods)
+        terms = change.applied_to(goods.terms)
+        detail = difference(goods.terms, terms)
+        if not detail:
+            return goods
+        concerns_draws = not _CONCERN_DRAWS.isdisjoint(detail)
+        record = AuditRecord(ctx.require_caller(), "goods.update", f"goods:{goods_id}", detail)
+        if terms.is_ended and not goods.terms.is_ended:
+            record = await self._second_person.clear(ctx, rows, record, goods.etag)
+        await rows.update_goods(goods_id, terms, goods.revision + concerns_draws)
+        await rows.add_audit(record)
+        return await rows.goods(goods_id)

@@ -2,6 +2,7 @@
 
 from kuji.admin.v1 import goods_pb2
 
+from services.admin.approvals.second_person import SecondPerson, held_back
 from services.admin.blindbox import requests, responses
 from services.admin.blindbox.boxes import Boxes
 from services.admin.blindbox.cards import Cards
@@ -17,8 +18,15 @@ class GoodsServicer:
     """What an operator does with blind boxes; see goods.proto for effects and errors."""
 
     def __init__(
-        self, all_goods: AllGoods, shangs: Shangs, items: Items, boxes: Boxes, cards: Cards
+        self,
+        all_goods: AllGoods,
+        shangs: Shangs,
+        items: Items,
+        boxes: Boxes,
+        cards: Cards,
+        second_person: SecondPerson,
     ) -> None:
+        self.second_person = second_person
         self._all_goods = all_goods
         self._shangs = shangs
         self._items = items
@@ -43,6 +51,7 @@ class GoodsServicer:
             goods=[responses.goods(goods) for goods in all_goods], **marks
         )
 
+    @held_back
     async def UpdateGoods(
         self, request: goods_pb2.UpdateGoodsRequest, ctx: RequestContext
     ) -> goods_pb2.UpdateGoodsResponse:
@@ -93,6 +102,7 @@ class GoodsServicer:
             )
         return goods_pb2.UpdateGoodsItemResponse(item=responses.item(item))
 
+    @held_back
     async def OpenBoxes(
         self, request: goods_pb2.OpenBoxesRequest, ctx: RequestContext
     ) -> goods_pb2.OpenBoxesResponse:
@@ -102,6 +112,7 @@ class GoodsServicer:
             nums = await self._boxes.open(ctx, request.goods_id, count, etag)
         return goods_pb2.OpenBoxesResponse(nums=nums)
 
+    @held_back
     async def IssueItemCards(
         self, request: goods_pb2.IssueItemCardsRequest, ctx: RequestContext
     ) -> goods_pb2.IssueItemCardsResponse:

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from services.admin.approvals.second_person import SecondPerson
 from services.admin.audit import AuditRecord, content, difference
 from services.admin.editor import Creation, Edit, Editor
 from services.admin.etags import check_etag
 from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
+from services.admin.lottery.consequences import ends
 from services.admin.lottery.lifecycle import (
     ActivityChange,
     ActivityDraft,
@@ -29,8 +31,11 @@ class Activities:
         finish_grace: How long after its end an activity can still be extended.
     """
 
-    def __init__(self, store: Store, editor: Editor, finish_grace: timedelta) -> None:
+    def __init__(
+        self, store: Store, editor: Editor, finish_grace: timedelta, second_person: SecondPerson
+    ) -> None:
         self._store = store
+        self._second_person = second_person
         self._editor = editor
         self._finish_grace = finish_grace
 
@@ -56,6 +61,7 @@ class Activities:
 
         Raises:
             EtagMismatchError: It is not *etag* any more.
+            ApprovalNeededError: It would end.
         """
         caller = ctx.require_caller()
 
@@ -68,9 +74,11 @@ class Activities:
                 return activity
             if opens(activity.terms, terms, edit.now):
                 check_prizes(await prizes_of(edit))
+            record = AuditRecord(caller, "activity.update", f"activity:{activity_id}", detail)
+            if ends(activity.terms, terms, edit.now):
+                record = await self._second_person.clear(ctx, edit.rows, record, activity.etag)
             await edit.rows.update_activity(edit.pool_id, terms)
-            subject = f"activity:{activity_id}"
-            await publish(edit, AuditRecord(caller, "activity.update", subject, detail))
+            await publish(edit, record)
             return await activity_of(edit)
 
         pool_id = await self._store.pool_of_activity(activity_id)

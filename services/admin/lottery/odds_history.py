@@ -11,15 +11,17 @@ from cachetools import LRUCache
 from google.protobuf import json_format
 from kuji.draw.v1.pool_pb2 import PoolConfig
 
+from services.admin.lottery import odds_store
 from services.admin.lottery.odds_check import Trials
 from services.admin.models import PPB
 from services.admin.store import RecordedPool, Rows
 
 _KNOWN_POOLS = 200
+_KNOWN_VERSIONS = 200
 _KNOWN_SOLD_OUT = 10_000
 
 
-class Terms(NamedTuple):
+class PrizeChance(NamedTuple):
     """A prize in one version: units in all and left when it began; odds in parts per billion."""
 
     units: int
@@ -33,7 +35,7 @@ class OddsVersion(NamedTuple):
 
     version: int
     after_seq: int
-    prizes: Mapping[int, Terms]
+    prizes: Mapping[int, PrizeChance]
 
 
 class SoldOut(NamedTuple):
@@ -75,6 +77,7 @@ class OddsHistory:
 
     def __init__(self) -> None:
         self._known: LRUCache[int, _Known] = LRUCache(_KNOWN_POOLS)
+        self._versions: LRUCache[tuple[int, int, int], OddsVersion] = LRUCache(_KNOWN_VERSIONS)
         self._sold_out: LRUCache[SoldOut, int] = LRUCache(_KNOWN_SOLD_OUT)
 
     async def trials(
@@ -88,19 +91,35 @@ class OddsHistory:
             won: Wins by prize, as recorded.
         """
         known = {pool.pool_id: self._known.get(pool.pool_id) for pool in pools}
-        versions = await _read(rows, {of: one.version if one else 0 for of, one in known.items()})
+        versions = await self._read(
+            rows, {of: one.version if one else 0 for of, one in known.items()}
+        )
         # A snapshot from before what is known, or a Postgres that was put back.
         again = [of for of, one in known.items() if one and not one.goes_on(versions[of])]
         if again:
             known |= dict.fromkeys(again)
-            versions |= await _read(rows, dict.fromkeys(again, 0))
-        gaps = await rows.gaps(list(known))
+            versions |= await self._read(rows, dict.fromkeys(again, 0))
+        gaps = await odds_store.gaps(rows.connection, list(known))
         found: dict[int, Trials] = {}
         for pool in pools:
             if own := versions[pool.pool_id]:
                 since = known[pool.pool_id]
                 ledger = _Ledger(rows, pool, own, gaps[pool.pool_id])
                 found |= await self._of_pool(ledger, since.trials if since else {}, won)
+        return found
+
+    async def _read(self, rows: Rows, since: Mapping[int, int]) -> dict[int, list[OddsVersion]]:
+        """The versions of each pool from the one in *since* on, oldest first."""
+        found: dict[int, list[OddsVersion]] = {pool_id: [] for pool_id in since}
+        async for pool_id, number, after_seq, config, units in odds_store.versions(
+            rows.connection, since
+        ):
+            version = self._versions.get((pool_id, number, after_seq))
+            if version is None:
+                await asyncio.sleep(0)  # hundreds of prizes take milliseconds
+                version = OddsVersion(number, after_seq, _terms(config, units))
+                self._versions[pool_id, number, after_seq] = version
+            found[pool_id].append(version)
         return found
 
     async def _of_pool(
@@ -146,12 +165,14 @@ class OddsHistory:
         # The last unit went with the last win: nobody wins what is sold out.
         seq = self._sold_out.get(sold_out)
         if seq is None:
-            seq = await rows.last_win(sold_out.pool_id, sold_out.prize_id, last_seq)
+            seq = await odds_store.last_win(
+                rows.connection, sold_out.pool_id, sold_out.prize_id, last_seq
+            )
             self._sold_out[sold_out] = seq
         return seq
 
 
-def left_before(terms: Terms, following: Terms | None) -> int:
+def left_before(terms: PrizeChance, following: PrizeChance | None) -> int:
     """Units left of a prize when the version after *terms* began, before what that one changed."""
     return terms.left if following is None else following.left - (following.units - terms.units)
 
@@ -162,20 +183,11 @@ def draws_between(after: int, last: int, gaps: Iterable[tuple[int, int]]) -> int
     return max(0, last - after - missing)
 
 
-async def _read(rows: Rows, since: Mapping[int, int]) -> dict[int, list[OddsVersion]]:
-    """The versions of each pool from the one in *since* on, oldest first."""
-    found: dict[int, list[OddsVersion]] = {pool_id: [] for pool_id in since}
-    async for pool_id, version, after_seq, config, units in rows.versions(since):
-        await asyncio.sleep(0)  # hundreds of prizes take milliseconds
-        found[pool_id].append(OddsVersion(version, after_seq, _terms(config, units)))
-    return found
-
-
-def _terms(config_json: str, units_json: str) -> dict[int, Terms]:
+def _terms(config_json: str, units_json: str) -> dict[int, PrizeChance]:
     config = json_format.Parse(config_json, PoolConfig(), ignore_unknown_fields=True)
     left = {prize_id: units_left for prize_id, _, units_left in json.loads(units_json)}
     return {
-        prize.prize_id: Terms(
+        prize.prize_id: PrizeChance(
             prize.units,
             left.get(prize.prize_id, 0),
             prize.weight if prize.enabled and not prize.retired else 0,

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from services.admin.approvals.second_person import SecondPerson
 from services.admin.audit import AuditRecord, content, difference, removal
 from services.admin.changes import given
 from services.admin.editor import Edit, Editor
 from services.admin.etags import check_etag
 from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
+from services.admin.lottery.consequences import changes_odds, is_under_way
 from services.admin.models import MAX_LIVE_PRIZES, PPB, Prize, PrizeTerms
 from services.admin.store import Store
 from services.common.context import Caller, RequestContext
@@ -63,12 +65,19 @@ def check_odds(others: Iterable[Prize], terms: PrizeTerms) -> None:
 class Prizes:
     """What an operator does with prizes."""
 
-    def __init__(self, store: Store, editor: Editor) -> None:
+    def __init__(self, store: Store, editor: Editor, second_person: SecondPerson) -> None:
         self._store = store
+        self._second_person = second_person
         self._editor = editor
 
     async def create(self, ctx: RequestContext, activity_id: int, terms: PrizeTerms) -> Prize:
-        """A new prize that can be won at once."""
+        """
+        A new prize that can be won at once.
+
+        Raises:
+            ApprovalNeededError: The activity is under way. So do update and delete, where they
+                change what can be won.
+        """
         caller = ctx.require_caller()
 
         async def create(edit: Edit) -> Prize:
@@ -78,7 +87,8 @@ class Prizes:
             prize_id = await edit.rows.insert_prize(await activity_of(edit), terms)
             subject = f"prize:{prize_id}"
             detail = {"activity_id": activity_id, **content(terms)}
-            await publish(edit, AuditRecord(caller, "prize.create", subject, detail))
+            record = AuditRecord(caller, "prize.create", subject, detail)
+            await publish(edit, await self._cleared(ctx, edit, record, None, terms))
             return _find(await prizes_of(edit), prize_id)
 
         pool_id = await self._store.pool_of_activity(activity_id)
@@ -107,8 +117,10 @@ class Prizes:
                 return prize
             check_odds((other for other in prizes if other is not prize), terms)
             _check_units(prize, terms)
+            record = AuditRecord(caller, "prize.update", f"prize:{prize_id}", detail)
+            record = await self._cleared(ctx, edit, record, prize, terms)
             await edit.rows.update_prize(prize_id, terms)
-            await publish(edit, AuditRecord(caller, "prize.update", f"prize:{prize_id}", detail))
+            await publish(edit, record)
             return _find(await prizes_of(edit), prize_id)
 
         return await self._editor.edit(ctx, await self._pool_of(prize_id), update)
@@ -126,8 +138,9 @@ class Prizes:
             prize = _find(await prizes_of(edit), prize_id)
             if not prize.is_deleted:
                 check_etag(etag, prize)
+                record = await self._cleared(ctx, edit, _deletion(caller, prize), prize, None)
                 await edit.rows.delete_prize(prize_id)
-                await publish(edit, _deletion(caller, prize), retiring=[prize_id])
+                await publish(edit, record, retiring=[prize_id])
             return _find(await prizes_of(edit), prize_id)
 
         return await self._editor.edit(ctx, await self._pool_of(prize_id), delete)
@@ -137,6 +150,22 @@ class Prizes:
         if activity_id and await self._store.pool_of_activity(activity_id) is None:
             raise ActivityNotFoundError
         return await self._store.prizes(activity_id, page)
+
+    async def _cleared(
+        self,
+        ctx: RequestContext,
+        edit: Edit,
+        record: AuditRecord,
+        before: Prize | None,
+        after: PrizeTerms | None,
+    ) -> AuditRecord:
+        """What the audit log says of a change, which may need a second person."""
+        terms = (await activity_of(edit)).terms
+        was = None if before is None else before.terms
+        if not is_under_way(terms, edit.now) or not changes_odds(was, after):
+            return record
+        etag = "" if before is None else before.etag
+        return await self._second_person.clear(ctx, edit.rows, record, etag)
 
     async def _pool_of(self, prize_id: int) -> int:
         pool_id = await self._store.pool_of_prize(prize_id)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from google.api import httpbody_pb2
 from kuji.admin.v1 import admin_pb2
 
+from services.admin.approvals.second_person import SecondPerson, held_back
 from services.admin.audit_export import AuditExport
 from services.admin.blocks import Blocks
 from services.admin.conflicts import asked_etag, told_apart
@@ -30,7 +31,9 @@ class AdminServicer:
         records: RecordsExport,
         audit: AuditExport,
         store: Store,
+        second_person: SecondPerson,
     ) -> None:
+        self.second_person = second_person
         self._activities = activities
         self._prizes = prizes
         self._blocks = blocks
@@ -56,6 +59,7 @@ class AdminServicer:
             activities=[responses.activity(activity) for activity in activities], **marks
         )
 
+    @held_back
     async def UpdateActivity(
         self, request: admin_pb2.UpdateActivityRequest, ctx: RequestContext
     ) -> admin_pb2.UpdateActivityResponse:
@@ -65,6 +69,7 @@ class AdminServicer:
             activity = await self._activities.update(ctx, request.activity_id, change, etag)
         return admin_pb2.UpdateActivityResponse(activity=responses.activity(activity))
 
+    @held_back
     async def CreatePrize(
         self, request: admin_pb2.CreatePrizeRequest, ctx: RequestContext
     ) -> admin_pb2.CreatePrizeResponse:
@@ -82,6 +87,7 @@ class AdminServicer:
             prizes=[responses.prize(prize) for prize in prizes], **marks
         )
 
+    @held_back
     async def UpdatePrize(
         self, request: admin_pb2.UpdatePrizeRequest, ctx: RequestContext
     ) -> admin_pb2.UpdatePrizeResponse:
@@ -91,6 +97,7 @@ class AdminServicer:
             prize = await self._prizes.update(ctx, request.prize_id, change, etag)
         return admin_pb2.UpdatePrizeResponse(prize=responses.prize(prize))
 
+    @held_back
     async def DeletePrize(
         self, request: admin_pb2.DeletePrizeRequest, ctx: RequestContext
     ) -> admin_pb2.DeletePrizeResponse:

@@ -140,14 +140,14 @@ class StatisticsReader:
         return await self._reading(activity_id)
 
     async def _reading(self, activity_id: int) -> _BooksReading:
-        before = await self._snapshot(activity_id)
+        before = await self._snapshot(activity_id, with_odds=True)
         if activity_id and not before.pools:
             raise ActivityNotFoundError
         pool_ids = [pool.pool_id for pool in before.pools]
         states = await self._publisher.inspect(pool_ids) if pool_ids else {}
         return _BooksReading(before, states, await self._snapshot(activity_id))
 
-    async def _snapshot(self, activity_id: int) -> _Snapshot:
+    async def _snapshot(self, activity_id: int, with_odds: bool = False) -> _Snapshot:
         async with self._store.snapshot() as rows:
             pools = await rows.recorded_pools(activity_id, MAX_ACTIVITIES)
             prizes = await _prizes_by_activity(rows, pools)
@@ -158,7 +158,7 @@ class StatisticsReader:
                 pools=pools,
                 prizes=prizes,
                 claims=await rows.claims([pool.pool_id for pool in pools]),
-                trials=await self._odds.trials(rows, pools, won),
+                trials=await self._odds.trials(rows, pools, won) if with_odds else {},
             )
 
 

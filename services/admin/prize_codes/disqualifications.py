@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from services.admin.approvals.second_person import SecondPerson
 from services.admin.audit import AuditRecord, difference
 from services.admin.editor import Edit, Editor, bounded
 from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
@@ -23,8 +24,9 @@ class Disqualifications:
     names the draw as its cause: so it is given back once, wherever a crash comes.
     """
 
-    def __init__(self, database: Store, editor: Editor) -> None:
+    def __init__(self, database: Store, editor: Editor, second_person: SecondPerson) -> None:
         self._database = database
+        self._second_person = second_person
         self._editor = editor
 
     async def disqualify(
@@ -41,21 +43,35 @@ class Disqualifications:
             NotFoundError: No such draw.
             InvalidArgumentError: It won nothing, or its unit cannot be given back.
             ConflictError: It is redeemed or disqualified already.
+            ApprovalNeededError: It needs a second person.
             UnavailableError: It may have been done: repeat it.
         """
         caller = ctx.require_caller()
         code = await self._code_of(draw_id)
         if not return_unit:
             async with bounded(ctx), self._database.writing() as rows:
-                return await _take(rows, caller, code, reason, returns=False)
+                return await self._take(ctx, rows, code, reason, returns=False)
 
         async def edit(edit: Edit) -> Win:
             cause = f"disqualification:{draw_id}"
-            win = await _take(edit.rows, caller, code, reason, returns=True)
+            win = await self._take(ctx, edit.rows, code, reason, returns=True)
             await _return_unit(edit, caller, win, cause)
             return win
 
         return await self._editor.edit(ctx, draw_id.pool_id, edit)
+
+    async def _take(
+        self, ctx: RequestContext, rows: Rows, code: str, reason: str, returns: bool
+    ) -> Win:
+        win, caller = await win_of_code(rows, code), ctx.require_caller()
+        if not await store.disqualify(rows.connection, code, caller.username, reason, returns):
+            raise not_open(await win_of_code(rows, code))
+        subject = f"draw:{DrawId(win.pool_id, win.seq)}"
+        taken = await win_of_code(rows, code)
+        detail = {"user_id": win.user_id, "return_unit": returns, **changes(win, taken)}
+        record = AuditRecord(caller, "draw.disqualify", subject, detail)
+        await rows.add_audit(await self._second_person.clear(ctx, rows, record))
+        return taken
 
     async def _code_of(self, draw_id: DrawId) -> str:
         async with self._database.snapshot() as rows:
@@ -65,17 +81,6 @@ class Disqualifications:
             if await store.is_recorded(rows.connection, draw_id.pool_id, draw_id.seq):
                 raise InvalidArgumentError("draw_id", "This draw won nothing.")
         raise NotFoundError("There is no such draw, or it is not recorded yet.")
-
-
-async def _take(rows: Rows, caller: Caller, code: str, reason: str, returns: bool) -> Win:
-    win = await win_of_code(rows, code)
-    if not await store.disqualify(rows.connection, code, caller.username, reason, returns):
-        raise not_open(await win_of_code(rows, code))
-    subject = f"draw:{DrawId(win.pool_id, win.seq)}"
-    taken = await win_of_code(rows, code)
-    detail = {"user_id": win.user_id, "return_unit": returns, **changes(win, taken)}
-    await rows.add_audit(AuditRecord(caller, "draw.disqualify", subject, detail))
-    return taken
 
 
 async def _return_unit(edit: Edit, caller: Caller, win: Win, cause: str) -> None:

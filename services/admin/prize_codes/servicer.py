@@ -3,6 +3,7 @@
 from kuji.admin.v1 import prize_codes_pb2 as pb
 
 from services.admin import validation as valid
+from services.admin.approvals.second_person import SecondPerson, held_back
 from services.admin.prize_codes.disqualifications import Disqualifications
 from services.admin.prize_codes.models import Win
 from services.admin.prize_codes.redemptions import Redemptions
@@ -14,7 +15,13 @@ from services.common.timestamps import optional_timestamp_of, timestamp_of
 class PrizeCodeServicer:
     """How prizes are handed out; see prize_codes.proto for effects and errors."""
 
-    def __init__(self, redemptions: Redemptions, disqualifications: Disqualifications) -> None:
+    def __init__(
+        self,
+        redemptions: Redemptions,
+        disqualifications: Disqualifications,
+        second_person: SecondPerson,
+    ) -> None:
+        self.second_person = second_person
         self._redemptions = redemptions
         self._disqualifications = disqualifications
 
@@ -40,6 +47,7 @@ class PrizeCodeServicer:
         win = await self._redemptions.undo(ctx, _code(request.code))
         return pb.UndoRedemptionResponse(win=_win(win))
 
+    @held_back
     async def DisqualifyDraw(
         self, request: pb.DisqualifyDrawRequest, ctx: RequestContext
     ) -> pb.DisqualifyDrawResponse:

@@ -3,7 +3,7 @@
 import pytest
 
 from services.admin.lottery.odds_check import OddsVerdict, Trials, check_odds, interval
-from services.admin.lottery.odds_history import Terms, draws_between, left_before
+from services.admin.lottery.odds_history import PrizeChance, draws_between, left_before
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_ids_that_never_were_are_no_draws() -> None:
 
 def test_units_left_are_told_from_units_added() -> None:
     """What a change adds or withdraws was not won."""
-    before = Terms(units=10, left=10, weight_ppb=1, is_limited=False)
+    before = PrizeChance(units=10, left=10, weight_ppb=1, is_limited=False)
     assert 3 == left_before(before, before._replace(left=3))
     assert 0 == left_before(before, before._replace(units=15, left=5))
     assert 4 == left_before(before, before._replace(units=6, left=0))

@@ -117,6 +117,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
       {"reason": "CONFLICT", "metadata": {"etag": "0a…", "current": "{…}",
        "your_etag": "9f…", "yours": "{…}"}}
     """
+    ERROR_REASON_APPROVAL_PENDING: _ErrorReason.ValueType  # 59
+    """A second person has to approve this change before it is made; it waits for
+    that until expires_at. Nothing was changed yet. Repeating it waits for the
+    same approval.
+      {"reason": "APPROVAL_PENDING", "metadata": {"approval_id": "7",
+       "expires_at": "2026-11-28T09:00:00+00:00"}}
+    """
     ERROR_REASON_POOL_NOT_LOADED: _ErrorReason.ValueType  # 49
     """The pool's stock is not loaded (its store came back empty, or is being
     rebuilt). An operator runs `kuji rebuild`.
@@ -250,6 +257,13 @@ Where an etag was sent, the version that there is and the edit that was
 refused (texts are cut):
   {"reason": "CONFLICT", "metadata": {"etag": "0a…", "current": "{…}",
    "your_etag": "9f…", "yours": "{…}"}}
+"""
+ERROR_REASON_APPROVAL_PENDING: ErrorReason.ValueType  # 59
+"""A second person has to approve this change before it is made; it waits for
+that until expires_at. Nothing was changed yet. Repeating it waits for the
+same approval.
+  {"reason": "APPROVAL_PENDING", "metadata": {"approval_id": "7",
+   "expires_at": "2026-11-28T09:00:00+00:00"}}
 """
 ERROR_REASON_POOL_NOT_LOADED: ErrorReason.ValueType  # 49
 """The pool's stock is not loaded (its store came back empty, or is being
