@@ -14,7 +14,7 @@ from stack.processes import StackError, command
 # Each part gets its own secrets only.
 SECRETS_OF_PART: Mapping[str, tuple[str, ...]] = {
     "auth": ("KUJI_TOKEN_KEY_SECRET", "KUJI_SERVICE_SECRET", "KUJI_ADMIN_PASSWORD"),
-    "draw": ("KUJI_SEED_KEY", "KUJI_CODE_KEY"),
+    "draw": ("KUJI_SEED_KEY", "KUJI_CODE_KEY", "KUJI_OTHER_CODE_KEY"),
     "admin": ("KUJI_SERVICE_SECRET",),
 }
 # What the passwords of the stores are derived from; the stack's own.
@@ -22,6 +22,7 @@ STORES_SECRET = "KUJI_STORES_SECRET"  # noqa: S105
 SECRET_NAMES = frozenset(name for names in SECRETS_OF_PART.values() for name in names) | {
     STORES_SECRET
 }
+_OPTIONAL_SECRETS = {"KUJI_OTHER_CODE_KEY"}
 _LATER_SECRETS = (STORES_SECRET, "KUJI_CODE_KEY")
 
 
@@ -139,7 +140,7 @@ class Home:
             stored |= made
             write_json(self.secrets_file, stored)
         found = stored | {name: os.environ[name] for name in SECRET_NAMES if os.environ.get(name)}
-        for name in sorted(SECRET_NAMES - found.keys()):
+        for name in sorted(SECRET_NAMES - _OPTIONAL_SECRETS - found.keys()):
             raise StackError(f"The secret {name} is missing in {self.secrets_file}")
         return found
 

@@ -217,7 +217,11 @@ class _ServiceMaker:
             "KUJI_KEYS_FILE": str(self.home.folder / "keys.json"),
             "KUJI_POSTGRES_DSN": self.addresses.postgres[service],
             "KUJI_EDGE_SECRET": self.addresses.edge.secret,
-            **{key: self.secrets[key] for key in SECRETS_OF_PART.get(service, ())},
+            **{
+                key: self.secrets[key]
+                for key in SECRETS_OF_PART.get(service, ())
+                if key in self.secrets
+            },
         }
         if service in USERS_OF_REDIS:
             own["KUJI_REDIS_URL"] = self.addresses.redis[service]

@@ -65,6 +65,9 @@ class ActivityTerms:
         max_wins_per_user: Wins of one user.
         time_zone: IANA zone whose midnight begins a day.
         confirm: What an answered win has to survive.
+        ticket_required: Whether users draw with a draw ticket only.
+        ticket_difficulty: Leading zero bits that its puzzle asks for, 0…32.
+        ticket_spread_ms: Users' first tickets of an opening start within so long.
     """
 
     name: str
@@ -78,6 +81,9 @@ class ActivityTerms:
     max_wins_per_user: int
     time_zone: str
     confirm: ConfirmMode = ConfirmMode.STORE
+    ticket_required: bool = False
+    ticket_difficulty: int = 0
+    ticket_spread_ms: int = 0
 
     def phase(self, now: datetime) -> Phase:
         """The phase at *now*: the same rule as the SQL function activity_status."""

@@ -30,11 +30,13 @@ UPDATE pools SET version = :version WHERE id = :pool_id;
 -- name: insert_activity(pool_id, terms)$
 INSERT INTO activities (
     pool_id, name, description, start_time, end_time, status, cooldown_seconds,
-    max_draws_per_user, max_draws_per_day, max_wins_per_user, time_zone, confirm)
+    max_draws_per_user, max_draws_per_day, max_wins_per_user, time_zone, confirm,
+    ticket_required, ticket_difficulty, ticket_spread_ms)
 VALUES (
     :pool_id, :terms.name, :terms.description, :terms.start_time, :terms.end_time, :terms.wish,
     :terms.cooldown_seconds, :terms.max_draws_per_user, :terms.max_draws_per_day,
-    :terms.max_wins_per_user, :terms.time_zone, :terms.confirm)
+    :terms.max_wins_per_user, :terms.time_zone, :terms.confirm,
+    :terms.ticket_required, :terms.ticket_difficulty, :terms.ticket_spread_ms)
 RETURNING id;
 
 -- name: update_activity(terms, pool_id)!
@@ -50,13 +52,17 @@ SET name = :terms.name,
     max_wins_per_user = :terms.max_wins_per_user,
     time_zone = :terms.time_zone,
     confirm = :terms.confirm,
+    ticket_required = :terms.ticket_required,
+    ticket_difficulty = :terms.ticket_difficulty,
+    ticket_spread_ms = :terms.ticket_spread_ms,
     updated_at = clock_timestamp()
 WHERE pool_id = :pool_id;
 
 -- name: activity_of_pool(pool_id)^
 SELECT a.id, a.pool_id, a.name, a.description, a.start_time, a.end_time, a.status,
        a.cooldown_seconds, a.max_draws_per_user, a.max_draws_per_day, a.max_wins_per_user,
-       a.time_zone, a.confirm, a.created_at, a.updated_at,
+       a.time_zone, a.confirm, a.ticket_required, a.ticket_difficulty, a.ticket_spread_ms,
+       a.created_at, a.updated_at,
        encode(p.seed_commitment, 'hex') AS seed_commitment,
        activity_status(a.status, a.start_time, a.end_time, clock_timestamp()) AS phase
 FROM activities a
@@ -67,7 +73,8 @@ WHERE a.pool_id = :pool_id;
 -- Newest first.
 SELECT a.id, a.pool_id, a.name, a.description, a.start_time, a.end_time, a.status,
        a.cooldown_seconds, a.max_draws_per_user, a.max_draws_per_day, a.max_wins_per_user,
-       a.time_zone, a.confirm, a.created_at, a.updated_at,
+       a.time_zone, a.confirm, a.ticket_required, a.ticket_difficulty, a.ticket_spread_ms,
+       a.created_at, a.updated_at,
        encode(p.seed_commitment, 'hex') AS seed_commitment,
        activity_status(a.status, a.start_time, a.end_time, clock_timestamp()) AS phase
 FROM activities a

@@ -335,6 +335,9 @@ def _activity(row: Any) -> Activity:  # noqa: ANN401  # asyncpg has no types
             max_wins_per_user=row["max_wins_per_user"],
             time_zone=row["time_zone"],
             confirm=ConfirmMode(row["confirm"]),
+            ticket_required=row["ticket_required"],
+            ticket_difficulty=row["ticket_difficulty"],
+            ticket_spread_ms=row["ticket_spread_ms"],
         ),
     )
 

@@ -20,6 +20,8 @@ MAX_NAME = 100
 MAX_TEXT = 2000
 MAX_COUNT = 1_000_000
 MAX_COOLDOWN_S = 31_536_000
+MAX_DIFFICULTY = 32
+MAX_SPREAD_MS = 3_600_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -72,6 +74,8 @@ def whole(maximum: int, minimum: int = 0) -> Check:
 units = whole(MAX_UNITS)
 count = whole(MAX_COUNT)
 cooldown = whole(MAX_COOLDOWN_S)
+difficulty = whole(MAX_DIFFICULTY)
+spread = whole(MAX_SPREAD_MS)
 
 
 def confirm(field: str, value: str) -> ConfirmMode:

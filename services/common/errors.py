@@ -138,8 +138,8 @@ class CooldownError(KujiError):
     reason = ErrorReason.ERROR_REASON_COOLDOWN
     default_message = "Too soon after your last draw."
 
-    def __init__(self, retry_after_ms: int) -> None:
-        super().__init__(retry_after_ms=retry_after_ms)
+    def __init__(self, retry_after_ms: int, message: str = "") -> None:
+        super().__init__(message, retry_after_ms=retry_after_ms)
 
 
 class QuotaSpentError(KujiError):
@@ -157,6 +157,37 @@ class UserBlockedError(KujiError):
 
     reason = ErrorReason.ERROR_REASON_USER_BLOCKED
     default_message = "This account, or this address, may not draw."
+
+
+class TicketRequiredError(KujiError):
+    """The activity draws with a draw ticket only."""
+
+    reason = ErrorReason.ERROR_REASON_TICKET_REQUIRED
+    default_message = "A draw ticket is needed here."
+
+
+class TicketExpiredError(KujiError):
+    """The draw ticket has expired, or is of an opening before this one."""
+
+    reason = ErrorReason.ERROR_REASON_TICKET_EXPIRED
+    default_message = "This draw ticket is no longer good. Ask for a fresh one."
+
+
+class TicketInvalidError(KujiError):
+    """The draw ticket is none that was issued to this user for this activity."""
+
+    reason = ErrorReason.ERROR_REASON_TICKET_INVALID
+    default_message = "This is no draw ticket of yours for this activity."
+
+
+class PuzzleUnsolvedError(KujiError):
+    """The solution is not one of the draw ticket's puzzle."""
+
+    reason = ErrorReason.ERROR_REASON_PUZZLE_UNSOLVED
+    default_message = "The puzzle of this draw ticket is not solved."
+
+    def __init__(self, difficulty: int) -> None:
+        super().__init__(difficulty=difficulty)
 
 
 class SoldOutError(KujiError):

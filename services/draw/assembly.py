@@ -36,9 +36,11 @@ from services.draw.code_key import CodeKey
 from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
 from services.draw.lottery.batch_drawer import BatchDrawer
+from services.draw.lottery.draw_tickets import TicketSeal
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.results import Results
 from services.draw.lottery.servicer import DrawServicer
+from services.draw.lottery.ticket_office import TicketOffice
 from services.draw.made import MadeDraws
 from services.draw.pool_servicer import PoolServicer
 from services.draw.pools import Pools
@@ -132,7 +134,8 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
         fulfilment = Fulfilment(orders, shelf, pools, batcher, store)
         desk = Desk(shelf, orders, CardOrders(postgres), fulfilment, made, confirmer, guard)
         sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
-        lottery = DrawServicer(drawer, batch_drawer, pools, store, prover)
+        office = TicketOffice(_seal(settings), pools, store)
+        lottery = DrawServicer(drawer, batch_drawer, office, pools, store, prover)
         boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
         watches = [
             watching.create_task(clocks.look_while_running(clock, redis, settings.watch_every_s)),
@@ -157,6 +160,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
         for watch in watches:
             watch.cancel()
         await batcher.close()
+        await office.close()
         await keeper.close()
 
 
@@ -176,6 +180,11 @@ def _keeper(settings: DrawSettings, postgres: asyncpg.Pool) -> MarkKeeper:
 
 def _cipher(settings: DrawSettings) -> SeedCipher:
     return SeedCipher(settings.seed_key.get_secret_value())
+
+
+def _seal(settings: DrawSettings) -> TicketSeal:
+    keys = [settings.code_key, settings.other_code_key]
+    return TicketSeal([key.get_secret_value() for key in keys if key is not None])
 
 
 def _implementation(servicer: object, module: ModuleType, name: str) -> Implementation:

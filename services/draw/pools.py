@@ -17,7 +17,7 @@ from services.common.postgres import load_queries
 from services.common.tasks import repeat
 from services.draw.code_key import CodeKey, PoolCodes
 from services.pool.rule import fairness
-from services.pool.rule.terms import Intent
+from services.pool.rule.terms import DrawTicket, Intent
 from services.pool.seeds import SeedCipher
 from services.pool.store.keys import DOCUMENT, REQUESTS, key
 from services.pool.store.layout import PackedOrder
@@ -62,8 +62,14 @@ class Pool:
         draws: int,
         order: PackedOrder | None = None,
         address: str = "",
+        draw_ticket: DrawTicket | None = None,
     ) -> Intent:
-        """The wish of *user_id* to draw *draws* at once, under *request_id*, for *order*."""
+        """
+        The wish of *user_id* to draw *draws* at once, under *request_id*, for *order*.
+
+        Args:
+            draw_ticket: See Intent.
+        """
         return Intent(
             user_id,
             request_id,
@@ -72,6 +78,7 @@ class Pool:
             self.roller.rolls(user_id, request_id, draws),
             self.codes.codes(user_id, request_id, draws),
             order.pack() if order else b"",
+            draw_ticket,
             address,
         )
 

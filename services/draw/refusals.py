@@ -8,15 +8,19 @@ from services.common.errors import (
     KujiError,
     OverloadedError,
     PoolNotLoadedError,
+    PuzzleUnsolvedError,
     QuotaSpentError,
     RequestIdReusedError,
     SoldOutError,
+    TicketExpiredError,
+    TicketRequiredError,
     UserBlockedError,
 )
 from services.pool.rule.terms import Answer, DrawCode, PoolStatus, Quota
 from services.pool.store.redis_store import ClockOffError
 
 _UNCONFIRMED = "Nothing can be confirmed at this moment, so nothing was drawn. Repeat it shortly."
+_EARLY = "Too soon: this draw ticket names a later start."
 
 
 def refusal_of(answer: Answer) -> KujiError:
@@ -34,6 +38,10 @@ def refusal_of(answer: Answer) -> KujiError:
             return BoxProtectedError(answer.detail)
         case DrawCode.UNCONFIRMED:
             return OverloadedError(_UNCONFIRMED)
+        case DrawCode.PUZZLE_UNSOLVED:
+            return PuzzleUnsolvedError(answer.detail)
+        case DrawCode.TICKET_EARLY:
+            return CooldownError(answer.detail, _EARLY)
     return _PLAIN_REFUSALS[answer.code]()
 
 
@@ -44,4 +52,6 @@ _PLAIN_REFUSALS: dict[DrawCode, type[KujiError]] = {
     DrawCode.BACKLOG: OverloadedError,
     DrawCode.VOID: ConflictError,
     DrawCode.CLOCK_OFF: ClockOffError,
+    DrawCode.TICKET_REQUIRED: TicketRequiredError,
+    DrawCode.TICKET_EXPIRED: TicketExpiredError,
 }

@@ -17,7 +17,9 @@ class DrawSettings(ServiceSettings):
         redis_url: Where stock and ledger are.
         auth_address: host:port of the auth service, for its public keys.
         seed_key: 64 hexadecimal digits; encrypts the pools' seeds at rest.
-        code_key: 64 hexadecimal digits; makes the prize codes, and may be changed at any time.
+        code_key: 64 hexadecimal digits; makes the prize codes and draw tickets, and may be changed
+            at any time.
+        other_code_key: The code_key before, or the next one: its draw tickets are good as well.
         max_message_bytes: Enough for the largest configuration of a pool: 256 prizes with texts of
             2100 characters, of four bytes each.
         redis_timeout_s: Bound of one script call; past it the outcome is unknown.
@@ -46,6 +48,7 @@ class DrawSettings(ServiceSettings):
     auth_address: str
     seed_key: SecretStr
     code_key: SecretStr
+    other_code_key: SecretStr | None = None
     max_message_bytes: int = Field(default=4 << 20, ge=4 << 20)
     redis_timeout_s: float = 2.0
     max_batch_draws: int = Field(default=400, ge=100, le=1000)
@@ -64,9 +67,9 @@ class DrawSettings(ServiceSettings):
     sweep_every_s: float = Field(default=5.0, gt=0)
     sweep_after_s: float = Field(default=10.0, ge=0)
 
-    @field_validator("seed_key", "code_key")
+    @field_validator("seed_key", "code_key", "other_code_key")
     @classmethod
-    def _is_a_key(cls, value: SecretStr) -> SecretStr:
-        if not re.fullmatch("[0-9a-fA-F]{64}", value.get_secret_value()):
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch("[0-9a-fA-F]{64}", value.get_secret_value()):
             raise ValueError("64 hexadecimal digits are needed")
         return value

@@ -6,7 +6,14 @@ from kuji.draw.v1 import pool_pb2
 from services.common.bounds import check
 from services.common.errors import InvalidArgumentError
 from services.pool.rule.selection import PPB, Mode
-from services.pool.rule.terms import UNLIMITED, Confirm, PoolConfig, PoolStatus, PrizeConfig
+from services.pool.rule.terms import (
+    UNLIMITED,
+    Confirm,
+    PoolConfig,
+    PoolStatus,
+    PrizeConfig,
+    TicketPolicy,
+)
 
 MAX_PRIZES = 256
 
@@ -29,6 +36,11 @@ def config_of(message: pool_pb2.PoolConfig) -> PoolConfig:
         activity_id=message.activity_id,
         protection_ms=message.protection_ms,
         confirm=Confirm(message.confirm or Confirm.STORE),
+        draw_tickets=TicketPolicy(
+            required=message.draw_tickets.required,
+            difficulty=message.draw_tickets.difficulty,
+            spread_ms=message.draw_tickets.spread_ms,
+        ),
     )
     _check_prizes(config)
     return config

@@ -65,13 +65,15 @@ VALUES (
     :pool_id, (:seqs::bigint[])[cardinality(:seqs::bigint[])], :seqs::bigint[], :links::bytea[]
 );
 
--- name: repair_activity(pool_id, status, start_time, end_time, cooldown_seconds, max_draws_per_user, max_draws_per_day, max_wins_per_user, confirm)$
+-- name: repair_activity(pool_id, status, start_time, end_time, cooldown_seconds, max_draws_per_user, max_draws_per_day, max_wins_per_user, confirm, ticket_required, ticket_difficulty, ticket_spread_ms)$
 -- Brings the activity up to a configuration that was published, but whose transaction was lost.
 UPDATE activities
 SET status = :status, start_time = :start_time, end_time = :end_time,
     cooldown_seconds = :cooldown_seconds, max_draws_per_user = :max_draws_per_user,
     max_draws_per_day = :max_draws_per_day, max_wins_per_user = :max_wins_per_user,
-    confirm = :confirm, updated_at = now()
+    confirm = :confirm, ticket_required = :ticket_required,
+    ticket_difficulty = :ticket_difficulty, ticket_spread_ms = :ticket_spread_ms,
+    updated_at = now()
 WHERE pool_id = :pool_id
 RETURNING id;
 

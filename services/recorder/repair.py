@@ -56,6 +56,9 @@ def _activity_columns(pool_id: int, config: PoolConfig) -> dict[str, Any]:
         "max_draws_per_day": config.limits.draws_per_day,
         "max_wins_per_user": config.limits.wins_per_user,
         "confirm": _confirm(config.confirm),
+        "ticket_required": config.draw_tickets.required,
+        "ticket_difficulty": config.draw_tickets.difficulty,
+        "ticket_spread_ms": config.draw_tickets.spread_ms,
     }
 
 

@@ -50,6 +50,7 @@ _VARIES = {
     *("access_token", "refresh_token", "user_id", "activity_id", "pool_id", "prize_id", "draw_id"),
     *("etag", "odds_check.interval_low", "odds_check.interval_high", "odds_check.verdict"),
     *("created_at", "updated_at", "start_time", "drawn_at", "won_at", "pool_version"),
+    *("expires_at", "not_before"),
     *("ledger_link", "seed", "seed_commitment", "roll", "ticket", "explanation"),
     *("odds", "odds_weight", "recorder_lag_ms", "prize_name", "prize.name", "prize.prize_code"),
     *("prizes.won", "prizes.remaining", "prizes.remaining_count", "prizes.observed_probability"),

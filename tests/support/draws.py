@@ -15,6 +15,7 @@ from services.pool.rule.terms import (
     Drawing,
     Intent,
     LiveState,
+    Opening,
     PoolConfig,
     PrizeConfig,
     Stock,
@@ -89,7 +90,7 @@ class MemoryStore:
         now_us = self._now_us(state)
         if now_us is None:
             return Configured(ConfigureCode.CLOCK_OFF)
-        configured = engine.configure(state, expected_version, version, config)
+        configured = engine.configure(state, expected_version, version, config, now_us // 1000)
         if configured.code is not ConfigureCode.CONFIGURED:
             return configured
         state.clock_us = now_us
@@ -106,6 +107,14 @@ class MemoryStore:
         if voided is not None and not is_known:
             state.clock_us = now_us
         return voided
+
+    async def opening(self, pool_id: int) -> Opening | None:
+        """See PoolStore."""
+        state = self.pool(pool_id)
+        now_us = self._now_us(state)
+        if now_us is None:
+            raise ClockOffError
+        return engine.opening(state, now_us // 1000)
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """See PoolStore."""

@@ -27,6 +27,9 @@ class ActivityDraft:
     max_wins_per_user: int
     time_zone: str
     confirm: ConfirmMode = ConfirmMode.STORE
+    ticket_required: bool = False
+    ticket_difficulty: int = 0
+    ticket_spread_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,9 @@ class ActivityChange:
     max_wins_per_user: int | None = None
     time_zone: str | None = None
     confirm: ConfirmMode | None = None
+    ticket_required: bool | None = None
+    ticket_difficulty: int | None = None
+    ticket_spread_ms: int | None = None
 
 
 def drafted(draft: ActivityDraft, now: datetime) -> ActivityTerms:
@@ -60,6 +66,9 @@ def drafted(draft: ActivityDraft, now: datetime) -> ActivityTerms:
         max_wins_per_user=draft.max_wins_per_user,
         time_zone=draft.time_zone,
         confirm=draft.confirm,
+        ticket_required=draft.ticket_required,
+        ticket_difficulty=draft.ticket_difficulty,
+        ticket_spread_ms=draft.ticket_spread_ms,
     )
     _check_span(terms, "end_time", now)
     if draft.phase not in _FIRST_PHASES:

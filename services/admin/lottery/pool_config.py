@@ -52,6 +52,7 @@ def pool_config(
         ],
         activity_id=activity.activity_id,
         confirm=CONFIRMS[terms.confirm],
+        draw_tickets=_ticket_policy(terms),
     )
 
 
@@ -63,6 +64,16 @@ def _limits(terms: ActivityTerms, now: datetime) -> pool_pb2.UserLimits:
         wins_per_user=terms.max_wins_per_user,
         day_offset_minutes=offset_minutes(terms.time_zone, now),
     )
+
+
+def _ticket_policy(terms: ActivityTerms) -> pool_pb2.TicketPolicy | None:
+    policy = pool_pb2.TicketPolicy(
+        required=terms.ticket_required,
+        difficulty=terms.ticket_difficulty,
+        spread_ms=terms.ticket_spread_ms,
+    )
+    # Left out of the document where nothing is asked, as in those of the version before.
+    return policy if policy.ByteSize() else None
 
 
 def offset_minutes(time_zone: str, now: datetime) -> int:

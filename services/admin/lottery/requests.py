@@ -26,7 +26,6 @@ def given(request: Message, field: str, check: Callable[..., Value]) -> Value | 
 
 def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
     """A new activity as asked for; InvalidArgumentError names the field at fault."""
-    _no_tickets(request)
     return ActivityDraft(
         name=valid.name("name", request.name),
         description=valid.text("description", request.description),
@@ -39,12 +38,14 @@ def activity_draft(request: admin_pb2.CreateActivityRequest) -> ActivityDraft:
         max_wins_per_user=valid.count("max_wins_per_user", request.max_wins_per_user),
         time_zone=valid.time_zone("time_zone", request.time_zone),
         confirm=valid.confirm("confirm", request.confirm or ConfirmMode.STORE),
+        ticket_required=request.ticket_required,
+        ticket_difficulty=request.ticket_difficulty,
+        ticket_spread_ms=request.ticket_spread_ms,
     )
 
 
 def activity_change(request: admin_pb2.UpdateActivityRequest) -> ActivityChange:
     """A change as asked for; InvalidArgumentError names the field at fault."""
-    _no_tickets(request)
     return ActivityChange(
         name=asked(request, "name", valid.name),
         description=asked_or_cleared(request, "description", valid.text, ""),
@@ -57,6 +58,9 @@ def activity_change(request: admin_pb2.UpdateActivityRequest) -> ActivityChange:
         max_wins_per_user=asked_or_cleared(request, "max_wins_per_user", valid.count, 0),
         time_zone=asked(request, "time_zone", valid.time_zone),
         confirm=asked(request, "confirm", valid.confirm),
+        ticket_required=request.ticket_required if request.HasField("ticket_required") else None,
+        ticket_difficulty=asked_or_cleared(request, "ticket_difficulty", valid.difficulty, 0),
+        ticket_spread_ms=asked_or_cleared(request, "ticket_spread_ms", valid.spread, 0),
     )
 
 
@@ -121,10 +125,3 @@ def _phase(field: str, value: str) -> Phase:
     if value not in list(Phase):
         raise InvalidArgumentError(field, f"{field} is one of {', '.join(Phase)}.")
     return Phase(value)
-
-
-def _no_tickets(request: admin_pb2.CreateActivityRequest | admin_pb2.UpdateActivityRequest) -> None:
-    """Nobody may believe that draws are protected by what is not there."""
-    for field in ("ticket_required", "ticket_difficulty"):
-        if getattr(request, field):
-            raise InvalidArgumentError(field, "There are no draw tickets here yet.")

@@ -39,6 +39,9 @@ def activity(value: Activity) -> admin_pb2.Activity:
         pool_id=value.pool_id,
         time_zone=terms.time_zone,
         confirm=terms.confirm,
+        ticket_required=terms.ticket_required,
+        ticket_difficulty=terms.ticket_difficulty,
+        ticket_spread_ms=terms.ticket_spread_ms,
         etag=value.etag,
     )
 

@@ -2,6 +2,7 @@
 
 import uuid
 
+from services.common.errors import TicketInvalidError
 from services.draw.batcher import Batcher
 from services.draw.confirmation import Confirmer
 from services.draw.deadlines import reply_by
@@ -46,7 +47,13 @@ class Drawer:
             wanted = wanted._replace(request_id=uuid.uuid4().hex)
         self._guard.check()
         pool = await self._pool_of(wanted, named)
-        intent = pool.intent(wanted.user_id, wanted.request_id, 1, address=wanted.address)
+        intent = pool.intent(
+            wanted.user_id,
+            wanted.request_id,
+            1,
+            draw_ticket=wanted.draw_ticket,
+            address=wanted.address,
+        )
         drawing = await self._batcher.draw(pool.pool_id, [intent])
         answer = drawing.answers[0]
         if must_wait(drawing, answer):
@@ -65,6 +72,11 @@ class Drawer:
             raise refused[user_id]
 
     async def _pool_of(self, wanted: WantedDraw, named: bool) -> Pool:
+        if wanted.ticket_pool_id:
+            pool = await self._pools.of_id(wanted.ticket_pool_id)
+            if wanted.activity_id not in (0, pool.activity_id):
+                raise TicketInvalidError
+            return pool
         if named and not wanted.activity_id:
             digest = fairness.request_digest(wanted.user_id, wanted.request_id)
             return await self._pools.of_request(digest)

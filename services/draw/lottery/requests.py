@@ -6,6 +6,7 @@ from kuji.draw.v1 import draw_pb2
 
 from services.common.bounds import check, checks_of
 from services.common.errors import InvalidArgumentError, KujiError
+from services.pool.rule.terms import DrawTicket
 
 _CHECKS = checks_of(draw_pb2.BatchDraw.DESCRIPTOR)
 
@@ -16,12 +17,16 @@ class WantedDraw(NamedTuple):
 
     Args:
         address: Where the user is; empty where a service draws, which does not tell.
+        draw_ticket: See Intent; None: a service asks.
+        ticket_pool_id: Where the ticket draws; 0: there is none.
     """
 
     activity_id: int
     user_id: int
     request_id: str
     address: str = ""
+    draw_ticket: DrawTicket | None = None
+    ticket_pool_id: int = 0
 
 
 # Of a batch or a stream: a draw, or why it cannot be drawn.

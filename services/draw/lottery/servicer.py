@@ -16,6 +16,7 @@ from services.draw.lottery.odds import Odds, current_odds
 from services.draw.lottery.requests import WantedDraw, element_of
 from services.draw.lottery.results import DrawResult
 from services.draw.lottery.stream import draw_each
+from services.draw.lottery.ticket_office import TicketOffice
 from services.draw.pools import Pools
 from services.draw.proof.prover import Proof, Prover
 from services.pool.rule.terms import PoolStore
@@ -31,12 +32,14 @@ class DrawServicer:
         self,
         drawer: Drawer,
         batch_drawer: BatchDrawer,
+        office: TicketOffice,
         pools: Pools,
         store: PoolStore,
         prover: Prover,
     ) -> None:
         self._drawer = drawer
         self._batch_drawer = batch_drawer
+        self._office = office
         self._pools = pools
         self._store = store
         self._prover = prover
@@ -46,13 +49,30 @@ class DrawServicer:
     ) -> draw_pb2.DrawResponse:
         """See DrawService.Draw."""
         user_id, address = _user_of(request, ctx), ctx.origin.address
+        request_id, pool_id, draw_ticket = self._office.look_at(
+            user_id, request.ticket, request.solution, request.request_id
+        )
         if ctx.require_caller().role is Role.SERVICE:
             address = ""  # its own is not the user's
+            draw_ticket = draw_ticket if request.ticket else None
             await self._drawer.check_user(user_id, ctx.remaining_s)
-        wanted = WantedDraw(request.activity_id, user_id, request.request_id, address)
+        wanted = WantedDraw(request.activity_id, user_id, request_id, address, draw_ticket, pool_id)
         result = await self._drawer.draw(wanted)
         response = draw_pb2.DrawResponse()
         _write_result(response.result, result)
+        return response
+
+    async def IssueTicket(
+        self, request: draw_pb2.IssueTicketRequest, ctx: RequestContext
+    ) -> draw_pb2.IssueTicketResponse:
+        """See DrawService.IssueTicket."""
+        caller = ctx.require_caller()
+        if caller.role is Role.SERVICE:
+            raise PermissionDeniedError("A service draws without tickets.")
+        ticket, claims = await self._office.issue(request.activity_id, caller.user_id)
+        response = draw_pb2.IssueTicketResponse(ticket=ticket, difficulty=claims.difficulty)
+        _write_ms(response.expires_at, claims.expires_ms)
+        _write_ms(response.not_before, claims.not_before_ms)
         return response
 
     async def DrawBatch(

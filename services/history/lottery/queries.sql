@@ -125,7 +125,8 @@ LIMIT :row_limit OFFSET :row_offset;
 -- name: terms(activity_id)^
 -- What holds of an activity beside its odds.
 SELECT encode(p.seed_commitment, 'hex') AS seed_commitment, a.confirm, a.cooldown_seconds,
-       a.max_draws_per_user, a.max_draws_per_day, a.max_wins_per_user, a.time_zone
+       a.max_draws_per_user, a.max_draws_per_day, a.max_wins_per_user, a.time_zone,
+       a.ticket_required, a.ticket_difficulty, a.ticket_spread_ms
 FROM activities AS a
 JOIN pools AS p ON p.id = a.pool_id
 WHERE a.id = :activity_id;

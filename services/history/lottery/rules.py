@@ -26,13 +26,22 @@ class RulesQuery(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What one user may do now; 0: no limit. time_zone: whose midnight begins a day."""
+    """
+    What one user may do now; 0: no limit.
+
+    Args:
+        time_zone: Whose midnight begins a day.
+        ticket_required, ticket_difficulty, ticket_spread_ms: See Activity in admin.proto.
+    """
 
     cooldown_seconds: int
     max_draws_per_user: int
     max_draws_per_day: int
     max_wins_per_user: int
     time_zone: str
+    ticket_required: bool
+    ticket_difficulty: int
+    ticket_spread_ms: int
 
 
 class RuledPrize(NamedTuple):

@@ -9,6 +9,7 @@ replays a ledger with it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from services.pool.rule.draw_tickets import ticket_refusal
 from services.pool.rule.limits import UserState, allowance, limit_reached, prize_wins_left
 from services.pool.rule.prize_code import CODE_BYTES
 from services.pool.rule.selection import PPB, ROLL_BYTES, Mode, select, uniform, weight_of
@@ -23,6 +24,7 @@ from services.pool.rule.terms import (
     Drawing,
     Drawn,
     Intent,
+    Opening,
     PoolConfig,
     PoolStatus,
     PrizeConfig,
@@ -80,6 +82,7 @@ class PoolState:
         blocked: User id → Unix ms until which it is blocked, 0: for good.
         last_user, last_ms: Who made the newest draw, and when; 0: none yet.
         clock_us: The pool's time at its newest change, see clock.py; whoever has a clock keeps it.
+        opened_ms: When a configuration last opened it, Unix ms; see Opening.
     """
 
     version: int = 0
@@ -98,6 +101,7 @@ class PoolState:
     last_user: int = 0
     last_ms: int = 0
     clock_us: int = 0
+    opened_ms: int = 0
 
     def take(self, index: int) -> None:
         """Take one unit of the live prize at *index*."""
@@ -143,6 +147,15 @@ def draw(
     return Drawing(now_ms, state.version, answers, confirm=state.config.confirm)
 
 
+def opening(state: PoolState, now_ms: int) -> Opening | None:
+    """What draw tickets are made of at *now_ms*; None: the pool is not loaded."""
+    config = state.config
+    if config is None:
+        return None
+    status = status_at(config, now_ms)
+    return Opening(now_ms, status, _opening_ms(state, config), config.draw_tickets)
+
+
 def void(state: PoolState, digest: bytes, draws: int, now_ms: int) -> Voided | None:
     """Make a request id draw nothing, unless it has drawn; None: the pool is not loaded."""
     if state.config is None:
@@ -179,9 +192,9 @@ def _closed(config: PoolConfig, now_ms: int, shed: bool, is_behind: bool) -> Ans
 
 
 def configure(
-    state: PoolState, expected_version: int, version: int, config: PoolConfig
+    state: PoolState, expected_version: int, version: int, config: PoolConfig, now_ms: int = 0
 ) -> Configured:
-    """Make *config* the live one; nothing changes unless the code is CONFIGURED."""
+    """Make *config* the live one at *now_ms*; nothing changes unless the code is CONFIGURED."""
     if state.version != expected_version or version <= state.version:
         return Configured(ConfigureCode.CONFLICT, detail=state.version)
     ended = state.config is not None and state.config.status is PoolStatus.ENDED
@@ -198,6 +211,9 @@ def configure(
     missing = live - {prize.prize_id for prize in config.prizes}
     if missing:
         return Configured(ConfigureCode.PRIZE_CHANGED, detail=min(missing))
+    # A pool that draws goes on; any other one is opened anew, now or at its start.
+    if state.config is None or status_at(state.config, now_ms) is not PoolStatus.OPEN:
+        state.opened_ms = now_ms
     _set_config(state, version, config, stocks)
     return Configured(ConfigureCode.CONFIGURED, state.seq, stocks)
 
@@ -263,12 +279,18 @@ def _answer(
     wait_ms = _protected_ms(state, config, intent.user_id, now_ms)
     if wait_ms > 0:
         return Answer(DrawCode.PROTECTED, detail=wait_ms)
-    refusal = limit_reached(config, user, intent.draws, now_ms)
+    refusal = ticket_refusal(
+        config.draw_tickets, _opening_ms(state, config), intent.draw_ticket, now_ms
+    ) or limit_reached(config, user, intent.draws, now_ms)
     if refusal is not None:
         return refusal
     if config.mode is not Mode.ODDS and (units := _available(state, user)) < intent.draws:
         return Answer(DrawCode.SOLD_OUT, detail=units)
     return _draw_all(state, config, intent, user, now_ms)
+
+
+def _opening_ms(state: PoolState, config: PoolConfig) -> int:
+    return max(state.opened_ms, config.start_ms)
 
 
 def _protected_ms(state: PoolState, config: PoolConfig, user_id: int, now_ms: int) -> int:

@@ -163,7 +163,7 @@ class Replay:
                 f"and stands after draw {self.seq}.",
             )
         configured = engine.configure(
-            self._state, self._state.version, record.version, record.config
+            self._state, self._state.version, record.version, record.config, record.changed_ms
         )
         if configured.code is not ConfigureCode.CONFIGURED:
             raise DiscrepancyError(

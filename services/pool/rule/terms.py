@@ -45,6 +45,10 @@ class DrawCode(IntEnum):
     VOID = -10
     UNCONFIRMED = -11
     CLOCK_OFF = -12
+    TICKET_REQUIRED = -13
+    TICKET_EXPIRED = -14
+    PUZZLE_UNSOLVED = -15
+    TICKET_EARLY = -16
 
 
 class Confirm(IntEnum):
@@ -83,6 +87,22 @@ class PrizeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketPolicy:
+    """
+    What a pool asks of draw tickets. See kuji.draw.v1.TicketPolicy.
+
+    Args:
+        required: Whether a user draws with a ticket only.
+        difficulty: Leading zero bits that a ticket's puzzle asks for; 0: there is no puzzle.
+        spread_ms: The first draws of an opening are spread over so long.
+    """
+
+    required: bool = False
+    difficulty: int = 0
+    spread_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PoolConfig:
     """A pool's whole configuration; 0 means no limit. See kuji.draw.v1.PoolConfig."""
 
@@ -99,6 +119,29 @@ class PoolConfig:
     activity_id: int = 0
     protection_ms: int = 0
     confirm: Confirm = Confirm.STORE
+    draw_tickets: TicketPolicy = TicketPolicy()
+
+
+class DrawTicket(NamedTuple):
+    """
+    What a genuine draw ticket says of itself, and what its solution is worth.
+
+    Args:
+        opening_ms: The opening that it was issued in, see Opening.
+        not_before_ms: First instant at which it draws.
+        expires_ms: First instant at which it draws no longer; 0: there is no ticket.
+        difficulty: Leading zero bits that its puzzle asks for.
+        solved_bits: Leading zero bits that the solution gives.
+    """
+
+    opening_ms: int
+    not_before_ms: int
+    expires_ms: int
+    difficulty: int
+    solved_bits: int
+
+
+NO_TICKET = DrawTicket(0, 0, 0, 0, 0)
 
 
 class Intent(NamedTuple):
@@ -113,6 +156,8 @@ class Intent(NamedTuple):
         rolls: 32 bytes for each of *draws*.
         codes: 5 secret bytes for the prize code of each of *draws*, and of a last prize.
         order: What the ledger is to know of the order that draws, packed; empty: there is none.
+        draw_ticket: NO_TICKET where the user has none; None: nobody asks for one, since a service
+            draws, or an order.
         address: Where the wish comes from, as services.common.addresses takes it; empty: not told.
             The last one: it goes no further than the list of blocks.
     """
@@ -124,6 +169,7 @@ class Intent(NamedTuple):
     rolls: bytes
     codes: bytes
     order: bytes = b""
+    draw_ticket: DrawTicket | None = None
     address: str = ""
 
 
@@ -164,7 +210,8 @@ class Answer(NamedTuple):
         draws_left: DRAWN, REPLAYED: −1 without a quota.
         next_ms: DRAWN, REPLAYED: earliest Unix ms of the next draw; 0: at once.
         draws: DRAWN: its outcomes.
-        detail: NOT_ONGOING: PoolStatus; COOLDOWN, PROTECTED: ms to wait; QUOTA_SPENT: Quota;
+        detail: NOT_ONGOING: PoolStatus; COOLDOWN, PROTECTED, TICKET_EARLY: ms to wait;
+            PUZZLE_UNSOLVED: leading zero bits that are asked for; QUOTA_SPENT: Quota;
             SOLD_OUT: units left.
     """
 
@@ -196,6 +243,24 @@ class Drawing(NamedTuple):
     chain: str = ""
     confirm: Confirm = Confirm.STORE
     clock_us: int = 0
+
+
+class Opening(NamedTuple):
+    """
+    What draw tickets are made of.
+
+    Args:
+        now_ms: The pool's time.
+        status: At that time.
+        opening_ms: When it last came to draw, or is going to: its start, or the configuration that
+            opened it, whichever was later. It tells one opening from another.
+        policy: What the pool asks of draw tickets.
+    """
+
+    now_ms: int
+    status: PoolStatus
+    opening_ms: int
+    policy: TicketPolicy
 
 
 class Voided(NamedTuple):
@@ -278,6 +343,9 @@ class PoolStore(Protocol):
 
     async def void(self, pool_id: int, digest: bytes, draws: int) -> Voided | None:
         """Make a request id draw nothing, atomically; None: the pool is not loaded."""
+
+    async def opening(self, pool_id: int) -> Opening | None:
+        """What draw tickets are made of at this moment; None when the pool is not loaded."""
 
     async def inspect(self, pool_id: int) -> LiveState | None:
         """The pool as it stands; None when it is not loaded."""

@@ -22,11 +22,13 @@ from services.pool.rule.terms import (
     Confirm,
     DrawCode,
     Drawn,
+    DrawTicket,
     Intent,
     PoolConfig,
     PoolStatus,
     PrizeConfig,
     Quota,
+    TicketPolicy,
 )
 
 
@@ -43,6 +45,7 @@ class StateField(StrEnum):
     CLOCK_US = "clock_us"
     SKIPPED = "skipped"
     SKIPPED_TO = "skipped_to"
+    OPENED_MS = "opened_ms"
 
 
 class EntryField(StrEnum):
@@ -108,6 +111,12 @@ class PackedConfig(NamedTuple):
     retired_prizes: Sequence[PackedPrize]
     protection_ms: int = 0
     confirm: int = Confirm.STORE
+    ticket_required: bool = False
+    ticket_difficulty: int = 0
+    ticket_spread_ms: int = 0
+
+
+_TICKET_FIELDS = ("ticket_required", "ticket_difficulty", "ticket_spread_ms")
 
 
 class PackedUser(NamedTuple):
@@ -163,24 +172,28 @@ def unpack_orders(packed: bytes) -> list[PackedOrder]:
 
 def pack_config(version: int, config: PoolConfig) -> bytes:
     """*config* as {p:<id>}:config holds it."""
-    return _packed(
-        PackedConfig(
-            version,
-            config.mode,
-            config.status,
-            config.start_ms,
-            config.end_ms,
-            config.cooldown_ms,
-            config.draws_per_user,
-            config.draws_per_day,
-            config.wins_per_user,
-            config.day_offset_ms,
-            [_prize(prize) for prize in config.prizes if not prize.retired],
-            [_prize(prize) for prize in config.prizes if prize.retired],
-            config.protection_ms,
-            config.confirm,
-        )
+    tickets = config.draw_tickets
+    fields = PackedConfig(
+        version,
+        config.mode,
+        config.status,
+        config.start_ms,
+        config.end_ms,
+        config.cooldown_ms,
+        config.draws_per_user,
+        config.draws_per_day,
+        config.wins_per_user,
+        config.day_offset_ms,
+        [_prize(prize) for prize in config.prizes if not prize.retired],
+        [_prize(prize) for prize in config.prizes if prize.retired],
+        config.protection_ms,
+        config.confirm,
+        tickets.required,
+        tickets.difficulty,
+        tickets.spread_ms,
     )
+    # Left out where nothing is asked, so that processes of the version before understand it.
+    return _packed(fields if tickets != TicketPolicy() else fields[: -len(_TICKET_FIELDS)])
 
 
 def unpack_config(packed: bytes) -> PackedConfig:
@@ -224,6 +237,7 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_places("INTENT", Intent._fields),
     **_places("BLOCKED", Blocked._fields),
     **_places("DRAWN", Drawn._fields),
+    **_places("TICKET", DrawTicket._fields),
     **_places("KNOWN", Known._fields),
     **_members("STATE", StateField),
     **_members("ENTRY", EntryField),

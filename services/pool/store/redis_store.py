@@ -25,9 +25,11 @@ from services.pool.rule.terms import (
     Drawn,
     Intent,
     LiveState,
+    Opening,
     PoolConfig,
     PoolStatus,
     Stock,
+    TicketPolicy,
     Voided,
 )
 from services.pool.store.blocks import BlockList
@@ -52,7 +54,7 @@ from services.pool.store.runs import Runs
 from services.pool.store.scripts import load_script
 from services.pool.store.witness import OwnMemory, Witness
 
-_SCRIPTS = ("draw", "configure", "void", "skip")
+_SCRIPTS = ("draw", "configure", "void", "skip", "opening")
 _ATTEMPTS = 4  # runs of the store that end, and ranges of draw ids, that one call may see
 _SKIP_CLOCK_OFF = -1
 _POSITION = [StateField.SEQ, StateField.CLOCK_US, StateField.LAST_MS]
@@ -153,6 +155,18 @@ class RedisStore:
         elif configured.code is ConfigureCode.NOT_LOADED:
             self._witness.missed(pool_id)
         return configured
+
+    async def opening(self, pool_id: int) -> Opening | None:
+        """See PoolStore."""
+        now_ms, *rest = await self._call("opening", pool_id, _given())
+        if now_ms == DrawCode.CLOCK_OFF:
+            raise ClockOffError
+        if now_ms == DrawCode.NOT_LOADED:
+            self._witness.missed(pool_id)
+            return None
+        status, opening_ms, required, difficulty, spread_ms = rest
+        policy = TicketPolicy(bool(required), difficulty, spread_ms)
+        return Opening(now_ms, PoolStatus(status), opening_ms, policy)
 
     async def block(self, user_id: int, until_ms: int | None) -> None:
         """

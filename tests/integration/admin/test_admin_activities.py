@@ -1,5 +1,6 @@
 """Activities over gRPC: a real Postgres, live pools in memory."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from kuji.admin.v1.admin_pb2 import (
     CreateActivityRequest,
     DeletePrizeRequest,
     ListActivitiesRequest,
+    ListAuditLogRequest,
     UpdateActivityRequest,
 )
 from kuji.draw.v1 import pool_pb2
@@ -53,6 +55,9 @@ async def test_create_stores_and_publishes(world: World) -> None:
         max_wins_per_user=1,
         time_zone="Asia/Tokyo",
         confirm="recorded",
+        ticket_required=True,
+        ticket_difficulty=12,
+        ticket_spread_ms=2000,
     )
     assert "recorded" == activity.confirm
     assert (activity.status, activity.seed_commitment) == ("ongoing", COMMITMENT)
@@ -71,6 +76,7 @@ async def test_create_stores_and_publishes(world: World) -> None:
         ),
         activity_id=activity.activity_id,
         confirm=pool_pb2.CONFIRM_RECORDED,
+        draw_tickets=pool_pb2.TicketPolicy(required=True, difficulty=12, spread_ms=2000),
     )
     assert live.version == await world.postgres.fetchval("SELECT version FROM pools")
 
@@ -182,8 +188,9 @@ UNFIT_NEW: list[tuple[dict[str, Any], str]] = [
     ({"start_time": Timestamp(nanos=-1)}, "start_time"),
     ({"end_time": Timestamp(seconds=-62_135_596_801)}, "end_time"),
     ({"end_time": Timestamp(seconds=1)}, "end_time"),
-    ({"ticket_required": True}, "ticket_required"),
-    ({"ticket_difficulty": 8}, "ticket_difficulty"),
+    ({"ticket_difficulty": 33}, "ticket_difficulty"),
+    ({"ticket_difficulty": -1}, "ticket_difficulty"),
+    ({"ticket_spread_ms": 3_600_001}, "ticket_spread_ms"),
 ]
 
 
@@ -232,6 +239,31 @@ async def test_confirm_changes_for_the_next_draw(world: World) -> None:
         assert published == live.config.confirm
         listed = (await world.admin(ListActivitiesRequest())).activities[0]
         assert confirm == listed.confirm == (await update(world, activity, name="x")).confirm
+
+
+async def test_ticket_policy_changes_for_the_next_draw(world: World) -> None:
+    """E, L2: while the activity runs; shown, audited, left as it is, taken back, cleared."""
+    activity = await world.activity()
+    live = world.pools.pools[activity.pool_id]
+    assert not live.config.HasField("draw_tickets")
+    changed = await update(
+        world, activity, ticket_required=True, ticket_difficulty=32, ticket_spread_ms=3_600_000
+    )
+    assert changed == (await world.admin(ListActivitiesRequest())).activities[0]
+    asked = pool_pb2.TicketPolicy(required=True, difficulty=32, spread_ms=3_600_000)
+    assert asked == live.config.draw_tickets
+    entry = (await world.admin(ListAuditLogRequest())).entries[0]
+    assert {"from": 0, "to": 32} == json.loads(entry.detail)["ticket_difficulty"]
+    named = await update(world, activity, name="x")
+    assert (True, 32, 3_600_000) == (
+        named.ticket_required,
+        named.ticket_difficulty,
+        named.ticket_spread_ms,
+    )
+    await update(world, activity, ticket_required=False, cleared_fields=["ticket_difficulty"])
+    assert pool_pb2.TicketPolicy(spread_ms=3_600_000) == live.config.draw_tickets
+    await update(world, activity, cleared_fields=["ticket_spread_ms"])
+    assert not live.config.HasField("draw_tickets")
 
 
 async def test_update_without_a_difference_publishes_nothing(world: World) -> None:
@@ -307,8 +339,9 @@ UNFIT_CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"time_zone": "../UTC"}, "time_zone"),
     ({"confirm": ""}, "confirm"),
     ({"confirm": "disk"}, "confirm"),
-    ({"ticket_required": True}, "ticket_required"),
-    ({"ticket_difficulty": 8}, "ticket_difficulty"),
+    ({"ticket_difficulty": 33}, "ticket_difficulty"),
+    ({"ticket_difficulty": -1}, "ticket_difficulty"),
+    ({"ticket_spread_ms": 3_600_001}, "ticket_spread_ms"),
 ]
 
 

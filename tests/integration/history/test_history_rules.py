@@ -69,7 +69,8 @@ async def test_rules_show_each_version_of_odds_and_units_from_its_draw_on(
     await writer.draw([(user, 0)])
     fewer = [more[0], changed(prizes[1], retired=True)]
     limits = pool_pb2.UserLimits(draws_per_day=3)
-    told = {"limits": limits, "confirm": pool_pb2.CONFIRM_RECORDED}
+    tickets = pool_pb2.TicketPolicy(required=True, difficulty=9, spread_ms=700)
+    told = {"limits": limits, "confirm": pool_pb2.CONFIRM_RECORDED, "draw_tickets": tickets}
     await writer.configure(await next_version(postgres), fewer, **told)
     await postgres.execute("UPDATE activities SET max_draws_per_day = 3, time_zone = 'Asia/Tokyo'")
     async with recording(postgres_dsn, redis_url):
@@ -97,6 +98,11 @@ async def test_rules_show_each_version_of_odds_and_units_from_its_draw_on(
         told_rules.limits.max_draws_per_day,
         told_rules.limits.time_zone,
         told_rules.confirm,
+    )
+    assert (True, 9, 700) == (
+        told_rules.limits.ticket_required,
+        told_rules.limits.ticket_difficulty,
+        told_rules.limits.ticket_spread_ms,
     )
     assert ([told_rules.versions[2]], False) == (list(last.versions), last.has_more)
 

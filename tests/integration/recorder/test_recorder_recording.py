@@ -301,6 +301,7 @@ async def test_configuration_published_but_not_committed_is_repaired(
         status=pool_pb2.POOL_STATUS_PAUSED,
         end_ms=START_MS + 60_000,
         confirm=pool_pb2.CONFIRM_RECORDED,
+        draw_tickets=pool_pb2.TicketPolicy(required=True, difficulty=9, spread_ms=700),
         limits=pool_pb2.UserLimits(
             cooldown_ms=2000, draws_per_user=4, draws_per_day=3, wins_per_user=2
         ),
@@ -319,11 +320,14 @@ async def test_configuration_published_but_not_committed_is_repaired(
     ] == [tuple(row) for row in rows]
     activity = await postgres.fetchrow(
         "SELECT a.status, extract(epoch FROM end_time)::bigint, cooldown_seconds,"
-        " max_draws_per_user, max_draws_per_day, max_wins_per_user, confirm, p.version"
+        " max_draws_per_user, max_draws_per_day, max_wins_per_user, confirm, p.version,"
+        " ticket_required, ticket_difficulty, ticket_spread_ms"
         " FROM activities AS a JOIN pools AS p ON p.id = a.pool_id"
     )
     end_s = START_MS // 1000 + 60
-    assert ("paused", end_s, 2, 4, 3, 2, "recorded", writer.version) == tuple(activity)
+    assert ("paused", end_s, 2, 4, 3, 2, "recorded", writer.version, True, 9, 700) == tuple(
+        activity
+    )
 
 
 async def test_configuration_that_was_committed_is_not_repaired(

@@ -41,6 +41,9 @@ class Activity(_message.Message):
     POOL_ID_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CONFIRM_FIELD_NUMBER: _builtins.int
+    TICKET_REQUIRED_FIELD_NUMBER: _builtins.int
+    TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
+    TICKET_SPREAD_MS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """The activity."""
@@ -67,6 +70,14 @@ class Activity(_message.Message):
     confirm: _builtins.str
     """What an answered win has to survive: "store" (a crash of anything), "replica"
     (the loss of the store's machine) or "recorded" (the loss of the whole store).
+    """
+    ticket_required: _builtins.bool
+    """Whether users draw with a draw ticket only."""
+    ticket_difficulty: _builtins.int
+    """Leading zero bits that a draw ticket's puzzle asks for; 0: there is no puzzle."""
+    ticket_spread_ms: _builtins.int
+    """Users' first draw tickets of an opening start within so long, milliseconds; 0:
+    all at once.
     """
     etag: _builtins.str
     """Names this version: it stays until the next edit."""
@@ -107,11 +118,14 @@ class Activity(_message.Message):
         pool_id: _builtins.int = ...,
         time_zone: _builtins.str = ...,
         confirm: _builtins.str = ...,
+        ticket_required: _builtins.bool = ...,
+        ticket_difficulty: _builtins.int = ...,
+        ticket_spread_ms: _builtins.int = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "end_time", b"end_time", "start_time", b"start_time", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "created_at", b"created_at", "description", b"description", "end_time", b"end_time", "etag", b"etag", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "pool_id", b"pool_id", "seed_commitment", b"seed_commitment", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "created_at", b"created_at", "description", b"description", "end_time", b"end_time", "etag", b"etag", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "pool_id", b"pool_id", "seed_commitment", b"seed_commitment", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "ticket_spread_ms", b"ticket_spread_ms", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,6 +150,7 @@ class CreateActivityRequest(_message.Message):
     TICKET_REQUIRED_FIELD_NUMBER: _builtins.int
     TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
     CONFIRM_FIELD_NUMBER: _builtins.int
+    TICKET_SPREAD_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """1…100 characters."""
     description: _builtins.str
@@ -155,11 +170,15 @@ class CreateActivityRequest(_message.Message):
     time_zone: _builtins.str
     """IANA name, e.g. "Asia/Tokyo". Empty: UTC."""
     ticket_required: _builtins.bool
-    """Has to be false: there are no draw tickets here yet."""
+    """As Activity.ticket_required."""
     ticket_difficulty: _builtins.int
-    """Likewise 0."""
+    """0…32. Each bit doubles the work: 16 take a browser a fraction of a second,
+    and what takes it more than 30 seconds shuts it out.
+    """
     confirm: _builtins.str
     """As Activity.confirm. Left out: "store"."""
+    ticket_spread_ms: _builtins.int
+    """0…3600000, milliseconds."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Absent: now where status says "ongoing" or "paused"; else none, and the
@@ -186,10 +205,11 @@ class CreateActivityRequest(_message.Message):
         ticket_required: _builtins.bool = ...,
         ticket_difficulty: _builtins.int = ...,
         confirm: _builtins.str = ...,
+        ticket_spread_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "ticket_spread_ms", b"ticket_spread_ms", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,6 +329,7 @@ class UpdateActivityRequest(_message.Message):
     TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
     CLEARED_FIELDS_FIELD_NUMBER: _builtins.int
     CONFIRM_FIELD_NUMBER: _builtins.int
+    TICKET_SPREAD_MS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """Which."""
@@ -331,11 +352,13 @@ class UpdateActivityRequest(_message.Message):
     time_zone: _builtins.str
     """IANA name."""
     ticket_required: _builtins.bool
-    """Has to be false: there are no draw tickets here yet."""
+    """As Activity.ticket_required; for the very next draw."""
     ticket_difficulty: _builtins.int
-    """Likewise 0."""
+    """0…32, as in CreateActivityRequest; for the tickets issued from now on."""
     confirm: _builtins.str
     """As Activity.confirm; for the very next draw."""
+    ticket_spread_ms: _builtins.int
+    """0…3600000, milliseconds; for the tickets issued from now on."""
     etag: _builtins.str
     """The etag that the change was made for: where it is another one by now,
     CONFLICT. Empty: whatever there is.
@@ -366,15 +389,16 @@ class UpdateActivityRequest(_message.Message):
         max_draws_per_day: _builtins.int | None = ...,
         max_wins_per_user: _builtins.int | None = ...,
         time_zone: _builtins.str | None = ...,
-        ticket_required: _builtins.bool = ...,
-        ticket_difficulty: _builtins.int = ...,
+        ticket_required: _builtins.bool | None = ...,
+        ticket_difficulty: _builtins.int | None = ...,
         cleared_fields: _abc.Iterable[_builtins.str] | None = ...,
         confirm: _builtins.str | None = ...,
+        ticket_spread_ms: _builtins.int | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "time_zone", b"time_zone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_ticket_difficulty", b"_ticket_difficulty", "_ticket_required", b"_ticket_required", "_ticket_spread_ms", b"_ticket_spread_ms", "_time_zone", b"_time_zone", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "ticket_spread_ms", b"ticket_spread_ms", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cleared_fields", b"cleared_fields", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "etag", b"etag", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "_cooldown_seconds", b"_cooldown_seconds", "_description", b"_description", "_max_draws_per_day", b"_max_draws_per_day", "_max_draws_per_user", b"_max_draws_per_user", "_max_wins_per_user", b"_max_wins_per_user", "_name", b"_name", "_status", b"_status", "_ticket_difficulty", b"_ticket_difficulty", "_ticket_required", b"_ticket_required", "_ticket_spread_ms", b"_ticket_spread_ms", "_time_zone", b"_time_zone", "activity_id", b"activity_id", "cleared_fields", b"cleared_fields", "confirm", b"confirm", "cooldown_seconds", b"cooldown_seconds", "description", b"description", "end_time", b"end_time", "etag", b"etag", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "name", b"name", "start_time", b"start_time", "status", b"status", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "ticket_spread_ms", b"ticket_spread_ms", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confirm: _TypeAlias = _typing.Literal["confirm"]  # noqa: Y015
     _WhichOneofArgType__confirm: _TypeAlias = _typing.Literal["_confirm", b"_confirm"]  # noqa: Y015
@@ -392,6 +416,12 @@ class UpdateActivityRequest(_message.Message):
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
     _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    _WhichOneofReturnType__ticket_difficulty: _TypeAlias = _typing.Literal["ticket_difficulty"]  # noqa: Y015
+    _WhichOneofArgType__ticket_difficulty: _TypeAlias = _typing.Literal["_ticket_difficulty", b"_ticket_difficulty"]  # noqa: Y015
+    _WhichOneofReturnType__ticket_required: _TypeAlias = _typing.Literal["ticket_required"]  # noqa: Y015
+    _WhichOneofArgType__ticket_required: _TypeAlias = _typing.Literal["_ticket_required", b"_ticket_required"]  # noqa: Y015
+    _WhichOneofReturnType__ticket_spread_ms: _TypeAlias = _typing.Literal["ticket_spread_ms"]  # noqa: Y015
+    _WhichOneofArgType__ticket_spread_ms: _TypeAlias = _typing.Literal["_ticket_spread_ms", b"_ticket_spread_ms"]  # noqa: Y015
     _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
     _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
     @_typing.overload
@@ -410,6 +440,12 @@ class UpdateActivityRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ticket_difficulty) -> _WhichOneofReturnType__ticket_difficulty | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ticket_required) -> _WhichOneofReturnType__ticket_required | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ticket_spread_ms) -> _WhichOneofReturnType__ticket_spread_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__time_zone) -> _WhichOneofReturnType__time_zone | None: ...
 

@@ -85,7 +85,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
       {"reason": "ACTIVITY_NOT_ONGOING", "metadata": {"status": "paused"}}
     """
     ERROR_REASON_COOLDOWN: _ErrorReason.ValueType  # 42
-    """Drawn again too soon. Wait for retry_after_ms.
+    """Drawn again too soon, or before the start that the draw ticket names. Wait
+    for retry_after_ms.
       {"reason": "COOLDOWN", "metadata": {"retry_after_ms": "41000"}}
     """
     ERROR_REASON_QUOTA_SPENT: _ErrorReason.ValueType  # 43
@@ -128,6 +129,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The pool's stock is not loaded (its store came back empty, or is being
     rebuilt). An operator runs `kuji rebuild`.
       {"reason": "POOL_NOT_LOADED", "metadata": {"retry_after_ms": "5000"}}
+    """
+    ERROR_REASON_TICKET_REQUIRED: _ErrorReason.ValueType  # 50
+    """The activity draws with a draw ticket only, and there is none. Nothing was
+    drawn. Ask for one, solve its puzzle, and draw with both.
+    """
+    ERROR_REASON_TICKET_EXPIRED: _ErrorReason.ValueType  # 51
+    """The draw ticket has expired, or is of an opening before this one. Nothing
+    was drawn. Ask for a fresh one.
+    """
+    ERROR_REASON_TICKET_INVALID: _ErrorReason.ValueType  # 52
+    """The draw ticket is none that was issued to this user for this activity.
+    Nothing was drawn. Ask for one.
+    """
+    ERROR_REASON_PUZZLE_UNSOLVED: _ErrorReason.ValueType  # 53
+    """The solution gives fewer leading zero bits than the draw ticket asks for,
+    or is missing. Nothing was drawn, and the ticket is still good.
+      {"reason": "PUZZLE_UNSOLVED", "metadata": {"difficulty": "12"}}
     """
     ERROR_REASON_GOODS_NOT_FOUND: _ErrorReason.ValueType  # 60
     """No such blind-box goods, or no such box of it; metadata.field names which.
@@ -226,7 +244,8 @@ ERROR_REASON_ACTIVITY_NOT_ONGOING: ErrorReason.ValueType  # 41
   {"reason": "ACTIVITY_NOT_ONGOING", "metadata": {"status": "paused"}}
 """
 ERROR_REASON_COOLDOWN: ErrorReason.ValueType  # 42
-"""Drawn again too soon. Wait for retry_after_ms.
+"""Drawn again too soon, or before the start that the draw ticket names. Wait
+for retry_after_ms.
   {"reason": "COOLDOWN", "metadata": {"retry_after_ms": "41000"}}
 """
 ERROR_REASON_QUOTA_SPENT: ErrorReason.ValueType  # 43
@@ -269,6 +288,23 @@ ERROR_REASON_POOL_NOT_LOADED: ErrorReason.ValueType  # 49
 """The pool's stock is not loaded (its store came back empty, or is being
 rebuilt). An operator runs `kuji rebuild`.
   {"reason": "POOL_NOT_LOADED", "metadata": {"retry_after_ms": "5000"}}
+"""
+ERROR_REASON_TICKET_REQUIRED: ErrorReason.ValueType  # 50
+"""The activity draws with a draw ticket only, and there is none. Nothing was
+drawn. Ask for one, solve its puzzle, and draw with both.
+"""
+ERROR_REASON_TICKET_EXPIRED: ErrorReason.ValueType  # 51
+"""The draw ticket has expired, or is of an opening before this one. Nothing
+was drawn. Ask for a fresh one.
+"""
+ERROR_REASON_TICKET_INVALID: ErrorReason.ValueType  # 52
+"""The draw ticket is none that was issued to this user for this activity.
+Nothing was drawn. Ask for one.
+"""
+ERROR_REASON_PUZZLE_UNSOLVED: ErrorReason.ValueType  # 53
+"""The solution gives fewer leading zero bits than the draw ticket asks for,
+or is missing. Nothing was drawn, and the ticket is still good.
+  {"reason": "PUZZLE_UNSOLVED", "metadata": {"difficulty": "12"}}
 """
 ERROR_REASON_GOODS_NOT_FOUND: ErrorReason.ValueType  # 60
 """No such blind-box goods, or no such box of it; metadata.field names which.

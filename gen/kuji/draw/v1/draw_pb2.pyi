@@ -28,6 +28,8 @@ class DrawRequest(_message.Message):
     ACTIVITY_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
+    SOLUTION_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """May be left out (0) while exactly one activity is ongoing; by a retry also
     afterwards: its request_id finds the draw.
@@ -38,20 +40,92 @@ class DrawRequest(_message.Message):
     """
     user_id: _builtins.int
     """The user drawn for. Only a service may set it; 0: the caller itself."""
+    ticket: _builtins.str
+    """A draw ticket. It is the draw's request_id, which is left out, or the same.
+    It names the activity, too.
+    """
+    solution: _builtins.str
+    """Where the ticket has a puzzle: any ASCII text of 1…64 characters for which
+    SHA-256(ticket + ":" + solution) begins with `difficulty` zero bits.
+    """
     def __init__(
         self,
         *,
         activity_id: _builtins.int = ...,
         request_id: _builtins.str = ...,
         user_id: _builtins.int = ...,
+        ticket: _builtins.str = ...,
+        solution: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "request_id", b"request_id", "solution", b"solution", "ticket", b"ticket", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DrawRequest: _TypeAlias = DrawRequest  # noqa: Y015
+
+@_typing.final
+class IssueTicketRequest(_message.Message):
+    """Which activity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVITY_ID_FIELD_NUMBER: _builtins.int
+    activity_id: _builtins.int
+    """May be left out (0) while exactly one activity is ongoing."""
+    def __init__(
+        self,
+        *,
+        activity_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueTicketRequest: _TypeAlias = IssueTicketRequest  # noqa: Y015
+
+@_typing.final
+class IssueTicketResponse(_message.Message):
+    """A draw ticket."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    DIFFICULTY_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    ticket: _builtins.str
+    """64 characters of A-Z, a-z, 0-9, - and _."""
+    difficulty: _builtins.int
+    """Leading zero bits that its puzzle asks for; 0: there is no puzzle."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """First instant at which it draws no longer."""
+
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """First instant at which it draws: users' first draws of an opening may be
+        spread over some seconds.
+        """
+
+    def __init__(
+        self,
+        *,
+        ticket: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        difficulty: _builtins.int = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "not_before", b"not_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["difficulty", b"difficulty", "expires_at", b"expires_at", "not_before", b"not_before", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueTicketResponse: _TypeAlias = IssueTicketResponse  # noqa: Y015
 
 @_typing.final
 class DrawResponse(_message.Message):

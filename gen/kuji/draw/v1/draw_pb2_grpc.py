@@ -40,6 +40,11 @@ class DrawServiceStub:
                 request_serializer=kuji_dot_draw_dot_v1_dot_draw__pb2.DrawRequest.SerializeToString,
                 response_deserializer=kuji_dot_draw_dot_v1_dot_draw__pb2.DrawResponse.FromString,
                 _registered_method=True)
+        self.IssueTicket = channel.unary_unary(
+                '/kuji.draw.v1.DrawService/IssueTicket',
+                request_serializer=kuji_dot_draw_dot_v1_dot_draw__pb2.IssueTicketRequest.SerializeToString,
+                response_deserializer=kuji_dot_draw_dot_v1_dot_draw__pb2.IssueTicketResponse.FromString,
+                _registered_method=True)
         self.GetOdds = channel.unary_unary(
                 '/kuji.draw.v1.DrawService/GetOdds',
                 request_serializer=kuji_dot_draw_dot_v1_dot_draw__pb2.GetOddsRequest.SerializeToString,
@@ -70,7 +75,23 @@ class DrawServiceServicer:
         """Draws once for the caller. Repeating `request_id` within 24 h returns the
         first result, with `replayed` set.
 
+        Where the activity asks for draw tickets, a user draws with a `ticket`, which
+        is then the request_id. Services draw without.
+
+        COOLDOWN: also before the start that the ticket names.
+
         UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueTicket(self, request, context):
+        """Issues a draw ticket to the caller: good for one draw of its own, in this
+        activity and this opening of it, for 30 seconds from its start. Nothing is
+        kept of it, so any number may be asked for; each is another one.
+
+        Only while the activity draws. PERMISSION_DENIED: a service needs none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,6 +147,11 @@ def add_DrawServiceServicer_to_server(servicer, server):
                     request_deserializer=kuji_dot_draw_dot_v1_dot_draw__pb2.DrawRequest.FromString,
                     response_serializer=kuji_dot_draw_dot_v1_dot_draw__pb2.DrawResponse.SerializeToString,
             ),
+            'IssueTicket': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueTicket,
+                    request_deserializer=kuji_dot_draw_dot_v1_dot_draw__pb2.IssueTicketRequest.FromString,
+                    response_serializer=kuji_dot_draw_dot_v1_dot_draw__pb2.IssueTicketResponse.SerializeToString,
+            ),
             'GetOdds': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOdds,
                     request_deserializer=kuji_dot_draw_dot_v1_dot_draw__pb2.GetOddsRequest.FromString,
@@ -175,6 +201,33 @@ class DrawService:
             '/kuji.draw.v1.DrawService/Draw',
             kuji_dot_draw_dot_v1_dot_draw__pb2.DrawRequest.SerializeToString,
             kuji_dot_draw_dot_v1_dot_draw__pb2.DrawResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueTicket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.draw.v1.DrawService/IssueTicket',
+            kuji_dot_draw_dot_v1_dot_draw__pb2.IssueTicketRequest.SerializeToString,
+            kuji_dot_draw_dot_v1_dot_draw__pb2.IssueTicketResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,7 +37,19 @@ class DrawServiceStub:
     """Draws once for the caller. Repeating `request_id` within 24 h returns the
     first result, with `replayed` set.
 
+    Where the activity asks for draw tickets, a user draws with a `ticket`, which
+    is then the request_id. Services draw without.
+
+    COOLDOWN: also before the start that the ticket names.
+
     UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
+    """
+    IssueTicket: _grpc.UnaryUnaryMultiCallable[_draw_pb2.IssueTicketRequest, _draw_pb2.IssueTicketResponse]
+    """Issues a draw ticket to the caller: good for one draw of its own, in this
+    activity and this opening of it, for 30 seconds from its start. Nothing is
+    kept of it, so any number may be asked for; each is another one.
+
+    Only while the activity draws. PERMISSION_DENIED: a service needs none.
     """
     GetOdds: _grpc.UnaryUnaryMultiCallable[_draw_pb2.GetOddsRequest, _draw_pb2.GetOddsResponse]
     """The odds of one draw at this moment, over the stock as it is: what is sold
@@ -75,7 +87,19 @@ class DrawServiceAsyncStub(DrawServiceStub):
     """Draws once for the caller. Repeating `request_id` within 24 h returns the
     first result, with `replayed` set.
 
+    Where the activity asks for draw tickets, a user draws with a `ticket`, which
+    is then the request_id. Services draw without.
+
+    COOLDOWN: also before the start that the ticket names.
+
     UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
+    """
+    IssueTicket: _aio.UnaryUnaryMultiCallable[_draw_pb2.IssueTicketRequest, _draw_pb2.IssueTicketResponse]  # type: ignore[assignment]
+    """Issues a draw ticket to the caller: good for one draw of its own, in this
+    activity and this opening of it, for 30 seconds from its start. Nothing is
+    kept of it, so any number may be asked for; each is another one.
+
+    Only while the activity draws. PERMISSION_DENIED: a service needs none.
     """
     GetOdds: _aio.UnaryUnaryMultiCallable[_draw_pb2.GetOddsRequest, _draw_pb2.GetOddsResponse]  # type: ignore[assignment]
     """The odds of one draw at this moment, over the stock as it is: what is sold
@@ -116,7 +140,25 @@ class DrawServiceServicer(metaclass=_abc_1.ABCMeta):
         """Draws once for the caller. Repeating `request_id` within 24 h returns the
         first result, with `replayed` set.
 
+        Where the activity asks for draw tickets, a user draws with a `ticket`, which
+        is then the request_id. Services draw without.
+
+        COOLDOWN: also before the start that the ticket names.
+
         UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueTicket(
+        self,
+        request: _draw_pb2.IssueTicketRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_draw_pb2.IssueTicketResponse, _abc.Awaitable[_draw_pb2.IssueTicketResponse]]:
+        """Issues a draw ticket to the caller: good for one draw of its own, in this
+        activity and this opening of it, for 30 seconds from its start. Nothing is
+        kept of it, so any number may be asked for; each is another one.
+
+        Only while the activity draws. PERMISSION_DENIED: a service needs none.
         """
 
     @_abc_1.abstractmethod

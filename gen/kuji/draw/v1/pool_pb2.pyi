@@ -176,6 +176,7 @@ class PoolConfig(_message.Message):
     CONFIRM_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     GOODS_REVISION_FIELD_NUMBER: _builtins.int
+    DRAW_TICKETS_FIELD_NUMBER: _builtins.int
     mode: Global___PoolMode.ValueType
     """How the winner is selected. Fixed for the pool's life."""
     status: Global___PoolStatus.ValueType
@@ -212,6 +213,10 @@ class PoolConfig(_message.Message):
         that are. One that was retired before may be left out.
         """
 
+    @_builtins.property
+    def draw_tickets(self) -> Global___TicketPolicy:
+        """What is asked of users before they draw; absent: nothing."""
+
     def __init__(
         self,
         *,
@@ -226,14 +231,49 @@ class PoolConfig(_message.Message):
         confirm: Global___Confirm.ValueType = ...,
         cause: _builtins.str = ...,
         goods_revision: _builtins.int = ...,
+        draw_tickets: Global___TicketPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draw_tickets", b"draw_tickets", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cause", b"cause", "confirm", b"confirm", "end_ms", b"end_ms", "goods_revision", b"goods_revision", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cause", b"cause", "confirm", b"confirm", "draw_tickets", b"draw_tickets", "end_ms", b"end_ms", "goods_revision", b"goods_revision", "limits", b"limits", "mode", b"mode", "prizes", b"prizes", "protection_ms", b"protection_ms", "start_ms", b"start_ms", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PoolConfig: _TypeAlias = PoolConfig  # noqa: Y015
+
+@_typing.final
+class TicketPolicy(_message.Message):
+    """What a pool asks of draw tickets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    DIFFICULTY_FIELD_NUMBER: _builtins.int
+    SPREAD_MS_FIELD_NUMBER: _builtins.int
+    required: _builtins.bool
+    """Whether users draw with a ticket only. Services draw without."""
+    difficulty: _builtins.int
+    """Leading zero bits that a ticket's puzzle asks for; 0: there is no puzzle.
+    Holds for the tickets issued from then on.
+    """
+    spread_ms: _builtins.int
+    """The starts of users' first tickets of an opening are spread over so long,
+    milliseconds; 0: all may draw at once.
+    """
+    def __init__(
+        self,
+        *,
+        required: _builtins.bool = ...,
+        difficulty: _builtins.int = ...,
+        spread_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["difficulty", b"difficulty", "required", b"required", "spread_ms", b"spread_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TicketPolicy: _TypeAlias = TicketPolicy  # noqa: Y015
 
 @_typing.final
 class UserLimits(_message.Message):

@@ -302,6 +302,9 @@ class Limits(_message.Message):
     MAX_DRAWS_PER_DAY_FIELD_NUMBER: _builtins.int
     MAX_WINS_PER_USER_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    TICKET_REQUIRED_FIELD_NUMBER: _builtins.int
+    TICKET_DIFFICULTY_FIELD_NUMBER: _builtins.int
+    TICKET_SPREAD_MS_FIELD_NUMBER: _builtins.int
     cooldown_seconds: _builtins.int
     """Least time between two draws."""
     max_draws_per_user: _builtins.int
@@ -312,6 +315,14 @@ class Limits(_message.Message):
     """Wins in all."""
     time_zone: _builtins.str
     """IANA zone whose midnight begins a day."""
+    ticket_required: _builtins.bool
+    """Whether draws need a draw ticket."""
+    ticket_difficulty: _builtins.int
+    """Leading zero bits that a draw ticket's puzzle asks for; 0: there is no puzzle."""
+    ticket_spread_ms: _builtins.int
+    """First draw tickets of an opening start within so long, milliseconds; 0: all at
+    once.
+    """
     def __init__(
         self,
         *,
@@ -320,10 +331,13 @@ class Limits(_message.Message):
         max_draws_per_day: _builtins.int = ...,
         max_wins_per_user: _builtins.int = ...,
         time_zone: _builtins.str = ...,
+        ticket_required: _builtins.bool = ...,
+        ticket_difficulty: _builtins.int = ...,
+        ticket_spread_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooldown_seconds", b"cooldown_seconds", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooldown_seconds", b"cooldown_seconds", "max_draws_per_day", b"max_draws_per_day", "max_draws_per_user", b"max_draws_per_user", "max_wins_per_user", b"max_wins_per_user", "ticket_difficulty", b"ticket_difficulty", "ticket_required", b"ticket_required", "ticket_spread_ms", b"ticket_spread_ms", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

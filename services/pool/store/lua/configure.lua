@@ -1,7 +1,8 @@
 #!lua
 --[[ configure: make a pool's configuration equal to the one given, between two draws.
 KEYS[1] string  {p:<id>}:config    written, with the units that result
-KEYS[2] hash    {p:<id>}:state     version compared and set; seq created as 0; chain, clock moved on
+KEYS[2] hash    {p:<id>}:state     version compared and set; seq created as 0; chain and
+                                   clock moved on; opened_ms set where this opens the pool
 KEYS[3] hash    {p:<id>}:stock     units left, moved by the change of units
 KEYS[4] string  {p:<id>}:document  written
 KEYS[5] stream  {p:<id>}:ledger    the change is appended
@@ -21,6 +22,7 @@ O(prizes). One slot. Nothing is written unless 1 is returned. ]]
 --@include guard
 --@include chain
 --@include units
+--@include opening
 local config, state = cmsgpack.unpack(ARGV[3]), state_of(KEY_STATE)
 if is_behind(state) then return cmsgpack.pack({ CONFIGURE_NOT_LOADED, 0 }) end
 local now_us, live = next_us(state), state[STATE_VERSION] or '0'
@@ -43,7 +45,8 @@ local chain = link(state[STATE_CHAIN], id, ARGV[4] .. units .. now_ms)
 redis.call('SET', KEY_CONFIG, cmsgpack.pack(config))
 redis.call('SET', KEY_DOCUMENT, ARGV[4])
 redis.call('HSET', KEY_STATE, STATE_SEQ, seq, STATE_VERSION, ARGV[2], STATE_CHAIN, chain,
-  STATE_CLOCK_US, us_text(now_us))
+  STATE_CLOCK_US, us_text(now_us),
+  STATE_OPENED_MS, opened_ms_after(before, state, ms_of(now_us)))
 redis.call('DEL', KEY_STOCK)
 for at = 1, #stock, 1000 do  -- unpack takes some thousands at most
   redis.call('HSET', KEY_STOCK, unpack(stock, at, math.min(at + 999, #stock)))

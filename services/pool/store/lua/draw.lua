@@ -22,7 +22,9 @@ pool's clock, us}:
   {-3 COOLDOWN, ms to wait} | {-4 QUOTA_SPENT, 1 draws per user, 2 per day, 3 wins} |
   {-5 BLOCKED} | {-6 SOLD_OUT, units left} | {-7 REQUEST_ID_REUSED} | {-8 BACKLOG} |
   {-9 PROTECTED, ms to wait} | {-10 VOID} | {-11 UNCONFIRMED} |
-  {-12 CLOCK_OFF}: this server's clock jumped; nothing is drawn until it is right
+  {-12 CLOCK_OFF}: this server's clock jumped; nothing is drawn until it is right |
+  {-13 TICKET_REQUIRED} | {-14 TICKET_EXPIRED} | {-15 PUZZLE_UNSOLVED, bits asked for} |
+  {-16 TICKET_EARLY, ms to wait}
   draw = {prize id (0: a miss), ticket, weight, total, code bytes ('' for a miss)}
   or {newest seq} alone: nothing is done, further ids have to be reserved first.
 O(intents x prizes). One slot. Either every intent's effects are written, or none. ]]
@@ -31,7 +33,9 @@ O(intents x prizes). One slot. Either every intent's effects are written, or non
 --@include backlog
 --@include selection
 --@include users
+--@include draw_tickets
 --@include requests
+--@include opening
 --@include pool
 --@include drawing
 --@include intents

@@ -17,7 +17,18 @@ from redis.asyncio import Redis
 
 from services.pool.rule.clock import ANY_TIME, BOUND_US, ClockSpan
 from services.pool.rule.selection import Mode
-from services.pool.rule.terms import ConfigureCode, Confirm, PoolConfig, PoolStatus, PrizeConfig
+from services.pool.rule.terms import (
+    NO_TICKET,
+    ConfigureCode,
+    Confirm,
+    DrawTicket,
+    Intent,
+    Opening,
+    PoolConfig,
+    PoolStatus,
+    PrizeConfig,
+    TicketPolicy,
+)
 from services.pool.store.redis_store import ClockOffError, RedisStore
 from tests.support.clocks import follow_set_clock, set_clock
 from tests.support.draws import NO_BACKLOG_BOUND, MemoryStore, intent, stocks_of
@@ -30,6 +41,25 @@ REQUESTS = st.sampled_from(["a", "b", "c", "d", "e"])
 INTENTS = st.lists(
     st.builds(intent, USERS, REQUESTS, st.sampled_from([1, 1, 1, 2, 5])), min_size=1, max_size=12
 )
+# Without an opening: none; as an offset from the opening that there is, and from now.
+TICKETS = st.lists(
+    st.sampled_from(
+        [
+            None,
+            None,
+            NO_TICKET,
+            DrawTicket(0, 0, 1, 0, 0),
+            DrawTicket(0, -5, 30_000, 8, 9),
+            DrawTicket(0, 1, 30_000, 0, 0),
+            DrawTicket(0, -30_000, 0, 0, 0),
+            DrawTicket(-1, 0, 30_000, 0, 0),
+            DrawTicket(0, 0, 30_000, 8, 7),
+        ]
+    ),
+    min_size=12,
+    max_size=12,
+)
+POLICIES = st.builds(TicketPolicy, st.booleans(), st.integers(0, 32), st.sampled_from([0, 5000]))
 _DAY_US = 86_400_000_000
 NOON_US = 20_000 * _DAY_US + _DAY_US // 2
 # Forward as it goes, to the next day and past several, and back within and beyond the bound.
@@ -46,6 +76,7 @@ LIMITS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "wins_per_user": st.integers(0, 4),
         "day_offset_ms": st.sampled_from([0, 9 * 3_600_000, -12 * 3_600_000, 48 * 3_600_000]),
         "confirm": st.sampled_from(Confirm),
+        "draw_tickets": POLICIES,
         "status": st.sampled_from(
             [*[PoolStatus.OPEN] * 9, PoolStatus.PAUSED, PoolStatus.PAUSED, PoolStatus.ENDED]
         ),
@@ -91,6 +122,18 @@ def changed(draw: st.DrawFn, config: PoolConfig) -> PoolConfig:
         for prize in config.prizes
     )
     return PoolConfig(config.mode, prizes, **draw(LIMITS))
+
+
+def at(opening: Opening, ticket: DrawTicket | None) -> DrawTicket | None:
+    """*ticket*, whose times are offsets, in *opening*."""
+    if ticket in (None, NO_TICKET):
+        return ticket
+    assert ticket is not None
+    return ticket._replace(
+        opening_ms=opening.opening_ms + ticket.opening_ms,
+        not_before_ms=opening.now_ms + ticket.not_before_ms,
+        expires_ms=opening.now_ms + ticket.expires_ms,
+    )
 
 
 class SameRule(RuleBasedStateMachine):
@@ -142,8 +185,13 @@ class SameRule(RuleBasedStateMachine):
         if live.code is ConfigureCode.CONFIGURED:
             self.config, self.live_version = config, self.version
 
-    @rule(intents=INTENTS)
-    def draw(self, intents: list[Any]) -> None:
+    @rule(intents=INTENTS, tickets=TICKETS)
+    def draw(self, intents: list[Intent], tickets: list[DrawTicket | None]) -> None:
+        opening = self.run(self.told(self.model.opening(POOL)))
+        assert opening == self.run(self.told(self.store.opening(POOL)))
+        if opening is not None:
+            pairs = zip(intents, tickets, strict=False)
+            intents = [one._replace(draw_ticket=at(opening, ticket)) for one, ticket in pairs]
         live = self.run(self.store.draw(POOL, intents))
         model = self.run(self.model.draw(POOL, intents))
         assert (model.version, model.confirm, model.now_ms, model.clock_us) == (

@@ -67,7 +67,7 @@ def test_codes_are_the_same_in_a_header_and_python(
     assert {code.name: code.value for code in codes} == {n: int(v) for v, n in in_header}
 
 
-@pytest.mark.parametrize("name", ["draw", "configure", "void", "skip"])
+@pytest.mark.parametrize("name", ["draw", "configure", "void", "skip", "opening"])
 def test_script_is_whole_when_its_includes_are_in_place(name: str) -> None:
     """No include is left over, none comes twice, and its keys are a pool's."""
     included = re.findall(r"^--@include (\w+)$", (LUA / f"{name}.lua").read_text(), re.MULTILINE)

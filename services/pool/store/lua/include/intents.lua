@@ -55,7 +55,8 @@ local function answer(pool, batch, intent, blocked, now_ms, shed, stuck)
   if stuck then return { CODE_UNCONFIRMED } end
   local wait_ms = protected_ms(pool, intent[INTENT_USER_ID], now_ms)
   if wait_ms > 0 then return { CODE_PROTECTED, wait_ms } end
-  local refusal = limit_reached(pool.config, user, intent[INTENT_DRAWS], now_ms)
+  local refusal = ticket_refusal(pool, intent, now_ms)
+    or limit_reached(pool.config, user, intent[INTENT_DRAWS], now_ms)
   if refusal then return refusal end
   if pool.config[CONFIG_MODE] ~= MODE_ODDS then
     local units = available(pool, user)

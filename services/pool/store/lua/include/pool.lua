@@ -1,14 +1,6 @@
 -- pool: the pool as one call of the script sees it, read once and written once.
 
-local function status_of(config, now_ms)
-  local status, end_ms = config[CONFIG_STATUS], config[CONFIG_END_MS]
-  if status == STATUS_ENDED or (end_ms > 0 and now_ms >= end_ms) then return STATUS_ENDED end
-  if status == STATUS_PAUSED then return STATUS_PAUSED end
-  if now_ms < config[CONFIG_START_MS] then return STATUS_PLANNED end
-  return STATUS_OPEN
-end
-
--- {config, state, seq, status, left = units left by prize index (nil: unlimited),
+-- {config, state, seq, status, opening_ms, left = units left by prize index (nil: unlimited),
 -- weights, weight_sum, dirty = indexes whose stock has changed}; nil: not loaded.
 local function load_pool(state, now_ms)
   local packed = redis.call('GET', KEY_CONFIG)
@@ -16,8 +8,8 @@ local function load_pool(state, now_ms)
   local config = cmsgpack.unpack(packed)
   local pool = {
     config = config, state = state, seq = tonumber(state[STATE_SEQ]),
-    status = status_of(config, now_ms), left = {}, weights = {}, weight_sum = 0, dirty = {},
-    prize_limits = false,
+    status = status_of(config, now_ms), opening_ms = opening_ms(config, state),
+    left = {}, weights = {}, weight_sum = 0, dirty = {}, prize_limits = false,
   }
   local ids = {}
   for i, prize in ipairs(config[CONFIG_PRIZES]) do
