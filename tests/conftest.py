@@ -34,7 +34,20 @@ _TEMPLATE = "migrated_template"
 os.environ["KUJI_STRICT_CONTRACT"] = "true"
 # Hundreds of processes are started: each would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Files of a minute, which nobody is to wait for alone at the end.
+_LONG = (
+    "chaos",
+    "e2e",
+    "hostile",
+    *(f"integration/{name}" for name in ("bench", "outages", "stack")),
+)
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files come first."""
+    first = tuple(f"tests/{name}/" for name in _LONG)
+    items.sort(key=lambda item: not item.nodeid.startswith(first))
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

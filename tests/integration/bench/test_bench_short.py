@@ -14,7 +14,7 @@ from stack.processes import ROOT
 from tests.bench.pools import BooksError, compare
 from tests.support.history import make_pool, make_users, recording, until_recorded
 
-TIMEOUT_S = 180
+TIMEOUT_S = 280
 
 
 async def run_bench(*arguments: str) -> tuple[int | None, str, str]:

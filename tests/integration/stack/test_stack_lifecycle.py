@@ -153,66 +153,61 @@ def _environment_of(pid: int) -> bytes:
         return environment.read()
 
 
-def test_nothing_is_left_when_the_supervisor_is_killed(stack: StackUnderTest) -> None:
-    """Even a kill -9 of the supervisor leaves no process, and the next start works."""
-    pids, owner = stack.pids(), Home(stack.home).owner()
+def test_data_and_secrets_stay_when_all_is_killed(stack: StackUnderTest) -> None:
+    """
+    Even a kill -9 of the supervisor leaves no process; `up` continues where it was, after a power
+    loss too, under the same addresses.
+    """
+    pids, owner, endpoints = stack.pids(), Home(stack.home).owner(), stack.endpoints
     assert owner is not None
     os.kill(owner, signal.SIGKILL)
     _wait_until(lambda: not any(map(is_alive, pids.values())))
-    up = stack.command("up")
-    assert (0, True) == (up.returncode, _can_log_in(stack)), up.stdout
-
-
-def test_data_and_secrets_stay_when_stopped_and_started(stack: StackUnderTest) -> None:
-    """
-    `down` leaves no process; `up` continues where it was, after a power loss too, under the same
-    addresses.
-    """
-    pids, endpoints = stack.pids(), stack.endpoints
-    down = stack.command("down")
-    assert (0, []) == (down.returncode, [name for name, pid in pids.items() if is_alive(pid)])
-    assert not (stack.home / "endpoints.json").exists()
     for log in stack.home.glob("data/valkey/appendonlydir/*.incr.aof"):
         with log.open("ab") as end:
             end.write(bytes(12))
     up = stack.command("up")
     assert "12 bytes of commands that were never answered" in up.stdout
-    assert (endpoints, True) == (stack.endpoints, _can_log_in(stack))
+    assert (0, endpoints, True) == (up.returncode, stack.endpoints, _can_log_in(stack))
 
 
-def test_interrupt_stops_everything() -> None:
-    """Ctrl-C of a stack in the foreground is a clean stop, with several draw processes too."""
+def test_down_leaves_no_process(stack: StackUnderTest) -> None:
+    """Nor addresses at which nobody answers."""
+    pids = stack.pids()
+    down = stack.command("down")
+    assert (0, []) == (down.returncode, [name for name, pid in pids.items() if is_alive(pid)])
+    assert not (stack.home / "endpoints.json").exists()
+
+
+def test_given_stores_are_used_and_an_interrupt_stops_the_rest(
+    redis_url: str, postgres_dsn: str
+) -> None:
+    """
+    Where KUJI_REDIS_URL and KUJI_POSTGRES_DSN are set, the stack starts no store; ports, an
+    address and draw processes are as told. Ctrl-C in the foreground is a clean stop of all.
+    """
+    ports = {"draw": free_port(), "draw-metrics": free_port()}
+    told = {
+        "KUJI_REDIS_URL": redis_url,
+        "KUJI_POSTGRES_DSN": postgres_dsn,
+        "KUJI_DRAW_PROCESSES": "2",
+        "KUJI_EDGE_HOST": "::1",
+        "KUJI_PORTS": ",".join(f"{name}={port}" for name, port in ports.items()),
+    }
     with stack_home() as home:
-        stack = StackUnderTest(home, {"KUJI_DRAW_PROCESSES": "2", "KUJI_EDGE_HOST": "::1"})
+        stack = StackUnderTest(home, told)
         with stack.running() as child:
-            pids = stack.pids()
+            pids, addresses = stack.pids(), (stack.redis, stack.postgres)
             assert f"http://[::1]:{stack.edge_port}" == stack.edge
             assert 200 == httpx.get(f"{stack.edge}/healthz").status_code
+            _post(stack, "/api/auth/register", ALICE)
+            status, endpoints = stack.command("status"), stack.endpoints
             logs = [path.read_text() for path in home.glob("logs/*.log")]
             assert not re.search("(?i)jwks|no keys", "".join(logs))
             os.kill(child.pid, signal.SIGINT)
             code = asyncio.Runner(loop_factory=asyncio.new_event_loop).run(child.wait())
-    assert (0, PARTS | {"draw-2"}) == (code, set(pids))
-    assert [] == [name for name, pid in pids.items() if is_alive(pid)]
-
-
-def test_given_stores_are_used_and_none_are_started(redis_url: str, postgres_dsn: str) -> None:
-    """Where KUJI_REDIS_URL and KUJI_POSTGRES_DSN are set, the stack starts no store."""
-    ports = {"draw": free_port(), "draw-metrics": free_port()}
-    given = {
-        "KUJI_REDIS_URL": redis_url,
-        "KUJI_POSTGRES_DSN": postgres_dsn,
-        "KUJI_EDGE_HOST": "localhost",
-        "KUJI_PORTS": ",".join(f"{name}={port}" for name, port in ports.items()),
-    }
-    with stack_home() as home:
-        stack = StackUnderTest(home, given)
-        with stack.running():
-            parts, addresses = set(stack.pids()), (stack.redis, stack.postgres)
-            _post(stack, "/api/auth/register", ALICE)
-            status = stack.command("status")
-            endpoints = stack.endpoints
     assert (0, 2) == (status.returncode, status.stdout.count(" given "))
     assert f"127.0.0.1:{ports['draw']}" == endpoints["grpc"]["draw"]
     assert f"http://127.0.0.1:{ports['draw-metrics']}/metrics" == endpoints["metrics"]["draw"]
-    assert (PARTS - {"valkey", "postgres"}, (redis_url, postgres_dsn)) == (parts, addresses)
+    assert (PARTS - {"valkey", "postgres"} | {"draw-2"}, 0) == (set(pids), code)
+    assert (redis_url, postgres_dsn) == addresses
+    assert [] == [name for name, pid in pids.items() if is_alive(pid)]
