@@ -11,7 +11,7 @@ from services.draw.confirmation import Confirmer
 from services.draw.made import MadeDraws
 from services.pool.books.collector import Auditor
 from services.pool.books.findings import Finding
-from services.pool.store.keys import BLOCKS, key
+from services.pool.store.keys import BLOCKED_NETWORKS, BLOCKS, key
 from tests.support.ledgers import Campaign
 
 
@@ -53,13 +53,14 @@ async def memory(campaign: Campaign) -> dict[str, Any]:
     packed: Any = await campaign.redis.get(key(campaign.pool_id, "config"))
     state: Any = await campaign.redis.hgetall(key(campaign.pool_id, "state"))
     blocked = await campaign.redis.hgetall(BLOCKS)
-    blocked.pop(b"loaded", None)
+    for mark in (b"loaded", b"networks"):  # another name each time the list is put back
+        blocked.pop(mark, None)
     return {
         # Lua writes an empty map as an empty list.
         "users": {user: [*counts, wins or {}] for user, (*counts, wins) in users.items()},
         "requests": [await unpacked("req:0"), await unpacked("req:1")],
         "stock": await campaign.redis.hgetall(key(campaign.pool_id, "stock")),
-        "blocked": blocked,
+        "blocked": [blocked, await campaign.redis.hgetall(BLOCKED_NETWORKS)],
         "config": msgpack.unpackb(packed)[1:],
         "days": (state[b"req_day"], state[b"last_ms"]),
     }
