@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from services.admin.simulation.curve import Curve, Stretch
 from services.admin.simulation.player import wins_of_a_run
-from services.admin.simulation.summary import Finding, PrizeSummary, Quantiles
+from services.admin.simulation.summary import PrizeSummary, Quantiles, Regret
 from services.pool.rule.selection import Mode
 from services.pool.rule.terms import PoolConfig, PrizeConfig
 
@@ -106,5 +106,5 @@ def _summary(said: dict[str, Any]) -> PrizeSummary:
         left=Quantiles(**said["left"]),
         chance_left=said["chance_left"],
         given=said["given"],
-        findings=tuple(map(Finding, said["findings"])),
+        findings=tuple(map(Regret, said["findings"])),
     )

@@ -20,7 +20,7 @@ NEVER = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class PlayedRuns:
     """
     What became of each prize, run by run.
 
@@ -33,12 +33,12 @@ class Runs:
     left: list["array[int]"]
 
     @classmethod
-    def none(cls, prizes: int) -> "Runs":
+    def none(cls, prizes: int) -> "PlayedRuns":
         """None yet, of so many *prizes*."""
         return cls([array("q") for _ in range(prizes)], [array("q") for _ in range(prizes)])
 
 
-def play(config: PoolConfig, draws: int, runs: int, random: Random) -> Iterator[Runs]:
+def play(config: PoolConfig, draws: int, runs: int, random: Random) -> Iterator[PlayedRuns]:
     """
     Play *config* again and again; after each run what became of all so far, the same object.
 
@@ -48,7 +48,7 @@ def play(config: PoolConfig, draws: int, runs: int, random: Random) -> Iterator[
         runs: How often.
         random: Where the chances come from.
     """
-    played = Runs.none(len(config.prizes))
+    played = PlayedRuns.none(len(config.prizes))
     for _ in range(runs):
         state = PoolState()
         configure(state, 0, 1, config)

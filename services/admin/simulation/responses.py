@@ -4,20 +4,20 @@ from kuji.admin.v1 import simulations_pb2
 
 from services.admin.models import Prize
 from services.admin.simulation.job import Step
-from services.admin.simulation.simulations import Outcome, cost_of
+from services.admin.simulation.simulations import SimulationOutcome, cost_of
 from services.admin.simulation.summary import PrizeSummary, Quantiles
 from services.common.orders import money
 
 
-def event(value: Step | Outcome) -> simulations_pb2.SimulateActivityResponse:
+def event(value: Step | SimulationOutcome) -> simulations_pb2.SimulateActivityResponse:
     """One step of a simulation."""
-    if isinstance(value, Outcome):
+    if isinstance(value, SimulationOutcome):
         return simulations_pb2.SimulateActivityResponse(result=_result(value))
     progress = simulations_pb2.SimulationProgress(runs_played=value.played, runs=value.runs)
     return simulations_pb2.SimulateActivityResponse(progress=progress)
 
 
-def _result(value: Outcome) -> simulations_pb2.SimulationResult:
+def _result(value: SimulationOutcome) -> simulations_pb2.SimulationResult:
     return simulations_pb2.SimulationResult(
         runs=value.runs,
         draws=value.curve.draws,

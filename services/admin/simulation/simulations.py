@@ -38,7 +38,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulationOutcome:
     """
     What came out.
 
@@ -70,7 +70,9 @@ class Simulations:
         self._store = store
         self._runner = runner
 
-    async def play(self, activity_id: int, expected: Expectation) -> AsyncIterator[Step | Outcome]:
+    async def play(
+        self, activity_id: int, expected: Expectation
+    ) -> AsyncIterator[Step | SimulationOutcome]:
         """
         Steps, and at last what came out.
 
@@ -98,7 +100,7 @@ class Simulations:
                 yield step
             else:
                 paired = list(zip(prizes, step.prizes, strict=True))
-                yield Outcome(step.runs, job.curve, paired)
+                yield SimulationOutcome(step.runs, job.curve, paired)
 
     async def _read(self, activity_id: int) -> tuple[Activity, list[Prize], datetime]:
         pool_id = await self._store.pool_of_activity(activity_id)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.admin.simulation.curve import Curve
-from services.admin.simulation.player import NEVER, Runs
+from services.admin.simulation.player import NEVER, PlayedRuns
 
 _EARLY = 0.1
 _MUCH = 0.5
 
 
-class Finding(StrEnum):
+class Regret(StrEnum):
     """What an operator may regret; see simulations.proto."""
 
     SOLD_OUT_EARLY = "SOLD_OUT_EARLY"
@@ -45,10 +45,10 @@ class PrizeSummary:
     left: Quantiles
     chance_left: float
     given: float
-    findings: tuple[Finding, ...]
+    findings: tuple[Regret, ...]
 
 
-def summary_of(runs: Runs, units: Sequence[int], curve: Curve) -> list[PrizeSummary]:
+def summary_of(runs: PlayedRuns, units: Sequence[int], curve: Curve) -> list[PrizeSummary]:
     """
     Each prize over all *runs*.
 
@@ -92,14 +92,14 @@ def _quantiles(picked: Sequence[float | None]) -> Quantiles:
 
 def _findings(
     stock_out: Quantiles, left: Quantiles, units: int, given: float, seconds: float
-) -> list[Finding]:
+) -> list[Regret]:
     if not units:
         return []
     found = []
     if stock_out.p50 is not None and stock_out.p50 <= _EARLY * seconds:
-        found.append(Finding.SOLD_OUT_EARLY)
+        found.append(Regret.SOLD_OUT_EARLY)
     if left.p50 is not None and left.p50 >= _MUCH * units:
-        found.append(Finding.MUCH_LEFT)
+        found.append(Regret.MUCH_LEFT)
     if given == 0:
-        found.append(Finding.NEVER_GIVEN)
+        found.append(Regret.NEVER_GIVEN)
     return found

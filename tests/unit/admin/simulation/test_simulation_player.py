@@ -6,7 +6,7 @@ from random import Random
 
 from scipy.stats import chisquare, ks_2samp
 
-from services.admin.simulation.player import NEVER, Runs, play, wins_of_a_run
+from services.admin.simulation.player import NEVER, PlayedRuns, play, wins_of_a_run
 from services.pool.rule import engine
 from services.pool.rule.selection import PPB, Mode
 from services.pool.rule.terms import PoolConfig, PrizeConfig
@@ -26,7 +26,7 @@ def pool(*prizes: tuple[int, float], enabled: bool = True) -> PoolConfig:
     )
 
 
-def played(config: PoolConfig, draws: int, runs: int = RUNS) -> Runs:
+def played(config: PoolConfig, draws: int, runs: int = RUNS) -> PlayedRuns:
     """All runs of *config*."""
     *_, last = play(config, draws, runs, Random(42))
     return last

@@ -8,9 +8,9 @@ from kuji.admin.v1.simulations_pb2 import SimulateActivityRequest
 
 from services.admin.simulation.curve import Curve, Stretch
 from services.admin.simulation.job import FEWEST_RUNS, Job, Stake, Step, job_of, step_of
-from services.admin.simulation.player import NEVER, Runs
+from services.admin.simulation.player import NEVER, PlayedRuns
 from services.admin.simulation.requests import expectation
-from services.admin.simulation.summary import Finding, PrizeSummary, Quantiles, summary_of
+from services.admin.simulation.summary import PrizeSummary, Quantiles, Regret, summary_of
 from services.admin.simulation.worker import steps
 from services.common.errors import InvalidArgumentError
 
@@ -19,7 +19,7 @@ EVEN = Curve([Stretch(100.0, 1000)])
 
 def summary(sold_out_by: list[int], left: list[int], units: int) -> PrizeSummary:
     """Of one prize, whose draws come evenly, ten a second for 100 s."""
-    return summary_of(Runs([array("q", sold_out_by)], [array("q", left)]), [units], EVEN)[0]
+    return summary_of(PlayedRuns([array("q", sold_out_by)], [array("q", left)]), [units], EVEN)[0]
 
 
 def test_draws_arrive_evenly_within_each_stretch() -> None:
@@ -40,15 +40,15 @@ def test_quantiles_are_nearest_ranks_and_none_where_most_runs_leave_some() -> No
 @pytest.mark.parametrize(
     ("sold_out_by", "left", "units", "findings"),
     [
-        ([100, 100, 900], [0, 0, 0], 5, (Finding.SOLD_OUT_EARLY,)),
+        ([100, 100, 900], [0, 0, 0], 5, (Regret.SOLD_OUT_EARLY,)),
         ([101, 101, 900], [0, 0, 0], 5, ()),
-        ([NEVER, NEVER, 900], [5, 6, 0], 10, (Finding.MUCH_LEFT,)),
-        ([NEVER, NEVER, NEVER], [5, 5, 5], 5, (Finding.MUCH_LEFT, Finding.NEVER_GIVEN)),
+        ([NEVER, NEVER, 900], [5, 6, 0], 10, (Regret.MUCH_LEFT,)),
+        ([NEVER, NEVER, NEVER], [5, 5, 5], 5, (Regret.MUCH_LEFT, Regret.NEVER_GIVEN)),
         ([NEVER, NEVER, NEVER], [0, 0, 0], 0, ()),
     ],
 )
 def test_finds_what_an_operator_would_regret(
-    sold_out_by: list[int], left: list[int], units: int, findings: tuple[Finding, ...]
+    sold_out_by: list[int], left: list[int], units: int, findings: tuple[Regret, ...]
 ) -> None:
     """Gone at once, mostly left, or never given at all."""
     assert findings == summary(sold_out_by, left, units).findings
