@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint proto wheels openapi-tools lock bench chaos
+.PHONY: help moved installed setup run up down status demo test lint proto wheels openapi-tools lock bench chaos fuzz
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -73,6 +73,9 @@ chaos: $(STAMP) ## the oversell storm at full size, then every fault on a stack 
 
 bench: $(STAMP) ## measure: ratios in one run, durability on
 	@$(BIN)/python -m tests.bench
+
+fuzz: $(STAMP) ## a million calls made at random, to a stack of its own (FUZZ="--calls 10000": fewer)
+	@$(BIN)/python -m tests.hostile.fuzz $(FUZZ)
 
 proto: $(STAMP) ## build what is generated from protos/: stubs, descriptor, OpenAPI, tables
 	@$(BIN)/python -m protos build

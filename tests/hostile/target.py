@@ -26,6 +26,8 @@ from tests.support.stacks import StackUnderTest
 _CALL_S = 20.0
 _ROLES = {
     Access.ACCESS_USER: "user",
+    Access.ACCESS_VIEWER: "admin",
+    Access.ACCESS_OPERATOR: "admin",
     Access.ACCESS_ADMIN: "admin",
     Access.ACCESS_SERVICE: "service",
     Access.ACCESS_SERVICE_OR_ADMIN: "service",

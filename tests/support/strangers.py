@@ -31,6 +31,11 @@ _TEXTS = (
     "x" * 5_000,
 )
 _FEW = 3  # elements of a list
+_UNKNOWN_FIELD = b"\xfa\xff\xff\xff\x0f\x03?!?"  # the largest number that a field can have
+
+
+def _no_text(content: bytes) -> bytes:
+    return bytes(0xFF if byte in b"aeiou" else byte for byte in content)
 
 
 _LISTS: tuple[list[Any], ...] = (
@@ -73,6 +78,14 @@ class Stranger:
         """What is no message, most likely."""
         return self._random.randbytes(self._random.choice((1, 2, 7, 64, 4096)))
 
+    def spoilt(self, message: Message) -> bytes:
+        """*message* cut short, with a field that nobody knows, or with text that is no UTF-8."""
+        content = message.SerializeToString()
+        at = self._random.randrange(len(content) + 1)
+        return self._random.choice(
+            (content[:at], content + _UNKNOWN_FIELD, _UNKNOWN_FIELD + content, _no_text(content))
+        )
+
     def _give(self, message: Any, field: FieldDescriptor, bounds: Bounds) -> None:
         if not field.is_repeated:
             if field.message_type is None:
@@ -113,7 +126,12 @@ class Stranger:
 
     def _number(self, bounds: Bounds) -> int:
         if self._is_beyond():
-            return self._random.choice(_NUMBERS)
+            edges = (
+                [max(bounds.min, 1 - 2**63) - 1, min(bounds.max, 2**63 - 2) + 1]
+                if bounds.HasField("max")
+                else []
+            )
+            return self._random.choice((*_NUMBERS, *edges))
         low = bounds.min if bounds.HasField("min") else 0
         high = bounds.max if bounds.HasField("max") else 2**31
         return self._random.choice((low, high, self._random.randint(low, min(high, low + 20))))
