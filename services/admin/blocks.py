@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.admin.audit import AuditRecord
+from services.admin.audit import AuditRecord, difference
 from services.admin.editor import bounded
-from services.admin.models import Block
+from services.admin.models import Block, Detail
 from services.admin.publisher import PoolPublisher
 from services.admin.store import Rows, Store
 from services.common.addresses import Network
@@ -59,9 +59,8 @@ class Blocks:
         caller = ctx.require_caller()
         async with bounded(ctx), self._store.writing() as rows:
             await rows.lock_blocks()
-            block_id = await _put(rows, draft, caller.user_id)
-            block = await _existing(rows, block_id)
-            await rows.add_audit(_record(caller, "block.create", block))
+            before, block = await _put(rows, draft, caller.user_id)
+            await rows.add_audit(_creation(caller, before, block))
             await self._publish(block, blocked=True)
             return block
 
@@ -80,7 +79,7 @@ class Blocks:
             block = await _existing(rows, block_id)
             # There may be a later block by now, which has to stay.
             if was_lifted_now:
-                await rows.add_audit(_record(caller, "block.delete", block))
+                await rows.add_audit(_lifting(caller, block))
                 await self._publish(block, blocked=False)
             return block
 
@@ -96,18 +95,24 @@ class Blocks:
             await self._publisher.set_network_block(block.network, blocked, until_ms)
 
 
-async def _put(rows: Rows, draft: BlockDraft, created_by: int) -> int:
-    """The id of what is stored for *draft*."""
+async def _put(rows: Rows, draft: BlockDraft, created_by: int) -> tuple[Block | None, Block]:
+    """What held before, if anything did, and what is stored for *draft*."""
     if draft.until is not None and draft.until <= await rows.now():
         raise InvalidArgumentError("until", "until has to lie ahead.")
     if draft.network is not None:
         if await rows.count_networks(draft.network) >= MAX_NETWORKS:
             raise InvalidArgumentError("ip", f"{MAX_NETWORKS} ranges are blocked already.")
-        return await rows.put_network_block(draft.network, draft.reason, draft.until, created_by)
+        before = await rows.holding_block(None, draft.network)
+        block_id = await rows.put_network_block(
+            draft.network, draft.reason, draft.until, created_by
+        )
+        return before, await _existing(rows, block_id)
     user_id = await rows.find_user(draft.user_id, draft.username)
     if user_id is None:
         raise NotFoundError("There is no such user.")
-    return await rows.put_block(user_id, draft.reason, draft.until, created_by)
+    before = await rows.holding_block(user_id, None)
+    block_id = await rows.put_block(user_id, draft.reason, draft.until, created_by)
+    return before, await _existing(rows, block_id)
 
 
 async def _existing(rows: Rows, block_id: int) -> Block:
@@ -117,7 +122,26 @@ async def _existing(rows: Rows, block_id: int) -> Block:
     return block
 
 
-def _record(caller: Caller, action: str, block: Block) -> AuditRecord:
-    whom = {"user_id": block.user_id} if block.network is None else {"ip": str(block.network)}
-    detail = {**whom, "reason": block.reason, "until": block.until}
-    return AuditRecord(caller, action, f"block:{block.block_id}", detail)
+def _creation(caller: Caller, before: Block | None, block: Block) -> AuditRecord:
+    if before is None:
+        detail = {**_whom(block), "reason": block.reason, "until": block.until}
+        return AuditRecord(caller, "block.create", f"block:{block.block_id}", detail)
+    changed = difference(before, block)
+    return AuditRecord(
+        caller, "block.update", f"block:{block.block_id}", {**_whom(block), **changed}
+    )
+
+
+def _lifting(caller: Caller, block: Block) -> AuditRecord:
+    detail = {
+        "reason": block.reason,
+        "until": block.until,
+        "is_active": {"from": True, "to": False},
+    }
+    return AuditRecord(
+        caller, "block.delete", f"block:{block.block_id}", {**_whom(block), **detail}
+    )
+
+
+def _whom(block: Block) -> Detail:
+    return {"user_id": block.user_id} if block.network is None else {"ip": str(block.network)}

@@ -234,6 +234,14 @@ FROM blocks b
 LEFT JOIN users u ON u.id = b.user_id
 WHERE b.id = :block_id;
 
+-- name: holding_block(user_id, network)^
+-- The block that holds of a user or (user null) of a range.
+SELECT b.id, b.user_id, u.username, b.network, b.reason, b.until, b.created_at, true AS is_active
+FROM blocks b
+LEFT JOIN users u ON u.id = b.user_id
+WHERE (b.user_id = :user_id OR b.network = CAST(:network AS cidr))
+  AND b.lifted_at IS NULL AND (b.until IS NULL OR b.until > clock_timestamp());
+
 -- name: blocks(user_id, row_limit, row_offset)
 -- Those that hold, newest first; user 0: of all, and of addresses.
 SELECT b.id, b.user_id, u.username, b.network, b.reason, b.until, b.created_at, true AS is_active

@@ -157,6 +157,11 @@ class Rows:
         )
         return found
 
+    async def holding_block(self, user_id: int | None, network: Network | None) -> Block | None:
+        """The block that holds of the user, or of exactly this range; None: there is none."""
+        row = await _queries.holding_block(self._connection, user_id=user_id, network=network)
+        return None if row is None else _block(row)
+
     async def put_block(
         self, user_id: int, reason: str, until: datetime | None, created_by: int
     ) -> int:

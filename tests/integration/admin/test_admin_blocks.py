@@ -310,6 +310,20 @@ async def test_blocks_are_in_the_audit_log(world: World) -> None:
     detail = json.loads(entries[1].detail)
     assert (mallory, "robot") == (detail["user_id"], detail["reason"])
     assert detail["until"].endswith("+00:00")
+    assert {"from": True, "to": False} == json.loads(entries[0].detail)["is_active"]
+
+
+async def test_block_in_the_place_of_another_is_told_from_what_to_what(world: World) -> None:
+    """What an operator wrote is not lost when the next one writes over it."""
+    mallory = await world.user("mallory")
+    for reason in ("robot", "owner asked for it"):
+        await block(world, mallory, reason=reason)
+    entry = (await world.admin(ListAuditLogRequest())).entries[0]
+    change = {"reason": {"from": "robot", "to": "owner asked for it"}}
+    assert ("block.update", {"user_id": mallory, **change}) == (
+        entry.action,
+        json.loads(entry.detail),
+    )
 
 
 @pytest.mark.parametrize("role", ["user", "service"])
