@@ -2,11 +2,17 @@
 
 import asyncpg
 from kuji.auth.v1 import auth_pb2
+from prometheus_client import REGISTRY
 
 from tests.support.auth import ADMIN_PASSWORD, PASSWORD, by_edge, reason_of, register, serving
 
 BLOCKED = ("203.0.113.7", "::ffff:203.0.113.9", "2001:db8:0:1::5")
 FREE = ("203.0.114.1", "2001:db9::1", "not an address")
+
+
+def _stopped() -> float:
+    labels = {"layer": "auth", "reason": "USER_BLOCKED"}
+    return REGISTRY.get_sample_value("kuji_stopped_total", labels) or 0.0
 
 
 async def test_nobody_logs_in_from_a_blocked_address(
@@ -37,8 +43,10 @@ async def test_nobody_logs_in_from_a_blocked_address(
             " ('203.0.113.0/24', '', NULL, 1), ('2001:db8::/32', '', now() + interval '1h', 1),"
             " ('203.0.114.1', '', now() - interval '1 second', 1)"
         )
+        before = _stopped()
         for address in BLOCKED:
             assert ["USER_BLOCKED"] * 3 + ["OK"] == await told(address), address
+        assert before + 9 == _stopped()
         for address in FREE:
             assert ["OK", "OK", "UNAUTHENTICATED", "OK"] == await told(address), address
         await postgres.execute("UPDATE blocks SET lifted_at = now()")

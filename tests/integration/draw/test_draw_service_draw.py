@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import grpc
 import pytest
 from kuji.draw.v1 import draw_pb2, pool_pb2
 from prometheus_client import REGISTRY
@@ -248,6 +249,19 @@ async def test_each_layer_counts_what_it_stopped(world: World) -> None:
     before = _stopped("draw", "COOLDOWN")
     await world.service().batch(*[(activity.activity_id, 7, name) for name in "xyz"])
     assert before + 3 == _stopped("draw", "COOLDOWN")
+
+
+async def test_calls_beyond_what_a_process_takes_are_counted(
+    postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: object
+) -> None:
+    """Of many at once some are shed, before anybody looks at their tokens."""
+    async with open_world(postgres, postgres_dsn, redis_url, max_calls=1) as world:
+        activity = await world.activity((500, SURE))
+        before = _stopped("load", "OVERLOADED")
+        calls = (world.user(7).draw(activity.activity_id, f"a{number}") for number in range(50))
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        shed = sum(isinstance(one, grpc.aio.AioRpcError) for one in told)
+        assert 0 < shed == _stopped("load", "OVERLOADED") - before
 
 
 def _stopped(layer: str, reason: str) -> float:

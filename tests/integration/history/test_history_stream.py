@@ -9,6 +9,7 @@ import asyncpg
 import grpc
 from kuji.history.v1 import history_pb2 as pb
 from kuji.history.v1 import history_pb2_grpc
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from services.common.server.serve import build_server
@@ -118,10 +119,16 @@ async def _all_of(stream: Any) -> tuple[list[str], str]:
     return told, ""
 
 
+def _stopped(reason: str) -> float:
+    labels = {"layer": "history", "reason": reason}
+    return REGISTRY.get_sample_value("kuji_stopped_total", labels) or 0.0
+
+
 async def test_messages_go_on_after_a_winner(
     postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
 ) -> None:
     """From the winner after one that is known; who reads too slowly is dropped, with a reason."""
+    before = _stopped("OVERLOADED")
     await record_wins(postgres, redis, 50)
     async with (
         history_of(postgres_dsn, redis_url, stream_kept=40) as history,
@@ -139,5 +146,6 @@ async def test_messages_go_on_after_a_winner(
             await record_wins(postgres, redis, 100)
         rest, reason = await _all_of(stream)
         told += rest
+        assert before + 1 == _stopped("OVERLOADED")
     assert "OVERLOADED" == reason
     assert [f"1-{n}" for n in range(49, 49 + len(told))] == told

@@ -18,7 +18,7 @@ from services.pool.rule.terms import Answer, ConfigureCode, DrawCode, PoolStatus
 from services.pool.store.keys import key
 from services.pool.store.redis_store import RedisStore
 from tests.support.command import run_kuji
-from tests.support.draws import NO_BACKLOG_BOUND
+from tests.support.draws import NO_BACKLOG_BOUND, intent
 from tests.support.history import eventually, recording
 from tests.support.ledgers import (
     ENDED,
@@ -218,6 +218,9 @@ async def test_limits_hold_when_redis_was_rebuilt(postgres: asyncpg.Pool, redis:
         (5, {}, (DrawCode.BLOCKED, 0)),
     ]
     await _block(campaign, 5)
+    await postgres.execute(
+        "INSERT INTO blocks (network, reason, created_by) VALUES ('203.0.113.0/24', 'bots', 1)"
+    )
     for user_id, given, refusal in limits:
         campaign.config.limits.CopyFrom(type(campaign.config.limits)(**given))
         await campaign.publish()
@@ -225,6 +228,9 @@ async def test_limits_hold_when_redis_was_rebuilt(postgres: asyncpg.Pool, redis:
         await lose_and_rebuild(campaign)
         (answer,) = await campaign.ask((user_id, "again"))
         assert refusal == (answer.code, answer.detail)
+    wish = intent(6, "again", pool_id=campaign.pool_id)._replace(address="203.0.113.7")
+    (answer,) = (await campaign.store.draw(campaign.pool_id, [wish])).answers
+    assert DrawCode.BLOCKED == answer.code
     campaign.config.limits.CopyFrom(type(campaign.config.limits)(cooldown_ms=_HOUR_MS))
     await campaign.publish()
     await campaign.record()
