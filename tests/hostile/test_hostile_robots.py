@@ -71,7 +71,7 @@ async def _players(
 
         clients = [await client() for _ in range(ROBOTS // _ROBOTS_OF_CLIENT)]
         robots = [
-            Robot(arena, clients[number % len(clients)], token)
+            Robot(arena, clients[number % len(clients)], token, number)
             for number, token in enumerate(tokens[:ROBOTS])
         ]
         own = await client()
@@ -110,14 +110,6 @@ async def _activity(admin: Call) -> int:
     return activity_id
 
 
-async def _rounds(robots: Sequence[Robot], more: int) -> None:
-    """Return once each robot has gone so many rounds further."""
-    goals = [robot.rounds + more for robot in robots]
-    behind = list(zip(robots, goals, strict=True))
-    while any(robot.rounds < goal for robot, goal in behind):  # noqa: ASYNC110  # no event for it
-        await asyncio.sleep(0.05)
-
-
 async def _until_open(user: Player) -> None:
     while not await user.ticket():  # noqa: ASYNC110  # no event tells of it
         await asyncio.sleep(0.1)
@@ -126,17 +118,15 @@ async def _until_open(user: Player) -> None:
 async def _attack(
     admin: Call, arena: Arena, robots: Sequence[Robot], honest: Sequence[HonestUser]
 ) -> None:
-    """Before the opening, in it, through a pause, and after the next one with honest users."""
+    """Before the opening, in it, and in the next one, where honest users draw, too."""
     path = f"/admin/api/activities/{arena.activity_id}"
-    async with asyncio.TaskGroup() as playing:
-        for number, robot in enumerate(robots):
-            playing.create_task(robot.run(number))
-        await _until_open(honest[0])
-        await _rounds(robots, _ROUNDS)
-        await admin("PUT", path, json={"status": "paused"})
-        await admin("PUT", path, json={"status": "ongoing"})
-        await asyncio.gather(*(user.play() for user in honest), _rounds(robots, _ROUNDS))
-        arena.over.set()
+    await asyncio.gather(*(robot.run(1) for robot in robots), _until_open(honest[0]))
+    await asyncio.gather(*(robot.run(1) for robot in robots))
+    await admin("PUT", path, json={"status": "paused"})
+    await admin("PUT", path, json={"status": "ongoing"})
+    await asyncio.gather(
+        *(user.play() for user in honest), *(robot.run(_ROUNDS) for robot in robots)
+    )
 
 
 async def _recorded(stack: StackUnderTest, activity_id: int, draws: int) -> list[asyncpg.Record]:
