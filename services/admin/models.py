@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from services.admin.etags import etag_of
 from services.common.addresses import Network
+from services.pool.configuration import MAX_PRIZES
 
-MAX_LIVE_PRIZES = 256
-MAX_UNITS = 1_000_000_000
+MAX_LIVE_PRIZES = MAX_PRIZES
 PPB = 1_000_000_000  # a probability of 1, in parts per billion
 
 

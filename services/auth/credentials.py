@@ -1,23 +1,17 @@
 """What usernames, passwords and email addresses may look like: what auth.proto says of them."""
 
-from google.protobuf.descriptor import Descriptor
 from kuji.auth.v1 import auth_pb2
-from kuji.common.v1.contract_pb2 import Bounds
 
 from services.common.bounds import check_value
-from services.common.contract import bounds_of
+from services.common.contract import stated_bounds
 from services.common.errors import InvalidArgumentError
 
 _REGISTER = auth_pb2.RegisterRequest.DESCRIPTOR
 
 
-def _stated(message: Descriptor, field: str) -> Bounds:
-    return bounds_of(message.fields_by_name[field]) or Bounds()
-
-
-USERNAME = _stated(_REGISTER, "username")
-PASSWORD = _stated(_REGISTER, "password")
-SERVICE_SECRET = _stated(auth_pb2.IssueServiceTokenRequest.DESCRIPTOR, "secret")
+USERNAME = stated_bounds(_REGISTER, "username")
+PASSWORD = stated_bounds(_REGISTER, "password")
+SERVICE_SECRET = stated_bounds(auth_pb2.IssueServiceTokenRequest.DESCRIPTOR, "secret")
 
 
 def is_username(text: str) -> bool:

@@ -66,6 +66,11 @@ def bounds_of(field: FieldDescriptor) -> Bounds | None:
     )
 
 
+def stated_bounds(message: Descriptor, name: str) -> Bounds:
+    """What the field *name* of a request may hold; empty where it states nothing."""
+    return bounds_of(message.fields_by_name[name]) or Bounds()
+
+
 def is_nullable(field: FieldDescriptor) -> bool:
     """Whether *field* is null in JSON while it is unset."""
     return bool(field.GetOptions().Extensions[contract_pb2.nullable])

@@ -7,9 +7,10 @@ from enum import StrEnum
 
 from services.admin.etags import etag_of
 from services.admin.models import ConfirmMode
+from services.pool.configuration import MAX_PRIZES
 
 MAX_SHANGS = 256
-MAX_ITEMS = 256  # a pool has at most so many prizes
+MAX_ITEMS = MAX_PRIZES
 MAX_BOXES = 1000
 
 

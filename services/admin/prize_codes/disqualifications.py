@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 
+from kuji.admin.v1 import admin_pb2
+
 from services.admin.approvals.second_person import SecondPerson
 from services.admin.audit import AuditRecord, difference
 from services.admin.editor import Edit, Editor, bounded
 from services.admin.lottery.activity_edit import activity_of, prizes_of, publish
-from services.admin.models import MAX_UNITS, Phase, Prize
+from services.admin.models import Phase, Prize
 from services.admin.prize_codes import store
 from services.admin.prize_codes.models import Win
 from services.admin.prize_codes.redemptions import changes, not_open, win_of_code
 from services.admin.store import Rows, Store
 from services.common.context import Caller, RequestContext
+from services.common.contract import stated_bounds
 from services.common.draw_id import DrawId
 from services.common.errors import InvalidArgumentError, NotFoundError
+
+_UNITS = stated_bounds(admin_pb2.CreatePrizeRequest.DESCRIPTOR, "total_count")
 
 
 class Disqualifications:
@@ -103,6 +108,6 @@ def _prize(prizes: list[Prize], prize_id: int) -> Prize:
     prize = next(prize for prize in prizes if prize.prize_id == prize_id)
     if prize.is_deleted:
         raise InvalidArgumentError("return_unit", "This prize was deleted.")
-    if prize.terms.total_count >= MAX_UNITS:
-        raise InvalidArgumentError("return_unit", f"A prize has at most {MAX_UNITS} units.")
+    if prize.terms.total_count >= _UNITS.max:
+        raise InvalidArgumentError("return_unit", f"A prize has at most {_UNITS.max} units.")
     return prize

@@ -36,8 +36,7 @@ class PrizeCodeServicer:
         self, request: pb.RedeemPrizeCodeRequest, ctx: RequestContext
     ) -> pb.RedeemPrizeCodeResponse:
         """Hand a prize out, once."""
-        note = valid.text("note", request.note)
-        win = await self._redemptions.redeem(ctx, _code(request.code), note)
+        win = await self._redemptions.redeem(ctx, _code(request.code), request.note)
         return pb.RedeemPrizeCodeResponse(win=_win(win))
 
     async def UndoRedemption(

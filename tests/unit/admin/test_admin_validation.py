@@ -1,6 +1,5 @@
 """What operators may write, field by field."""
 
-import math
 from datetime import UTC, datetime
 
 import pytest
@@ -21,7 +20,7 @@ def test_name_is_trimmed() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("", "   ", "a" * 101, "a\nb", "a\0b", "\x7f", "\ud800"),
+        *("", "   ", "a\nb", "a\0b", "\x7f", "\ud800"),
         *("\u200b", "\u2060\ufeff", "\u3164", "\u2800 \u115f", "\u0301", "\u00a0\u3000", "\ufe0f"),
         *("gold\u202enib", "\u2067a\u2069", "a\u200eb", "a\u061cb", "a\u2028b", "a\u00adb"),
         *("a\u200b", "\u200da", "a \u200db", "a\U000e0041", "a\ue000"),
@@ -29,7 +28,7 @@ def test_name_is_trimmed() -> None:
     ids=ascii,
 )
 def test_name_is_refused_when_it_is_not_one(value: str) -> None:
-    """Empty, too long, nothing to see, controls of direction and others: the field is named."""
+    """Empty, nothing to see, controls of direction and others: the field is named."""
     with pytest.raises(InvalidArgumentError) as caught:
         validation.name("name", value)
     assert caught.value.metadata == {"field": "name"}
@@ -60,19 +59,6 @@ def test_name_may_have_100_characters_of_any_script() -> None:
     assert validation.name("name", "赏" * 100) == "赏" * 100
 
 
-@pytest.mark.parametrize("value", ["a" * 2001, "a\0b", "\udfff"], ids=["long", "nul", "surrogate"])
-def test_text_is_refused_when_postgres_could_not_store_it(value: str) -> None:
-    """Too long, NUL and lone surrogates name the field."""
-    with pytest.raises(InvalidArgumentError) as caught:
-        validation.text("description", value)
-    assert caught.value.metadata == {"field": "description"}
-
-
-def test_text_keeps_line_breaks() -> None:
-    """A description may have paragraphs."""
-    assert validation.text("description", "one\n\ttwo\r\n") == "one\n\ttwo\r\n"
-
-
 @pytest.mark.parametrize(
     ("value", "ppb"),
     [
@@ -99,29 +85,13 @@ def test_probability_survives_the_way_out_and_back(ppb: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, math.inf, -math.inf, -1e-9, 1.000000001, 1e-10, 0.1234567891, 1 / 3, 5e-324],
+    [1e-10, 0.1234567891, 1 / 3, 5e-324],
 )
-def test_probability_is_refused_when_out_of_steps_or_bounds(value: float) -> None:
-    """More than nine decimals, and everything outside of 0…1, names the field."""
+def test_probability_is_refused_when_out_of_steps(value: float) -> None:
+    """More than nine decimals name the field."""
     with pytest.raises(InvalidArgumentError) as caught:
         validation.probability_ppb("probability", value)
     assert caught.value.metadata == {"field": "probability"}
-
-
-@pytest.mark.parametrize(
-    ("check", "maximum"),
-    [
-        (validation.units, 1_000_000_000),
-        (validation.count, 1_000_000),
-        (validation.cooldown, 31_536_000),
-    ],
-)
-def test_whole_numbers_have_bounds(check: validation.Check, maximum: int) -> None:
-    """Both ends are allowed, one beyond either is not."""
-    assert (check("field", 0), check("field", maximum)) == (0, maximum)
-    for value in (-1, maximum + 1, 2**31 - 1, -(2**31)):
-        with pytest.raises(InvalidArgumentError):
-            check("field", value)
 
 
 def test_moment_is_cut_to_milliseconds() -> None:
@@ -134,17 +104,6 @@ def test_moment_reaches_the_end_of_9999() -> None:
     """The last instant that a timestamp can carry is allowed."""
     moment = validation.moment("t", Timestamp(seconds=253_402_300_799, nanos=999_999_999))
     assert moment == datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "nanos"),
-    [(253_402_300_800, 0), (-1, 0), (2**63 - 1, 0), (0, -1), (0, 10**9), (0, 2**31 - 1)],
-)
-def test_moment_is_refused_when_out_of_range(seconds: int, nanos: int) -> None:
-    """A year beyond 9999, a time before 1970 or unfit nanoseconds name the field."""
-    with pytest.raises(InvalidArgumentError) as caught:
-        validation.moment("end_time", Timestamp(seconds=seconds, nanos=nanos))
-    assert caught.value.metadata == {"field": "end_time"}
 
 
 @pytest.mark.parametrize(
