@@ -1,11 +1,12 @@
 """The draw service, put together from its settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import asyncpg
 from kuji.blindbox.v1 import blindbox_pb2
@@ -98,70 +99,108 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
         following_ended_tokens(settings.postgres_dsn) as ended,
         asyncio.TaskGroup() as watching,
     ):
-        guard = MemoryGuard(redis, settings.max_store_bytes)
-        prover = Prover(postgres, redis, _cipher(settings))
-        books = BooksWatch(Auditor(postgres, redis))
-        confirmer = Confirmer(
-            postgres, redis, settings.confirm_patience_s, settings.max_unconfirmed_wins
-        )
-        replicas = Replicas(redis, settings.confirm_replicas, settings.redis_timeout_s / 2)
-        blocks = open_blocks(postgres, redis)
-        clock = clocks.StoreClock(settings.clock_hold_s)
-        await clocks.look_first(clock, redis)
-        keeper = _keeper(settings, postgres)
-        store = RedisStore(
-            redis,
-            settings.max_backlog_draws,
-            confirmer.is_behind,
-            blocks,
-            clock.believed,
-            replicas,
-            keeper,
-        )
-        batcher = Batcher(
-            store, settings.max_batch_draws, settings.max_pending_draws, keeper.sealed
-        )
-        code_key = CodeKey(settings.code_key.get_secret_value())
-        pools = Pools(postgres, redis, _cipher(settings), code_key)
-        made = MadeDraws(postgres, redis, confirmer)
-        users = Users(postgres, required=settings.require_users)
-        results = Results(pools, made)
-        drawer = Drawer(pools, batcher, results, confirmer, guard, users)
-        batch_drawer = BatchDrawer(
-            pools, batcher, results, confirmer, guard, users, settings.max_batch_draws
-        )
-        shelf, orders = Shelf(postgres), Orders(postgres)
-        fulfilment = Fulfilment(orders, shelf, pools, batcher, store)
-        desk = Desk(shelf, orders, CardOrders(postgres), fulfilment, made, confirmer, guard)
-        sweeper = Sweeper(orders, fulfilment, settings.sweep_after_s)
-        office = TicketOffice(_seal(settings), pools, store)
-        lottery = DrawServicer(drawer, batch_drawer, office, pools, store, prover)
-        boxes = BlindBoxServicer(desk, Inventory(shelf, store), shelf, prover)
-        watches = [
-            watching.create_task(clocks.look_while_running(clock, redis, settings.watch_every_s)),
-            watching.create_task(tell_while_running(keeper, settings.mark_every_s)),
-            watching.create_task(pools.learn_while_running(settings.watch_every_s)),
-            watching.create_task(
-                look_while_running(store, pools.known_ids, settings.watch_every_s)
-            ),
-            watching.create_task(guard.look_while_running(settings.watch_every_s)),
-            watching.create_task(prover.reveal_while_running(settings.watch_every_s)),
-            watching.create_task(books.look_while_running(settings.audit_every_s)),
-            watching.create_task(sweeper.sweep_while_running(settings.sweep_every_s)),
-            watching.create_task(confirmer.watch_while_running()),
-        ]
+        core = await _open_core(settings, postgres, redis)
+        office = TicketOffice(_seal(settings), core.pools, core.store)
+        sweeper, boxes = _boxes(settings, postgres, core)
         services = [
-            _implementation(lottery, draw_pb2, "DrawService"),
-            _implementation(PoolServicer(pools, store), pool_pb2, "PoolService"),
+            _implementation(_lottery(settings, postgres, core, office), draw_pb2, "DrawService"),
+            _implementation(PoolServicer(core.pools, core.store), pool_pb2, "PoolService"),
             _implementation(boxes, blindbox_pb2, "BlindBoxService"),
         ]
+        watches = [
+            watching.create_task(work)
+            for work in (
+                *_works(settings, core, redis),
+                BooksWatch(Auditor(postgres, redis)).look_while_running(settings.audit_every_s),
+                sweeper.sweep_while_running(settings.sweep_every_s),
+            )
+        ]
         verifier = token_verifier(auth, settings, ended)
-        yield DrawParts(services, verifier, partial(_ready, pools, store))
+        yield DrawParts(services, verifier, partial(_ready, core.pools, core.store))
         for watch in watches:
             watch.cancel()
-        await batcher.close()
+        await core.batcher.close()
         await office.close()
-        await keeper.close()
+        await core.keeper.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What lotteries and blind boxes draw by."""
+
+    guard: MemoryGuard
+    prover: Prover
+    confirmer: Confirmer
+    clock: clocks.StoreClock
+    keeper: MarkKeeper
+    store: RedisStore
+    batcher: Batcher
+    pools: Pools
+    made: MadeDraws
+
+
+async def _open_core(settings: DrawSettings, postgres: asyncpg.Pool, redis: Redis) -> _Core:
+    confirmer = Confirmer(
+        postgres, redis, settings.confirm_patience_s, settings.max_unconfirmed_wins
+    )
+    replicas = Replicas(redis, settings.confirm_replicas, settings.redis_timeout_s / 2)
+    clock = clocks.StoreClock(settings.clock_hold_s)
+    await clocks.look_first(clock, redis)
+    keeper = _keeper(settings, postgres)
+    store = RedisStore(
+        redis,
+        settings.max_backlog_draws,
+        confirmer.is_behind,
+        open_blocks(postgres, redis),
+        clock.believed,
+        replicas,
+        keeper,
+    )
+    code_key = CodeKey(settings.code_key.get_secret_value())
+    return _Core(
+        guard=MemoryGuard(redis, settings.max_store_bytes),
+        prover=Prover(postgres, redis, _cipher(settings)),
+        confirmer=confirmer,
+        clock=clock,
+        keeper=keeper,
+        store=store,
+        batcher=Batcher(store, settings.max_batch_draws, settings.max_pending_draws, keeper.sealed),
+        pools=Pools(postgres, redis, _cipher(settings), code_key),
+        made=MadeDraws(postgres, redis, confirmer),
+    )
+
+
+def _lottery(
+    settings: DrawSettings, postgres: asyncpg.Pool, core: _Core, office: TicketOffice
+) -> DrawServicer:
+    results = Results(core.pools, core.made)
+    users = Users(postgres, required=settings.require_users)
+    shared = (core.pools, core.batcher, results, core.confirmer, core.guard, users)
+    batch_drawer = BatchDrawer(*shared, settings.max_batch_draws)
+    return DrawServicer(Drawer(*shared), batch_drawer, office, core.pools, core.store, core.prover)
+
+
+def _boxes(
+    settings: DrawSettings, postgres: asyncpg.Pool, core: _Core
+) -> tuple[Sweeper, BlindBoxServicer]:
+    shelf, orders, cards = Shelf(postgres), Orders(postgres), CardOrders(postgres)
+    fulfilment = Fulfilment(orders, shelf, core.pools, core.batcher, core.store)
+    desk = Desk(shelf, orders, cards, fulfilment, core.made, core.confirmer, core.guard)
+    servicer = BlindBoxServicer(desk, Inventory(shelf, core.store), shelf, core.prover)
+    return Sweeper(orders, fulfilment, settings.sweep_after_s), servicer
+
+
+def _works(
+    settings: DrawSettings, core: _Core, redis: Redis
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """What goes on beside the calls."""
+    yield clocks.look_while_running(core.clock, redis, settings.watch_every_s)
+    yield tell_while_running(core.keeper, settings.mark_every_s)
+    yield core.pools.learn_while_running(settings.watch_every_s)
+    yield look_while_running(core.store, core.pools.known_ids, settings.watch_every_s)
+    yield core.guard.look_while_running(settings.watch_every_s)
+    yield core.prover.reveal_while_running(settings.watch_every_s)
+    yield core.confirmer.watch_while_running()
 
 
 async def _ready(pools: Pools, store: RedisStore) -> None:
