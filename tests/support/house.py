@@ -201,7 +201,8 @@ async def open_house(folder: Path, redis_url: str, postgres_dsn: str) -> AsyncIt
 def _program(
     service: str, address: str, folder: Path, shared: dict[str, str], secrets: dict[str, str]
 ) -> Program:
-    own = {name: secrets[name] for name in SECRETS_OF_PART.get(service, ())}
+    names = SECRETS_OF_PART.get(service, ())
+    own = {name: secrets[name] for name in names if name in secrets}
     command = [sys.executable, "-m", f"services.{service}"]
     environment = {**shared, **own, "KUJI_LISTEN": address}
     return Program(service, command, folder / f"{service}.log", environment)
