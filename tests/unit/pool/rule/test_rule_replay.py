@@ -18,7 +18,14 @@ from services.pool.rule.replay import (
     Replay,
 )
 from services.pool.rule.selection import PPB
-from services.pool.rule.terms import DrawCode, PoolConfig, PoolStatus
+from services.pool.rule.terms import (
+    NO_TICKET,
+    DrawCode,
+    DrawTicket,
+    PoolConfig,
+    PoolStatus,
+    TicketPolicy,
+)
 from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent, odds, tickets
 
 _DAY_MS = 86_400_000
@@ -44,15 +51,16 @@ class Ledger:
     def configure(self, config: PoolConfig) -> None:
         """The next configuration."""
         version = self.state.version + 1
-        stocks = engine.configure(self.state, version - 1, version, config).stocks
+        stocks = engine.configure(self.state, version - 1, version, config, self.now_ms).stocks
         document, seq = f'{{"version": {version}}}', self.state.seq
         content = document.encode() + msgpack.packb(stocks) + str(self.now_ms).encode()
         link = self._bind(f"{seq}-{version}", content)
         self.records.append(ConfigRecord(seq, version, config, document, stocks, self.now_ms, link))
 
-    def draw(self, *wishes: tuple[int, str, int]) -> None:
+    def draw(self, *wishes: tuple[int, str, int], draw_ticket: DrawTicket | None = None) -> None:
         """One entry."""
-        first_seq, intents = self.state.seq + 1, [intent(*wish) for wish in wishes]
+        first_seq = self.state.seq + 1
+        intents = [intent(*wish)._replace(draw_ticket=draw_ticket) for wish in wishes]
         drawing = engine.draw(self.state, intents, self.now_ms, 0, NO_BACKLOG_BOUND)
         assert {DrawCode.DRAWN} == {answer.code for answer in drawing.answers}
         draws = []
@@ -63,7 +71,8 @@ class Ledger:
                 number = before + min(index + 1, count)
                 draws.append(DrawRecord(user, request_id, index, count, number, *drawn[:4]))
         content = [[*one, _old_code(one)] if self.is_old else one for one in draws]
-        packed = msgpack.packb([self.now_ms, self.state.version, content], use_bin_type=False)
+        body = [self.now_ms, self.state.version, content]
+        packed = msgpack.packb(body, use_bin_type=not self.is_old)  # text as the script packs it
         link = self._bind(f"{self.state.seq}-0", packed)
         self.records.append(EntryRecord(first_seq, self.now_ms, self.state.version, draws, link))
 
@@ -118,6 +127,20 @@ def test_replay_reaches_the_end_of_a_true_ledger(ledger: Ledger) -> None:
     """Every record follows, gaps and changes included."""
     replay = _replay(ledger.records)
     assert (18, 3) == (replay.seq, replay.version)
+
+
+def test_replay_follows_draws_with_tickets_and_without() -> None:
+    """Whether a ticket was good, its MAC alone could tell; what was drawn with it, anyone can."""
+    ledger = Ledger()
+    asked = TicketPolicy(required=True, difficulty=8)
+    ledger.configure(replace(odds((9, PPB // 2)), draw_tickets=asked))
+    shown = DrawTicket(_START_MS, _START_MS, _START_MS + 30_000, 8, 9)
+    ledger.draw((1, "AQg" + 61 * "x", 1), (2, "AQg" + 61 * "y", 1), draw_ticket=shown)
+    ledger.draw((3, "of a service", 1))
+    ledger.configure(odds((9, PPB // 2)))
+    ledger.draw((1, "named", 1), draw_ticket=NO_TICKET)
+    replay = _replay(ledger.records)
+    assert (4, 2) == (replay.seq, replay.version)
 
 
 @pytest.mark.parametrize("is_old", [False, True])
