@@ -12,7 +12,6 @@ from typing import Any
 
 import asyncpg
 import httpx
-import pytest
 
 from services.draw.lottery.draw_tickets import TicketClaims, TicketSeal
 from stack.home import Home
@@ -21,7 +20,7 @@ from tests.support.command import run_kuji
 from tests.support.edge import Call, caller, log_in_admin
 from tests.support.stacks import StackUnderTest
 
-ROBOTS, HONEST = 300, 10
+ROBOTS, HONEST = 60, 10
 DRAWS, COOLDOWN_S, SPREAD_MS, DIFFICULTY = 3, 1, 400, 8
 _ROBOTS_OF_CLIENT = 10
 _ROUNDS = 2
@@ -151,7 +150,6 @@ def _p99_ms(users: Sequence[HonestUser]) -> float:
     return 1000 * took_s[int(len(took_s) * 0.99)]
 
 
-@pytest.mark.timeout(400)
 async def test_robots_draw_no_more_than_honest_users_could(
     hostile_stack: StackUnderTest, tmp_path: Path
 ) -> None:
