@@ -23,7 +23,7 @@ from tests.support.stacks import StackUnderTest
 ROBOTS, HONEST = 60, 10
 DRAWS, COOLDOWN_S, SPREAD_MS, DIFFICULTY = 3, 1, 400, 8
 _ROBOTS_OF_CLIENT = 10
-_ROUNDS = 2
+_ROUNDS = 1
 _RECORDED_S = 30
 _ATTEMPTS = 3
 
