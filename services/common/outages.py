@@ -41,6 +41,8 @@ _SQLSTATES = frozenset(
         "55P03",  # a lock was not to be had in time
     }
 )
+# A code for much that is wrong of ours; of it, only what a database says while it is put back.
+_CLOSED_DATABASE = ("55000", "accepting connections")
 # asyncpg says with one class that a connection has gone and that arguments do not fit.
 _GONE = re.compile("clos(ed|ing)|released back|another operation")
 
@@ -110,6 +112,7 @@ def _is_postgres_outage(error: asyncpg.PostgresError) -> bool:
     return (
         state.startswith(_SQLSTATE_CLASSES)
         or state in _SQLSTATES
+        or (state == _CLOSED_DATABASE[0] and _CLOSED_DATABASE[1] in str(error))
         or isinstance(error, asyncpg.InvalidCachedStatementError)  # it is prepared anew
     )
 

@@ -57,7 +57,7 @@ def test_postgres_is_away_when_it_says_so(sqlstate: str) -> None:
     "sqlstate",
     [
         *("23000", "23502", "23503", "23505", "23514", "40002"),
-        *("22021", "22P02", "25P02", "42501", "42601", "42703", "42P01", "54000", "P0001"),
+        *("22021", "22P02", "25P02", "42501", "42601", "42703", "42P01", "54000", "55000", "P0001"),
         *("XX000", "XX001"),
     ],
 )
@@ -74,6 +74,9 @@ def test_postgres_is_not_away_when_it_refuses(sqlstate: str) -> None:
         asyncpg.InterfaceError("connection has been released back to the pool"),
         asyncpg.InterfaceError("the underlying connection is closed"),
         asyncpg.InterfaceError("pool is closing"),
+        asyncpg.ObjectNotInPrerequisiteStateError(
+            'database "kuji" is not currently accepting connections'
+        ),
         asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is …"),
         asyncpg.InvalidCachedStatementError("the plan is of before a migration"),
         ConnectionResetError("Connection lost"),
