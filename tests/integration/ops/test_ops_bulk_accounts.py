@@ -271,12 +271,12 @@ gina,{_BCRYPT},no address
 hans,{_BCRYPT},{"x" * 5000}
 """
 _REASONS = {
-    4: "A username has",
+    4: "username consists of",
     7: "no kind that we know",
     8: "2 fields instead of 3",
     9: "taken by an account with another e-mail address",
     10: "quotes do not match",
-    11: "An email address looks like",
+    11: "email looks like",
     12: "longer than",
     13: "not UTF-8",
     14: "NUL",
