@@ -20,7 +20,7 @@ from tests.support.command import run_kuji
 from tests.support.edge import Call, caller, log_in_admin
 from tests.support.stacks import StackUnderTest
 
-ROBOTS, HONEST = 60, 10
+ROBOTS, HONEST = 300, 10
 DRAWS, COOLDOWN_S, SPREAD_MS, DIFFICULTY = 3, 1, 400, 8
 _ROBOTS_OF_CLIENT = 10
 _ROUNDS = 1
