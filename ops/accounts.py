@@ -33,7 +33,7 @@ def administer(work: Callable[[Administration], Awaitable[T]]) -> T:
 async def _administration(settings: OpsSettings) -> AsyncIterator[Administration]:
     async with open_database(postgres_address(settings)) as postgres:
         try:
-            yield Administration(postgres, f"{_user()} (kuji command)")
+            yield Administration(postgres, f"{operator_name()} (kuji command)")
         except NoSuchAccountError as error:
             raise OperatorError(f"There is no user {error}") from error
         except LastAdministratorError as error:
@@ -42,7 +42,8 @@ async def _administration(settings: OpsSettings) -> AsyncIterator[Administration
             ) from error
 
 
-def _user() -> str:
+def operator_name() -> str:
+    """Who runs the command, for the audit log."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no name in this container

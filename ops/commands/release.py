@@ -1,12 +1,11 @@
 """kuji release: units that a rebuild held back can be won again."""
 
 import asyncio
-import getpass
-import os
 from typing import Annotated
 
 import typer
 
+from ops.accounts import operator_name
 from ops.commands.choice import (
     WAYS,
     BoxOption,
@@ -60,13 +59,6 @@ def release(
     out.print(f"[green]✓[/] pool {pool_id}: {total} given back: {units}", soft_wrap=True)
 
 
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as containers have
-        return f"uid {os.getuid()}"
-
-
 def _kept(text: str) -> tuple[int, int]:
     prize_id, _, units = text.partition("=")
     if not (prize_id.isdecimal() and units.isdecimal()):
@@ -78,5 +70,5 @@ async def _release(settings: OpsSettings, choice: Choice, keep: Held) -> tuple[i
     async with open_stores(settings) as stores:
         async with stores.postgres.acquire() as connection:
             pool_id = await chosen_pool(connection, choice)
-        back = await give_back(stores.postgres, stores.redis, pool_id, _operator(), keep)
+        back = await give_back(stores.postgres, stores.redis, pool_id, operator_name(), keep)
         return pool_id, back

@@ -2,17 +2,17 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from services.admin.lottery.records import INCOMPLETE, as_text, beginning, lines
 from services.admin.models import AuditEntry, AuditSpan
 from services.admin.store import Store
+from services.common.timestamps import text_of
 
 CHUNK_ENTRIES = 500
 
 _COLUMNS: Mapping[str, Callable[[AuditEntry], str | int]] = {
     "audit_id": lambda entry: entry.audit_id,
-    "created_at": lambda entry: _time(entry.created_at),
+    "created_at": lambda entry: text_of(entry.created_at),
     "username": lambda entry: as_text(entry.username),
     "action": lambda entry: entry.action,
     "subject": lambda entry: as_text(entry.subject),
@@ -47,7 +47,3 @@ class AuditExport:
         except Exception:
             yield lines([(INCOMPLETE,)])
             raise
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

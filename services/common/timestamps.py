@@ -25,6 +25,12 @@ def optional_timestamp_of(moment: datetime | None) -> Timestamp | None:
     return timestamp_of(moment) if moment else None
 
 
+def text_of(moment: datetime) -> str:
+    """An aware *moment* as RFC 3339 in UTC, to the millisecond: "2026-11-27T09:00:00.250Z"."""
+    utc = moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def ms_of(moment: datetime) -> int:
     """An aware *moment* as Unix milliseconds."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)

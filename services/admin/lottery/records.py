@@ -4,7 +4,6 @@ import csv
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC
 from enum import StrEnum
 from io import StringIO
 
@@ -12,6 +11,7 @@ from services.admin.models import ExportedDraw, RecordSpan
 from services.admin.store import Store
 from services.common.draw_id import DrawId
 from services.common.errors import ActivityNotFoundError
+from services.common.timestamps import text_of
 
 _Cell = str | int | float | DrawId
 
@@ -90,11 +90,6 @@ def as_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
-def _time(record: ExportedDraw) -> str:
-    moment = record.created_at.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 _COLUMNS: Mapping[str, Callable[[ExportedDraw], _Cell]] = {
     "draw_id": lambda record: DrawId(record.pool_id, record.seq),
     "activity_id": lambda record: record.activity_id,
@@ -104,7 +99,7 @@ _COLUMNS: Mapping[str, Callable[[ExportedDraw], _Cell]] = {
     "prize_name": lambda record: as_text(record.prize_name),
     "won": lambda record: "true" if record.prize_id else "false",
     "request_id": lambda record: as_text(record.request_id),
-    "created_at": _time,
+    "created_at": lambda record: text_of(record.created_at),
     "odds": lambda record: record.odds_weight / record.odds_total,
     "prize_code": lambda record: record.prize_code,
     "email": lambda record: as_text(record.email),

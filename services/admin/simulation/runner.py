@@ -1,9 +1,10 @@
 """Simulations in processes of their own: few at a time, each bounded, none outliving its caller."""
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 from services.admin.simulation.job import Job, Step, step_of
 from services.common.errors import OverloadedError, UnavailableError
@@ -11,6 +12,8 @@ from services.common.errors import OverloadedError, UnavailableError
 _MODULE = "services.admin.simulation.worker"
 _LINE_BYTES = 1 << 20
 _RETRY_MS = 5000
+
+Steps = AsyncGenerator[Step, None]
 
 
 class Runner:
@@ -26,7 +29,7 @@ class Runner:
         self._free = at_once
         self._step_timeout_s = step_timeout_s
 
-    async def steps(self, job: Job) -> AsyncIterator[Step]:
+    async def steps(self, job: Job) -> Steps:
         """
         What the player tells; whoever stops listening ends it.
 
@@ -38,13 +41,13 @@ class Runner:
             raise OverloadedError("Others simulate at this moment.", _RETRY_MS)
         self._free -= 1
         try:
-            async with _player() as player:
-                async for step in self._told(player, job):
+            async with _player() as player, aclosing(self._told(player, job)) as steps:
+                async for step in steps:
                     yield step
         finally:
             self._free += 1
 
-    async def _told(self, player: asyncio.subprocess.Process, job: Job) -> AsyncIterator[Step]:
+    async def _told(self, player: asyncio.subprocess.Process, job: Job) -> Steps:
         assert player.stdin is not None
         assert player.stdout is not None
         player.stdin.write(job.to_line())
@@ -69,6 +72,8 @@ async def _player() -> AsyncIterator[asyncio.subprocess.Process]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=_LINE_BYTES,
+        # It needs none of our settings, and least of all the secrets among them.
+        env={name: value for name, value in os.environ.items() if not name.startswith("KUJI_")},
     )
     try:
         yield player

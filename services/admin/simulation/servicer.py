@@ -1,6 +1,7 @@
 """kuji.admin.v1.SimulationService: messages to domain calls and back."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from kuji.admin.v1 import simulations_pb2
 
@@ -20,5 +21,6 @@ class SimulationServicer:
     ) -> AsyncIterator[simulations_pb2.SimulateActivityResponse]:
         """Progress, then the result."""
         expected = requests.expectation(request)
-        async for event in self._simulations.play(request.activity_id, expected):
-            yield responses.event(event)
+        async with aclosing(self._simulations.play(request.activity_id, expected)) as events:
+            async for event in events:
+                yield responses.event(event)

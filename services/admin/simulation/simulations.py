@@ -1,7 +1,8 @@
 """What an activity would give: its prizes as they stand, and what draws are expected."""
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -72,7 +73,7 @@ class Simulations:
 
     async def play(
         self, activity_id: int, expected: Expectation
-    ) -> AsyncIterator[Step | SimulationOutcome]:
+    ) -> AsyncGenerator[Step | SimulationOutcome, None]:
         """
         Steps, and at last what came out.
 
@@ -95,12 +96,13 @@ class Simulations:
             raise InvalidArgumentError(
                 field, f"A run would have more than {MAX_WINS_OF_A_RUN} wins; expect fewer draws."
             )
-        async for step in self._runner.steps(job):
-            if step.prizes is None:
-                yield step
-            else:
-                paired = list(zip(prizes, step.prizes, strict=True))
-                yield SimulationOutcome(step.runs, job.curve, paired)
+        async with aclosing(self._runner.steps(job)) as steps:
+            async for step in steps:
+                if step.prizes is None:
+                    yield step
+                else:
+                    paired = list(zip(prizes, step.prizes, strict=True))
+                    yield SimulationOutcome(step.runs, job.curve, paired)
 
     async def _read(self, activity_id: int) -> tuple[Activity, list[Prize], datetime]:
         pool_id = await self._store.pool_of_activity(activity_id)

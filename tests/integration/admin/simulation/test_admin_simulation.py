@@ -111,14 +111,14 @@ async def test_simulation_ends_with_its_caller_and_others_wait_their_turn() -> N
     await anext(playing)
     with pytest.raises(OverloadedError):
         await anext(runner.steps(ENDLESS))
-    await playing.aclose()  # type: ignore[attr-defined]
+    await playing.aclose()
     again = runner.steps(ENDLESS)
     step = await anext(again)
     assert (0, 25) == (step.played, step.runs)
-    waiting: asyncio.Task[Step] = asyncio.create_task(anext(again))  # type: ignore[arg-type]
+    waiting: asyncio.Task[Step] = asyncio.create_task(anext(again))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await again.aclose()  # type: ignore[attr-defined]
+    await again.aclose()
     await anext(runner.steps(ENDLESS))

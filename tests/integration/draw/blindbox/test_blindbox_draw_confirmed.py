@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -12,6 +11,7 @@ from kuji.blindbox.v1 import blindbox_pb2, records_pb2
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
+from services.common.status import error_info_of
 from services.pool.store.keys import CONFIRM_CHANNEL
 from tests.support.blindbox import Box, ItemSpec, card_status, insert_card
 from tests.support.blindbox_draw import Mall, drew, open_mall, told
@@ -19,6 +19,7 @@ from tests.support.history import ANYONE, AS_SERVICE, eventually, history_of, re
 
 RECORDED = pool_pb2.CONFIRM_RECORDED
 OWNER = 7
+_COME_AGAIN = ("OVERLOADED", "UNAVAILABLE")
 _BOUND = {"default_timeout_s": 0.4}  # of calls whose caller gives none: timeout=None
 
 
@@ -137,9 +138,13 @@ async def test_box_whose_recorder_is_away_refuses_before_it_draws(
         await mall.record(other)
 
         async def order_until_taken() -> Any:
-            while True:  # on a slow machine it may be told once more to come later
-                with suppress(grpc.aio.AioRpcError):
+            while True:  # as a shop does that is told to come again
+                try:
                     return await shop(order_of(box, "b"))
+                except grpc.aio.AioRpcError as error:
+                    info = error_info_of(error)
+                    if info is None or info.reason not in _COME_AGAIN:
+                        raise
 
         waiting = asyncio.ensure_future(order_until_taken())
 
