@@ -12,8 +12,10 @@ from services.common.logs import configure_logs
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
+    """As it was: loggers that are in use already keep to that, and other tests look there."""
+    before = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
 
 
