@@ -8,6 +8,7 @@ import typer
 
 from ops.commands import (
     admins,
+    edge_config,
     export_ledger,
     keys,
     rebuild,
@@ -34,6 +35,7 @@ app.command("reconcile")(reconcile.reconcile)
 app.command("rebuild")(rebuild.rebuild)
 app.command("release")(release.release)
 app.command("verify")(verify.verify)
+app.command("edge-config")(edge_config.edge_config)
 app.command("export-ledger")(export_ledger.export_ledger)
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")

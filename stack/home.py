@@ -158,10 +158,16 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
 
 def write_privately(file: Path, content: str | bytes) -> None:
     """Write *content* for the owner's eyes only; a reader sees all of it or nothing."""
+    write_whole(file, content, 0o600)
+
+
+def write_whole(file: Path, content: str | bytes, mode: int) -> None:
+    """Write *content* for those whom *mode* names; a reader sees all of it or nothing."""
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
+        os.fchmod(descriptor, mode)
         stream.write(content.encode() if isinstance(content, str) else content)
     fresh.rename(file)
 

@@ -14,7 +14,6 @@ from stack import aof, databases, probes, servers
 from stack import edge as edges
 from stack.credentials import OPERATOR, Passwords
 from stack.edge import Edge
-from stack.edge.limits import Limit, Limits
 from stack.home import SECRET_NAMES, SECRETS_OF_PART, Home, write_privately
 from stack.ports import Ports, edge_address
 from stack.processes import Probe, Program
@@ -102,11 +101,8 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
         token_hex(32),
         settings.edge_trusted_hops,
         settings.edge_origins,
-        Limits(
-            address=Limit(settings.edge_address_per_s, settings.edge_address_burst),
-            credentials=Limit(settings.edge_login_per_s, settings.edge_login_burst),
-            user=Limit(settings.edge_user_per_s, settings.edge_user_burst),
-        ),
+        settings.limits,
+        status=settings.edge_status_listen,
     )
     addresses = Addresses(
         edge,

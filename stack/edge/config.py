@@ -15,6 +15,7 @@ from google.protobuf import descriptor_pb2
 from stack.edge.contract import CLUSTERS, Route, routes
 from stack.edge.limits import Limits, of_address, of_user
 from stack.edge.routes import envoy_routes
+from stack.edge.status import socket_address, status_listeners
 from stack.edge.tables import DOCUMENTS, Document, contract_lua, methods_lua
 from stack.home import write_privately
 from stack.processes import ROOT, Program
@@ -41,12 +42,16 @@ class Edge:
     Args:
         host: Address that it listens on, as numbers.
         port: Port that it listens on.
-        admin_socket: Socket of Envoy's own administration; its folder is closed to others.
+        admin_socket: Socket of Envoy's own administration; its folder is closed to others. The
+            socket beside it is the way to the tokens' keys.
         upstreams: host:port of each process of each service; see CLUSTERS.
         secret: What it shows the services, so that they take its word on clients' addresses.
         trusted_hops: Proxies in front of it whose X-Forwarded-For is taken; 0: nobody's is.
         origins: Whose pages may call, such as "https://shop.example"; EVERYBODY: all.
         limits: What it takes of one address and of one user.
+        status: host:port where it says how it is; empty: nowhere.
+        is_run_at_socket: Whether Envoy is run in the folder of its socket. A socket's address is
+            short, a folder's may be long.
     """
 
     host: str
@@ -57,6 +62,8 @@ class Edge:
     trusted_hops: int = 0
     origins: Sequence[str] = (EVERYBODY,)
     limits: Limits = field(default_factory=Limits)
+    status: str = ""
+    is_run_at_socket: bool = True
 
     @property
     def url(self) -> str:
@@ -74,6 +81,7 @@ def render(edge: Edge, folder: Path) -> dict[str, bytes]:
         folder: Where the files lie when it reads them.
     """
     known = routes()
+    scripts = {file.name: file.read_bytes() for file in (SOURCES / "lua").glob("*.lua")}
     documents = {name: _compact((SOURCES / name).read_bytes()) for name in DOCUMENTS}
     tagged = {name: Document(folder / name, _tag(text)) for name, text in documents.items()}
     packed = {f"{name}.gz": gzip.compress(text, mtime=0) for name, text in documents.items()}
@@ -82,6 +90,7 @@ def render(edge: Edge, folder: Path) -> dict[str, bytes]:
         "kuji.binpb": _descriptor(),
         "methods.lua": methods_lua(known).encode(),
         "contract.lua": contract_lua(tagged).encode(),
+        **scripts,
         **documents,
         **packed,
     }
@@ -100,7 +109,9 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
     return Template(TEMPLATE.read_text("utf-8")).substitute(
         EDGE_HOST=edge.host,
         EDGE_PORT=edge.port,
-        ADMIN_ADDRESS=json.dumps({"pipe": {"path": edge.admin_socket.name, "mode": 0o600}}),
+        ADMIN_SOCKET=_socket(edge, edge.admin_socket.name),
+        KEYS_SOCKET=_socket(edge, "keys.sock"),
+        STATUS_LISTENERS=status_listeners(edge.status),
         DESCRIPTOR=folder / "kuji.binpb",
         EDGE_SECRET=edge.secret,
         TRUSTED_HOPS=edge.trusted_hops,
@@ -108,7 +119,7 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
         ROUTES=json.dumps(envoy_routes(known, DOCUMENTS, edge.limits.credentials)),
         ADDRESS_LIMIT=json.dumps(of_address("flood", edge.limits.address)),
         USER_LIMIT=json.dumps(of_user("users", edge.limits.user)),
-        LUA_PATH=f"{folder}/?.lua;{SOURCES / 'lua'}/?.lua",
+        LUA_PATH=f"{folder}/?.lua",
         ORIGINS=json.dumps(_origins(edge.origins)),
         CORS_OF_REFUSALS=json.dumps(_cors_of_refusals(edge.origins)),
         REPEATABLE=json.dumps([*_cors_of_refusals(edge.origins), _RETRY_AFTER]),
@@ -149,18 +160,12 @@ def _cors_of_refusals(origins: Sequence[str]) -> list[Any]:
     return [{"header": header, "append_action": "ADD_IF_ABSENT"}]
 
 
+def _socket(edge: Edge, name: str) -> str:
+    return json.dumps(name if edge.is_run_at_socket else str(edge.admin_socket.with_name(name)))
+
+
 def _endpoints(addresses: Sequence[str]) -> str:
-    hosts = [address.rpartition(":") for address in addresses]
-    return json.dumps(
-        [
-            {
-                "endpoint": {
-                    "address": {"socket_address": {"address": host, "port_value": int(port)}}
-                }
-            }
-            for host, _, port in hosts
-        ]
-    )
+    return json.dumps([{"endpoint": {"address": socket_address(one)}} for one in addresses])
 
 
 def envoy(edge: Edge, folder: Path, log: Path) -> Program:
@@ -172,5 +177,4 @@ def envoy(edge: Edge, folder: Path, log: Path) -> Program:
     # It asks for the tokens' keys before auth is there, and again.
     options += ["--component-log-level", "jwt:error"]
     command = [envoy_binary(), "-c", str(folder / "envoy.yaml"), *options]
-    # Run where its socket is: a socket's address is short, a folder's may be long.
     return Program("envoy", command, log, folder=edge.admin_socket.parent)

@@ -226,6 +226,7 @@ async def running_rig(
         trusted_hops,
         origins,
         limits or Limits(),
+        status=f"127.0.0.1:{free_port()}",
     )
     program = edges.envoy(edge, folder, folder / "envoy.log")
     if methods_lua:

@@ -12,6 +12,7 @@ from services.auth.settings import AuthSettings
 from services.draw.settings import DrawSettings
 from services.history.settings import HistorySettings
 from services.recorder.settings import RecorderSettings
+from stack.edge.settings import ContainerEdgeSettings
 from stack.home import SECRET_NAMES
 from stack.processes import ROOT
 from stack.settings import StackSettings
@@ -24,7 +25,12 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "history": HistorySettings,
     "recorder": RecorderSettings,
 }
-PROCESSES: dict[str, type[BaseSettings]] = {"stack": StackSettings, "kuji": OpsSettings, **SERVICES}
+PROCESSES: dict[str, type[BaseSettings]] = {
+    "stack": StackSettings,
+    "kuji": OpsSettings,
+    "edge-config": ContainerEdgeSettings,
+    **SERVICES,
+}
 # Read elsewhere than in the settings: which program to start, what passwords follow from.
 OF_THE_STACK = {("KUJI_REDIS_SERVER", "stack", ""), ("KUJI_STORES_SECRET", "stack", "made")}
 
