@@ -13,6 +13,7 @@ from services.common.outages import is_outage, told
 from stack import databases, servers
 from stack.credentials import OPERATOR, Passwords
 from stack.home import STORES_SECRET, Home, write_json
+from stack.logs import keep_small
 from stack.parts import (
     Addresses,
     choose_addresses,
@@ -24,7 +25,7 @@ from stack.parts import (
 from stack.ports import edge_address
 from stack.processes import StackError
 from stack.settings import StackSettings
-from stack.supervisor import Report, Supervisor
+from stack.supervisor import Report, Supervisor, run_together
 
 OnReady = Callable[[Addresses, str], None]
 
@@ -45,7 +46,9 @@ async def run_stack(settings: StackSettings, report: Report, on_ready: OnReady) 
         edge_address(settings.edge_host, settings.edge_port)  # before anything is made
         supervisor = Supervisor(report, lambda pids: write_json(home.pids_file, pids))
         try:
-            await _until_signalled(_start_and_keep(settings, home, supervisor, on_ready), report)
+            keeping = _start_and_keep(settings, home, supervisor, on_ready)
+            logs = keep_small(home.log("*").parent, settings.max_log_bytes)
+            await _until_signalled(run_together([keeping, logs]), report)
         finally:
             supervisor.stop()
 

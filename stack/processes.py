@@ -14,7 +14,6 @@ ROOT = Path(__file__).resolve().parent.parent
 _IS_CHECKOUT = (ROOT / "Makefile").exists()
 _TETHER = Path(__file__).with_name("tether.py")
 _POLL_S = 0.03
-_LARGE_LOG_BYTES = 64 << 20
 _LAST_WORDS_BYTES = 4096
 
 Probe = Callable[[], Awaitable[bool]]
@@ -72,7 +71,7 @@ class Child:
         program = self.program
         user = "-" if program.user is None else str(program.user)
         terms = [str(int(program.death_signal)), str(os.getpid()), user]
-        _make_room(program.log)
+        program.log.parent.mkdir(parents=True, exist_ok=True)
         with program.log.open("ab") as log:
             self._log_start = log.tell()
             return subprocess.Popen(
@@ -88,7 +87,9 @@ class Child:
     def log_end(self) -> str:
         """The log's name and what the process last said, as the tail of a sentence."""
         with self.program.log.open("rb") as log:
-            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            size = log.seek(0, os.SEEK_END)
+            start = self._log_start if self._log_start <= size else 0  # it was cut meanwhile
+            log.seek(max(start, size - _LAST_WORDS_BYTES))
             lines = log.read().decode(errors="replace").strip().splitlines()[-5:]
         return "\n".join([f"; see {self.program.log}", *(f"  {line}" for line in lines)])
 
@@ -155,13 +156,6 @@ async def _end_of(pid: int) -> None:
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
-
-
-def _make_room(log: Path) -> None:
-    """Make the folder of *log*, and put a large one aside."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > _LARGE_LOG_BYTES:
-        log.replace(log.with_suffix(".old.log"))
 
 
 def stop(children: Sequence[Child], timeout_s: float) -> None:

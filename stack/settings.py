@@ -32,6 +32,8 @@ class StackSettings(EdgeSettings):
         postgres_dsn: A Postgres database to use instead of starting one.
         draw_processes: Draw processes, one port each.
         ports: Ports on loopback, by part; the others are chosen once, and kept.
+        max_log_bytes: A log that is larger becomes "….old.log", while its part runs, and the one
+            before is dropped; 0: nothing is cut.
     """
 
     home: Path = Path(".run")
@@ -41,3 +43,4 @@ class StackSettings(EdgeSettings):
     postgres_dsn: PostgresDsn | None = None
     draw_processes: int = Field(default=1, ge=1, le=64)
     ports: Annotated[Mapping[str, int], NoDecode, BeforeValidator(_ports_of)] = {}
+    max_log_bytes: int = Field(default=64 << 20, ge=0)

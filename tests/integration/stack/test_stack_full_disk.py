@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,23 +10,18 @@ import httpx
 import pytest
 
 from stack.home import Home
+from tests.support.disks import fill, small_disk
 from tests.support.stacks import StackUnderTest, is_alive
 
 _DISK_BYTES = 192 << 20
+_LOG_BYTES = 1000
 
 
 @pytest.fixture(name="disk")
 def _disk() -> Iterator[Path]:
     """A small disk of its own."""
-    with tempfile.TemporaryDirectory(prefix="kuji-disk-") as name:
-        options = ["-t", "tmpfs", "-o", f"size={_DISK_BYTES},mode=700", "kuji-test", name]
-        mounted = subprocess.run(["mount", *options], check=False, capture_output=True, text=True)
-        if mounted.returncode:
-            pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-        try:
-            yield Path(name)
-        finally:
-            subprocess.run(["umount", "--lazy", name], check=True)
+    with small_disk(_DISK_BYTES) as folder:
+        yield folder
 
 
 def _until(holds: Callable[[], object]) -> None:
@@ -38,14 +31,9 @@ def _until(holds: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def _fill(file: Path) -> None:
-    with file.open("wb", buffering=0) as filler:
-        for size in (1 << 20, 1 << 12, 1):
-            try:
-                while True:
-                    filler.write(bytes(size))
-            except OSError:
-                pass
+def _log_sizes(stack: StackUnderTest) -> list[int]:
+    logs = (stack.home / "logs").glob("*.log")
+    return [log.stat().st_size for log in logs if not log.name.endswith(".old.log")]
 
 
 def _register(stack: StackUnderTest, name: str) -> int:
@@ -60,15 +48,16 @@ def _register(stack: StackUnderTest, name: str) -> int:
 def test_all_is_well_by_itself_when_there_is_room_again(disk: Path) -> None:
     """
     All parts die while the disk is full; the supervisor lives, and what cannot be started again, or
-    dies again at once, it starts as soon as there is room.
+    dies again at once, it starts as soon as there is room. Logs are cut all the while.
     """
-    stack, filler = StackUnderTest(disk / "home"), disk / "filler"
+    environment = {"KUJI_MAX_LOG_BYTES": str(_LOG_BYTES)}
+    stack, filler = StackUnderTest(disk / "home", environment), disk / "filler"
     up = stack.command("up")
     assert 0 == up.returncode, up.stdout
     try:
         assert 200 == _register(stack, "before")
         owner, pids = Home(stack.home).owner(), stack.pids()
-        _fill(filler)
+        fill(filler)
         for pid in filter(is_alive, pids.values()):
             os.kill(pid, signal.SIGKILL)
         _until(lambda: not any(map(is_alive, pids.values())))
@@ -81,6 +70,8 @@ def test_all_is_well_by_itself_when_there_is_room_again(disk: Path) -> None:
         assert owner == Home(stack.home).owner()
         assert pids.keys() == stack.pids().keys()
         assert not set(pids.values()) & set(stack.pids().values())
+        _until(lambda: all(size <= _LOG_BYTES for size in _log_sizes(stack)))
+        assert (stack.home / "logs" / "postgres.old.log").exists()
     finally:
         filler.unlink(missing_ok=True)
         stack.command("down")
