@@ -155,8 +155,8 @@ async def _service(home: Home, metrics: str, name: str) -> _Answer:
 async def _recorder(metrics: str) -> _Answer:
     _, text = await http_get(metrics)
     draws = sum(_samples(text, "kuji_recorder_lag_draws"))
-    oldest_ms = max([0.0, *_samples(text, "kuji_recorder_lag_ms")])
-    return _Answer(True, f"{draws:,.0f} draws behind, the oldest {oldest_ms / 1000:.1f} s")
+    oldest_s = max([0.0, *_samples(text, "kuji_recorder_lag_seconds")])
+    return _Answer(True, f"{draws:,.0f} draws behind, the oldest {oldest_s:.1f} s")
 
 
 def _samples(text: str, name: str) -> list[float]:

@@ -1,6 +1,10 @@
 """Metrics that every service has; a service's own live beside its code."""
 
+from importlib.metadata import version
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+BUILD = Gauge("kuji_build_info", "1; which part this is, and of which version", ["part", "version"])
 
 CALLS = Counter("kuji_rpc_calls", "Calls answered", ["method", "reason"])
 IN_HAND = Gauge("kuji_rpc_in_hand", "Calls being answered", ["kind"])
@@ -23,8 +27,9 @@ FAILED_ROUNDS = Counter(
 )
 
 
-def serve_metrics(listen: str) -> None:
-    """Serve Prometheus metrics on *listen* (host:port); nothing when it is empty."""
+def serve_metrics(part: str, listen: str) -> None:
+    """Serve the Prometheus metrics of *part* on *listen* (host:port); nothing when it is empty."""
+    BUILD.labels(part, version("kuji-platform")).set(1)
     if listen:
         host, _, port = listen.rpartition(":")
         start_http_server(int(port), host)

@@ -6,6 +6,8 @@ from typing import Any
 import aiosql
 import asyncpg
 
+from services.common.connections import PostgresPool
+
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 
@@ -15,9 +17,7 @@ async def open_pool(dsn: str, max_size: int = 8, timeout_s: float = 5.0) -> asyn
 
     A statement that takes longer than *timeout_s* raises TimeoutError.
     """
-    return await asyncpg.create_pool(
-        dsn, min_size=0, max_size=max_size, command_timeout=timeout_s, timeout=timeout_s
-    )
+    return await PostgresPool(dsn, max_size, timeout_s)
 
 
 def load_queries(store_module: str) -> Any:  # noqa: ANN401  # aiosql makes the methods at run time

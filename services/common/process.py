@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from services.common.event_loop import watched
 from services.common.logs import configure_logs
 from services.common.metrics import serve_metrics
 from services.common.settings import ServiceSettings, read_settings
@@ -26,8 +27,8 @@ def run_process(
     configure_logs(name, settings.log_level)
     failure: BaseException | None = None
     try:
-        serve_metrics(settings.metrics_listen)
-        uvloop.run(serve(settings))
+        serve_metrics(name, settings.metrics_listen)
+        uvloop.run(watched(serve(settings)))
     except* (OSError, RuntimeError) as group:
         failure = group
     while isinstance(failure, BaseExceptionGroup):

@@ -11,6 +11,7 @@ import jwt
 from cachetools import LRUCache
 from google.api import httpbody_pb2
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
+from prometheus_client import Counter
 
 from services.common.context import Caller, Role
 from services.common.ended_tokens import EndedTokens
@@ -18,6 +19,7 @@ from services.common.errors import UnauthenticatedError
 from services.common.keyset import FetchJwks, Jwks, KeySet
 from services.common.settings import ServiceSettings
 
+CHECKED = Counter("kuji_tokens_checked", "Tokens not seen before, whose signature was checked")
 ALGORITHM = "EdDSA"
 ISSUER = "kuji"
 AUDIENCE = "kuji"
@@ -76,6 +78,7 @@ class TokenVerifier:
         return known[0]
 
     async def _decode(self, token: str) -> tuple[Caller, float]:
+        CHECKED.inc()
         if len(token) > _MAX_TOKEN_LENGTH:
             raise UnauthenticatedError("The access token is not valid.")
         try:

@@ -11,12 +11,13 @@ from typing import Any
 import asyncpg
 from kuji.blindbox.v1 import blindbox_pb2
 from kuji.draw.v1 import draw_pb2, pool_pb2
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.common.channels import open_channel
+from services.common.connections import RedisPool
 from services.common.ended_tokens import following_ended_tokens
 from services.common.outages import is_outage
 from services.common.postgres import open_pool
@@ -43,6 +44,7 @@ from services.draw.lottery.results import Results
 from services.draw.lottery.servicer import DrawServicer
 from services.draw.lottery.ticket_office import TicketOffice
 from services.draw.made import MadeDraws
+from services.draw.outcomes import OutcomeCounts
 from services.draw.pool_servicer import PoolServicer
 from services.draw.pools import Pools
 from services.draw.proof.prover import Prover
@@ -74,7 +76,7 @@ def open_redis(url: str, timeout_s: float) -> Redis:
     A call on a broken connection is sent once more: that is safe, since a request id draws once.
     """
     return Redis(
-        connection_pool=BlockingConnectionPool.from_url(
+        connection_pool=RedisPool.from_url(
             url,
             max_connections=32,
             timeout=timeout_s,
@@ -156,7 +158,7 @@ async def _open_core(settings: DrawSettings, postgres: asyncpg.Pool, redis: Redi
         replicas,
         keeper,
     )
-    code_key = CodeKey(settings.code_key.get_secret_value())
+    pools = Pools(postgres, redis, _cipher(settings), CodeKey(settings.code_key.get_secret_value()))
     return _Core(
         guard=MemoryGuard(redis, settings.max_store_bytes),
         prover=Prover(postgres, redis, _cipher(settings)),
@@ -164,8 +166,14 @@ async def _open_core(settings: DrawSettings, postgres: asyncpg.Pool, redis: Redi
         clock=clock,
         keeper=keeper,
         store=store,
-        batcher=Batcher(store, settings.max_batch_draws, settings.max_pending_draws, keeper.sealed),
-        pools=Pools(postgres, redis, _cipher(settings), code_key),
+        batcher=Batcher(
+            store,
+            settings.max_batch_draws,
+            settings.max_pending_draws,
+            keeper.sealed,
+            OutcomeCounts(pools.activity_of),
+        ),
+        pools=pools,
         made=MadeDraws(postgres, redis, confirmer),
     )
 

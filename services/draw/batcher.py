@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
-from prometheus_client import Histogram
+from prometheus_client import Gauge, Histogram
 
 from services.common.errors import OverloadedError
 from services.pool.rule.terms import Answer, Drawing, Intent, PoolStore
@@ -22,6 +23,12 @@ BATCH_DRAWS = Histogram(
     "Draws in one script call",
     buckets=(1, 2, 5, 10, 25, 50, 100, 200, 400),
 )
+STORE_S = Histogram(
+    "kuji_draw_store_seconds",
+    "From sending a batch to the store to its answer",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+PENDING = Gauge("kuji_draw_pending_draws", "Draws that wait in this process for their batch")
 
 
 # See docs/performance.md, M1: a third more draws a second at 64 calls in flight.
@@ -44,6 +51,24 @@ class _Lane:
     task: asyncio.Task[None] | None = None
 
 
+class CountsOutcomes(Protocol):
+    """Counts what became of draws."""
+
+    def count(self, pool_id: int, drawing: Drawing) -> None:
+        """Count the answers of a batch."""
+
+    def count_unknown(self, pool_id: int, draws: int) -> None:
+        """Count draws of which nobody knows what became."""
+
+
+class _Uncounted:
+    def count(self, pool_id: int, drawing: Drawing) -> None:
+        pass
+
+    def count_unknown(self, pool_id: int, draws: int) -> None:
+        pass
+
+
 class Batcher:
     """
     Gathers intents per pool and hands them to a store.
@@ -53,6 +78,7 @@ class Batcher:
         max_batch_draws: Draws in one call of the store.
         max_pending_draws: Draws of a pool that may wait here; beyond it OverloadedError.
         sealed: When what was drawn from a pool up to now may be answered; None: at once.
+        outcomes: Counts them, a batch at a time.
     """
 
     def __init__(
@@ -61,6 +87,7 @@ class Batcher:
         max_batch_draws: int,
         max_pending_draws: int,
         sealed: Callable[[int], asyncio.Future[None] | None] = lambda _: None,
+        outcomes: CountsOutcomes | None = None,
     ) -> None:
         self._store = store
         self._max_batch_draws = max_batch_draws
@@ -68,6 +95,8 @@ class Batcher:
         self._sealed = sealed
         self._lanes: dict[int, _Lane] = {}
         self._unsealed: set[asyncio.Future[None]] = set()
+        self._outcomes = outcomes or _Uncounted()
+        PENDING.set_function(self._pending)
 
     async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
         """
@@ -90,6 +119,9 @@ class Batcher:
         await asyncio.gather(*tasks)
         if self._unsealed:
             await asyncio.wait(self._unsealed)
+
+    def _pending(self) -> int:
+        return sum(lane.pending_draws for lane in list(self._lanes.values()))
 
     def _enqueue(self, pool_id: int, intents: Sequence[Intent]) -> _WaitingDraw:
         lane = self._lanes.setdefault(pool_id, _Lane())
@@ -132,12 +164,16 @@ class Batcher:
 
     async def _run(self, pool_id: int, batch: list[_WaitingDraw]) -> None:
         intents = [intent for waiting in batch for intent in waiting.intents]
-        BATCH_DRAWS.observe(sum(waiting.draws for waiting in batch))
+        draws = sum(waiting.draws for waiting in batch)
+        BATCH_DRAWS.observe(draws)
         try:
-            drawing = await self._store.draw(pool_id, intents)
+            with STORE_S.time():
+                drawing = await self._store.draw(pool_id, intents)
         except Exception as error:  # noqa: BLE001  # each caller gets it, and maps it
+            self._outcomes.count_unknown(pool_id, draws)
             _fail(batch, error)
             return
+        self._outcomes.count(pool_id, drawing)
         sealed = self._sealed(pool_id)
         if sealed is None:
             _distribute(batch, drawing)

@@ -99,6 +99,7 @@ class Pools:
         self._code_key = code_key
         self._of_activity: dict[int, Pool] = {}
         self._of_id: dict[int, Pool] = {}
+        self._activities: dict[int, int] = {}
         self._learned_to = 0
         self.learned = asyncio.Event()
         self._unknown: TTLCache[int, bool] = TTLCache(10_000, _UNKNOWN_LIVE_S)
@@ -147,6 +148,10 @@ class Pools:
     def known_ids(self) -> list[int]:
         """The pools of activities that this process knows."""
         return [pool.pool_id for pool in self._of_activity.values()]
+
+    def activity_of(self, pool_id: int) -> int:
+        """The activity of a pool that this process knows; 0: it is a box's."""
+        return self._activities.get(pool_id, 0)
 
     async def of_activity(self, activity_id: int) -> Pool:
         """
@@ -220,6 +225,8 @@ class Pools:
 
     def _opened(self, row: asyncpg.Record) -> Pool:
         seed = self._cipher.decrypt(row["pool_id"], row["encrypted_seed"])
+        if row["activity_id"]:
+            self._activities[row["pool_id"]] = row["activity_id"]
         roller = fairness.Roller(seed, row["pool_id"])
         codes = self._code_key.of_pool(row["pool_id"])
         return Pool(row["pool_id"], row["activity_id"], roller, codes, row["commitment"])

@@ -11,6 +11,7 @@ from kuji.history.v1 import history_pb2
 from redis.asyncio import Redis
 
 from services.common.channels import open_channel
+from services.common.connections import show_redis_pool
 from services.common.ended_tokens import following_ended_tokens
 from services.common.postgres import open_pool
 from services.common.server.serve import Implementation
@@ -116,9 +117,11 @@ def _bounds(servicer: HistoryServicer, blindbox: BlindBoxRecordServicer) -> list
 
 
 def _open_redis(settings: HistorySettings) -> Redis:
-    return Redis.from_url(
+    redis = Redis.from_url(
         settings.redis_url,
         socket_timeout=settings.redis_timeout_s,
         socket_connect_timeout=settings.redis_timeout_s,
         health_check_interval=5,  # notices a silent connection of the nudges
     )
+    show_redis_pool(redis.connection_pool)
+    return redis

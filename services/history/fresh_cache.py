@@ -6,9 +6,16 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, NamedTuple, TypeVar
 
 from cachetools import LRUCache
+from prometheus_client import Counter
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+REQUESTS = Counter(
+    "kuji_cache_requests",
+    "Reads through a cache: hit, shared (with a load under way), load",
+    ["cache", "result"],
+)
 
 
 class _Kept(NamedTuple, Generic[V]):
@@ -27,6 +34,7 @@ class FreshCache(Generic[K, V]):
     Values that are at most *max_age_s* old, and never from before the last invalidate().
 
     Args:
+        name: For the metric.
         load: Loads the value of a key.
         max_age_s: Counted from the start of the load.
         max_entries: Values kept; the least recently used goes first.
@@ -36,6 +44,7 @@ class FreshCache(Generic[K, V]):
 
     def __init__(
         self,
+        name: str,
         load: Callable[[K], Awaitable[V]],
         max_age_s: float = 1.0,
         max_entries: int = 1024,
@@ -43,6 +52,8 @@ class FreshCache(Generic[K, V]):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
+        results = ("hit", "shared", "load")
+        self._hits, self._shared, self._loads = (REQUESTS.labels(name, one) for one in results)
         self._max_age_s = max_age_s
         self._timeout_s = timeout_s
         self._now = now
@@ -62,12 +73,17 @@ class FreshCache(Generic[K, V]):
         stop it.
         """
         asked = self._generation
+        counted = self._shared
         while True:
             kept = self._kept.get(key)
             if kept is not None and self._is_fresh(kept):
+                self._hits.inc()
                 return kept.value
-            flight = self._flights.get(key) or self._take_off(key)
+            flight = self._flights.get(key)
+            if flight is None:
+                flight, counted = self._take_off(key), self._loads
             if flight.generation >= asked:
+                counted.inc()
                 return await asyncio.shield(flight.task)
             await asyncio.wait([flight.task])  # too old for this caller
 

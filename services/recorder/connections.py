@@ -3,6 +3,7 @@
 import asyncpg
 from redis.asyncio import Redis
 
+from services.common.connections import PostgresPool, show_redis_pool
 from services.recorder.settings import RecorderSettings
 
 # Every row is looked up by its key, whatever the statistics say: the cost of a batch does not
@@ -19,13 +20,11 @@ _PLAN_BY_KEY = {
 def open_postgres(settings: RecorderSettings) -> asyncpg.Pool:
     """Connections for the writers; await it, or enter it."""
     timeout_ms = int(settings.postgres_timeout_s * 1000)
-    return asyncpg.create_pool(
+    return PostgresPool(
         settings.postgres_dsn,
-        min_size=0,
-        max_size=settings.writers,
-        timeout=settings.postgres_timeout_s,
-        command_timeout=settings.postgres_timeout_s,
-        server_settings={
+        settings.writers,
+        settings.postgres_timeout_s,
+        {
             "application_name": "kuji-recorder",
             # A recorder that hangs in a transaction must not keep others from its pools.
             "idle_in_transaction_session_timeout": str(timeout_ms),
@@ -36,8 +35,10 @@ def open_postgres(settings: RecorderSettings) -> asyncpg.Pool:
 
 def open_redis(settings: RecorderSettings) -> Redis:
     """A client whose replies stay bytes."""
-    return Redis.from_url(
+    redis = Redis.from_url(
         settings.redis_url,
         socket_timeout=settings.redis_timeout_s + settings.rest_block_ms / 1000,
         socket_connect_timeout=settings.redis_timeout_s,
     )
+    show_redis_pool(redis.connection_pool)
+    return redis

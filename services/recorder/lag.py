@@ -45,7 +45,7 @@ class LagGauges:
         quiet = held.keys() - busy.keys()
         for pool_id in quiet - self._quiet:
             metrics.LAG_DRAWS.labels(pool_id).set(0)
-            metrics.LAG_MS.labels(pool_id).set(0)
+            metrics.LAG_S.labels(pool_id).set(0)
         self._remove(self._shown - held.keys())
         self._shown, self._quiet = set(held), quiet
 
@@ -64,7 +64,7 @@ class LagGauges:
     def _remove(pool_ids: set[int]) -> None:
         for pool_id in pool_ids:
             metrics.LAG_DRAWS.remove(pool_id)
-            metrics.LAG_MS.remove(pool_id)
+            metrics.LAG_S.remove(pool_id)
 
 
 def _backlog(pool: HeldPool, seq: int, skipped: int, skipped_to: int) -> int:
@@ -74,6 +74,6 @@ def _backlog(pool: HeldPool, seq: int, skipped: int, skipped_to: int) -> int:
 
 
 def _show(pool: HeldPool, waiting: int) -> None:
-    lag_ms = max(0, int(time.time() * 1000) - pool.oldest_ms) if pool.oldest_ms else 0
+    lag_s = max(0.0, time.time() - pool.oldest_ms / 1000) if pool.oldest_ms else 0.0
     metrics.LAG_DRAWS.labels(pool.pool_id).set(waiting)
-    metrics.LAG_MS.labels(pool.pool_id).set(lag_ms)
+    metrics.LAG_S.labels(pool.pool_id).set(lag_s)

@@ -19,4 +19,4 @@ RESTORED_ORDERS = Counter(
     "kuji_recorder_restored_orders", "Orders that Postgres had lost, written from the ledger"
 )
 LAG_DRAWS = Gauge("kuji_recorder_lag_draws", "Draws not yet recorded", ["pool"])
-LAG_MS = Gauge("kuji_recorder_lag_ms", "Age of the oldest draw being recorded", ["pool"])
+LAG_S = Gauge("kuji_recorder_lag_seconds", "Age of the oldest draw being recorded", ["pool"])

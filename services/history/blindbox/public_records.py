@@ -43,8 +43,8 @@ class _Day:
 class SharedReads(Generic[K, V]):
     """Reads that begin after they are asked for; those who ask while one is under way share one."""
 
-    def __init__(self, load: Callable[[K], Awaitable[V]]) -> None:
-        self._cache = FreshCache(load, max_age_s=0.0, max_entries=1)
+    def __init__(self, name: str, load: Callable[[K], Awaitable[V]]) -> None:
+        self._cache = FreshCache(name, load, max_age_s=0.0, max_entries=1)
 
     async def get(self, key: K) -> V:
         """What *key* is now; what the load raises."""
@@ -75,11 +75,11 @@ class PublicRecords:
         self._zone = ZoneInfo(settings.time_zone)
         self._daily_size = settings.daily_records
         self._now = now
-        self._goods = FreshCache(self._load_goods, settings.page_age_s, _KINDS)
-        self._pages = SharedReads(self._load_page)
-        self._days = SharedReads(self._load_day)
+        self._goods = FreshCache("goods", self._load_goods, settings.page_age_s, _KINDS)
+        self._pages = SharedReads("infinite_records", self._load_page)
+        self._days = SharedReads("daily_records", self._load_day)
         # Thousands of rows: made anew where there are more of them, and each second.
-        self._listed_days = FreshCache(self._list_day, settings.page_age_s, _DAYS)
+        self._listed_days = FreshCache("daily_lists", self._list_day, settings.page_age_s, _DAYS)
 
     async def goods(self, kind: str) -> pb.ListGoodsResponse:
         """The goods on the shelf, of type *kind*; "": of both."""

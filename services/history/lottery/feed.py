@@ -91,7 +91,7 @@ class WinnerFeed:
         self._poll_s = settings.poll_s
         self._heartbeat_s = settings.stream_heartbeat_s
         self._listeners: dict[_Listener, None] = {}
-        self._fill = FreshCache(self._filled, max_age_s=0.0, max_entries=1)
+        self._fill = FreshCache("winner_stream", self._filled, max_age_s=0.0, max_entries=1)
         self._nudged = asyncio.Event()
         self._is_closed = False
 

@@ -33,10 +33,10 @@ class PublicPages:
         self._winner_store = winners
         self._catalogue_store = catalogue
         self._rules_store = rules
-        self._winners = FreshCache(self._load_winners, age_s, kept)
-        self._activities = FreshCache(self._load_activities, age_s, 1)
-        self._catalogues = FreshCache(self._load_catalogue, age_s, kept)
-        self._rules = FreshCache(self._load_rules, age_s, kept)
+        self._winners = FreshCache("winners", self._load_winners, age_s, kept)
+        self._activities = FreshCache("activities", self._load_activities, age_s, 1)
+        self._catalogues = FreshCache("prizes", self._load_catalogue, age_s, kept)
+        self._rules = FreshCache("rules", self._load_rules, age_s, kept)
 
     async def winners(self, query: WinnersQuery) -> pb.ListWinnersResponse:
         """A page of winners."""

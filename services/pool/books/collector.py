@@ -1,6 +1,6 @@
 """Collects an audit's facts while draws run, so that they fit together to the unit."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
 
@@ -22,6 +22,7 @@ from services.pool.books.facts import (
     PoolFacts,
     PoolRow,
     PrizeRow,
+    PrizeStock,
     SeqSpan,
     Tally,
     WinnerListFacts,
@@ -29,7 +30,7 @@ from services.pool.books.facts import (
 )
 from services.pool.books.findings import Finding, Kind
 from services.pool.ledger.entries import MalformedEntryError, decode_entry
-from services.pool.rule.terms import LiveState
+from services.pool.rule.terms import UNLIMITED, LiveState
 from services.pool.store.keys import ledger_key
 from services.pool.store.redis_store import RedisStore
 
@@ -47,6 +48,18 @@ class Progress(NamedTuple):
     recorded_seq: int
     version: int
     halted_reason: str
+
+
+class StockAudit(NamedTuple):
+    """
+    What became of an audit of the stock.
+
+    Args:
+        stocks: Of a lottery, its prizes; those without a bound and those deleted are left out.
+    """
+
+    findings: list[Finding]
+    stocks: Sequence[PrizeStock] = ()
 
 
 class Auditor:
@@ -84,7 +97,7 @@ class Auditor:
         rows = _queries.list_live_pools(self._postgres)
         return {pool_id: Progress(*progress) async for pool_id, *progress in rows}
 
-    async def audit_stock(self, pool_id: int) -> list[Finding]:
+    async def audit_stock(self, pool_id: int) -> StockAudit:
         """
         What does not add up between stock, counters and draws in flight.
 
@@ -99,12 +112,18 @@ class Auditor:
             noted = [PrizeRow(*prize) async for prize in prizes]
             box = BoxFacts(stuck=await _stuck(connection, row)) if row.num else None
         tally = Tally(row.draws, row.wins, row.unique_users, 0, row.wins, row.wins)
-        return audit_pool(PoolFacts(row, noted, tally, (), (), live, flight, box))
+        findings = audit_pool(PoolFacts(row, noted, tally, (), (), live, flight, box))
+        return StockAudit(findings, () if row.num else _stocks(noted, live))
 
     async def held(self, pool_id: int = 0) -> list[HeldUnits]:
         """What is held back, in one pool or (0) in all: units = left + won + in flight + held."""
         rows = _queries.list_held(self._postgres, pool_id=pool_id)
         return [HeldUnits(*row) async for row in rows]
+
+    async def held_units(self) -> int:
+        """Units of all prizes that are held back."""
+        units: int = await _queries.count_held(self._postgres)
+        return units
 
     async def audit_winner_list(self) -> list[Finding]:
         """What does not add up in the global winner list."""
@@ -160,6 +179,15 @@ class Auditor:
         key = ledger_key(pool_id)
         page = await self._redis.xrange(key, f"({after}", to, count=_PAGE_ENTRIES)
         return cast(list[RawEntry], page)
+
+
+def _stocks(noted: Sequence[PrizeRow], live: LiveState | None) -> list[PrizeStock]:
+    left = {stock.prize_id: stock.left for stock in live.stocks} if live else {}
+    return [
+        PrizeStock(prize.prize_id, prize.name, prize.units, left[prize.prize_id])
+        for prize in noted
+        if prize.prize_id in left and prize.units != UNLIMITED and not prize.is_deleted
+    ]
 
 
 async def _facts(

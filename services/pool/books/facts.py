@@ -70,6 +70,15 @@ class PrizeRow:
     is_deleted: bool = False
 
 
+class PrizeStock(NamedTuple):
+    """Units of a prize in all, but for those held back, and units left."""
+
+    prize_id: int
+    name: str
+    units: int
+    left: int
+
+
 class HeldUnits(NamedTuple):
     """Units of a prize that are held back: draws that were lost with Redis may have won them."""
 

@@ -43,6 +43,9 @@ FROM prizes
 WHERE held_count > 0 AND (:pool_id::bigint = 0 OR pool_id = :pool_id)
 ORDER BY pool_id, id;
 
+-- name: count_held()$
+SELECT coalesce(sum(held_count), 0)::bigint FROM prizes WHERE held_count > 0;
+
 -- name: list_live_pools()
 -- Pools that may still draw, and how far they are: what is not as it was has been at work.
 SELECT id, recorded_seq, version, halted_reason FROM pools WHERE NOT is_revealed ORDER BY id;

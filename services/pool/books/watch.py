@@ -10,11 +10,13 @@ from prometheus_client import Gauge
 from services.common.tasks import pause, repeat
 from services.pool.books.collector import Auditor, Progress
 from services.pool.books.findings import Finding
+from services.pool.books.stock_gauges import StockGauges
 
 log = structlog.get_logger()
 _LOOK_S = 600.0  # at thousands of pools
 _RESTING_AT_ONCE = 15
 FINDINGS = Gauge("kuji_books_findings", "What does not add up in a pool; 0: it balances", ["pool"])
+HELD = Gauge("kuji_books_held_units", "Units held back after a loss of the store, of all prizes")
 OFF_BY = Gauge("kuji_books_off_by", "Units too many or too few of a prize", ["pool", "prize"])
 
 
@@ -42,19 +44,22 @@ class BooksWatch:
         self._audited: dict[int, _Audited] = {}
         self._off: dict[int, set[int]] = {}
         self._shown: set[int] = set()
+        self._stock = StockGauges()
         FINDINGS.clear()
         OFF_BY.clear()
 
     async def look(self) -> None:
         """Audit each pool that is due."""
+        HELD.set(await self._auditor.held_units())
         live = await self._auditor.live_pools()
         unknown = live.keys() - self._audited.keys()
         self._audited = {id_: _Audited(live[id_], True) for id_ in sorted(unknown)} | self._audited
         for pool_id in self._audited.keys() - live.keys():
             self._forget(pool_id)
         for pool_id in self._due(live):
-            findings = await self._auditor.audit_stock(pool_id)
+            findings, stocks = await self._auditor.audit_stock(pool_id)
             self._show(pool_id, findings)
+            self._stock.show(pool_id, stocks)
             self._audited.pop(pool_id, None)
             self._audited[pool_id] = _Audited(live[pool_id], not findings)
 
@@ -67,6 +72,7 @@ class BooksWatch:
 
     def _forget(self, pool_id: int) -> None:
         del self._audited[pool_id]
+        self._stock.forget(pool_id)
         self._clear(pool_id)
         if pool_id in self._shown:
             self._shown.remove(pool_id)

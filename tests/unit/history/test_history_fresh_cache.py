@@ -27,7 +27,7 @@ class Source:
 
     def cache(self, max_entries: int = 10) -> FreshCache[str, int]:
         """A cache before this source, one second of age."""
-        return FreshCache(self.load, 1.0, max_entries, 5.0, lambda: self.now_s)
+        return FreshCache("test", self.load, 1.0, max_entries, 5.0, lambda: self.now_s)
 
 
 async def settle() -> None:

@@ -4,8 +4,7 @@ import asyncpg
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from services.pool.books.collector import Auditor
-from services.pool.books.findings import Finding
+from services.pool.books.collector import Auditor, StockAudit
 from services.pool.books.watch import BooksWatch
 from services.pool.store.keys import key
 from tests.support.books import Pool, open_pool
@@ -71,7 +70,7 @@ class Counting(Auditor):
         super().__init__(postgres, redis)
         self.asked: list[int] = []
 
-    async def audit_stock(self, pool_id: int) -> list[Finding]:
+    async def audit_stock(self, pool_id: int) -> StockAudit:
         """As it is."""
         self.asked.append(pool_id)
         return await super().audit_stock(pool_id)
