@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint proto wheels openapi-tools lock bench chaos fuzz
+.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels openapi-tools lock bench chaos fuzz
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,6 +66,12 @@ lint: $(STAMP) ## ruff, mypy, import contracts, protos
 	@$(BIN)/mypy
 	@PYTHONPATH=. $(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m protos check
+
+k8s-validate: $(STAMP) ## render k8s/, hold it against the API schemas and the code (part of test)
+	@$(BIN)/python -m pytest -q tests/k8s
+
+k8s-dev: $(STAMP) ## all of Kuji in the cluster that kubectl points to (KUBECTL=...: another kubectl)
+	@KUBECTL="$${KUBECTL:-$(CURDIR)/$(BIN)/kubectl}" k8s/dev.sh
 
 chaos: $(STAMP) ## the oversell storm at full size, then every fault on a stack of its own
 	@KUJI_STORM_DRAWS=20000 $(BIN)/python -m pytest tests/chaos --ignore tests/chaos/test_chaos.py

@@ -14,6 +14,7 @@ from ops.commands import (
     rebuild,
     reconcile,
     release,
+    secrets,
     stack,
     users,
     verify,
@@ -36,6 +37,7 @@ app.command("rebuild")(rebuild.rebuild)
 app.command("release")(release.release)
 app.command("verify")(verify.verify)
 app.command("edge-config")(edge_config.edge_config)
+app.command("secrets")(secrets.secrets)
 app.command("export-ledger")(export_ledger.export_ledger)
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")

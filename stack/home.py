@@ -133,7 +133,7 @@ class Home:
                     f"{self.secrets_file} is gone, and the data beside it cannot be read without; "
                     "restore the file, or remove the folder to start afresh"
                 )
-            write_json(self.secrets_file, _fresh_secrets())
+            write_json(self.secrets_file, fresh_secrets())
         stored: dict[str, str] = json.loads(self.secrets_file.read_text("utf-8"))
         # Made by an older Kuji; no data depends on these.
         if made := {name: secrets.token_hex(32) for name in _LATER_SECRETS if name not in stored}:
@@ -172,7 +172,8 @@ def write_whole(file: Path, content: str | bytes, mode: int) -> None:
     fresh.rename(file)
 
 
-def _fresh_secrets() -> dict[str, str]:
+def fresh_secrets() -> dict[str, str]:
+    """A value for each secret that has to be, made at random."""
     return {
         "KUJI_TOKEN_KEY_SECRET": secrets.token_hex(32),
         "KUJI_SEED_KEY": secrets.token_hex(32),
