@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -241,12 +241,14 @@ class Valkey:
 
     Args:
         folder: Its data and log.
+        options: More of its command line.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         port = free_port()
         self.url = f"redis://127.0.0.1:{port}/0"
-        self._child = Child(servers.valkey(folder / "data", port, folder / "log"))
+        program = servers.valkey(folder / "data", port, folder / "log")
+        self._child = Child(replace(program, command=[*program.command, *options]))
         self._probe = partial(servers.valkey_answers, self.url)
 
     @property
@@ -271,9 +273,9 @@ class Valkey:
 
 
 @asynccontextmanager
-async def own_valkey(folder: Path) -> AsyncIterator[Valkey]:
+async def own_valkey(folder: Path, *options: str) -> AsyncIterator[Valkey]:
     """A Valkey that a test may kill."""
-    valkey = Valkey(folder)
+    valkey = Valkey(folder, *options)
     try:
         await valkey.ready()
         yield valkey

@@ -11,13 +11,9 @@ from redis.asyncio import Redis
 from services.common.addresses import Network
 from services.pool.rule.terms import Blocked, Intent
 from services.pool.store.keys import BLOCKED_NETWORKS, BLOCKS
+from services.pool.store.layout import BlockListState, BlocksField
 from services.pool.store.networks import NO_NETWORKS, Networks, field_of, latest
 
-# Fields that are no user. The run of the store in which the list was put back: in another run it is
-# lost, or may be older than what was answered.
-_LOADED = "loaded"
-# A name of what the ranges are now: another one after each change of them.
-_NETWORKS = "networks"
 _KEPT_MS = 3_600_000  # what has run out, since clocks differ
 
 
@@ -25,9 +21,10 @@ class BlockList:
     """
     Blocked users and ranges of addresses, for every process at once.
 
-    A process looks here before each batch of draws and hands what it finds to the script. So a
-    block holds for every draw that begins after it was set, and a process that cannot look does
-    not draw. It is no key of the script's: those of a pool share a slot of a Redis Cluster.
+    The script looks at it in the same step in which it draws, and begins only where what this
+    process knows of the list is what the list is: so a block holds for every draw that begins after
+    it was set. In a Redis Cluster the script cannot, as its keys share a slot; there the process
+    looks before each batch, and hands over what it finds.
 
     The ranges are read as a whole when they have changed, and kept here until then.
 
@@ -46,8 +43,22 @@ class BlockList:
         self._networks_are: bytes | None = None
         self._reading = asyncio.Lock()
 
+    def by_address(self, intents: Sequence[Intent]) -> list[Blocked]:
+        """Those of *intents* whose addresses are blocked, as far as it is known here."""
+        return list(_blocked(intents, {}, self._networks)) if self._networks else []
+
+    def state(self, run_id: str) -> BlockListState:
+        """What the list has to be, for by_address() to be right in the store's run *run_id*."""
+        loaded = None if self._restore is None else run_id
+        networks = None if self._networks_are is None else self._networks_are.decode()
+        return BlockListState(loaded, networks)
+
+    async def learn(self, run_id: str) -> None:
+        """Know the list as it is in the store's run *run_id*; it is put back where it is lost."""
+        await self.of((), run_id)
+
     async def of(self, intents: Sequence[Intent], run_id: str) -> list[Blocked]:
-        """Those of *intents* that are blocked, in the store's run *run_id*."""
+        """Those of *intents* that are blocked, in the store's run *run_id*: it is looked at now."""
         users = list(dict.fromkeys(intent.user_id for intent in intents))
         loaded, named, *untils = await self._look(users)
         if loaded != run_id.encode() and self._restore is not None:
@@ -60,7 +71,7 @@ class BlockList:
         return list(_blocked(intents, of_user, networks))
 
     async def _look(self, users: Iterable[int]) -> list[bytes | None]:
-        fields = [_LOADED, _NETWORKS, *map(str, users)]
+        fields = [BlocksField.LOADED, BlocksField.NETWORKS, *map(str, users)]
         return cast(list[bytes | None], await self._redis.hmget(BLOCKS, fields))
 
     async def _networks_named(self, name: bytes | None) -> Networks:
@@ -92,7 +103,7 @@ class BlockList:
             pipe.hdel(BLOCKED_NETWORKS, field, *gone)
             if until_ms is not None:
                 pipe.hset(BLOCKED_NETWORKS, field, str(until_ms))
-            pipe.hset(BLOCKS, _NETWORKS, secrets.token_hex(8))
+            pipe.hset(BLOCKS, BlocksField.NETWORKS, secrets.token_hex(8))
             await pipe.execute()
 
     async def put_back(
@@ -103,7 +114,10 @@ class BlockList:
 
         Who changes a block meanwhile has to wait, so none is missed.
         """
-        mapping: dict[Any, Any] = {_LOADED: run_id, _NETWORKS: secrets.token_hex(8)}
+        mapping: dict[Any, Any] = {
+            BlocksField.LOADED: run_id,
+            BlocksField.NETWORKS: secrets.token_hex(8),
+        }
         mapping.update({str(user_id): until_ms for user_id, until_ms in users.items()})
         ranges: dict[Any, Any] = {field_of(one): until_ms for one, until_ms in networks.items()}
         async with self._redis.pipeline(transaction=True) as pipe:

@@ -61,6 +61,33 @@ class EntryField(StrEnum):
     ORDERS = "o"  # what its draws were ordered by
 
 
+class BlocksField(StrEnum):
+    """Fields of the hash kuji:blocks that are no user."""
+
+    # The run of the store in which the list was put back: in another run it is lost, or may be
+    # older than what was answered.
+    LOADED = "loaded"
+    # A name of what the ranges are now: another one after each change of them.
+    NETWORKS = "networks"
+
+
+class BlockListState(NamedTuple):
+    """
+    What a caller of the draw script knows of the list of blocks.
+
+    Args:
+        loaded: The run that it was put back in; None: in whichever.
+        networks: What names its ranges; None: nothing does.
+    """
+
+    loaded: str | None
+    networks: str | None
+
+    def pack(self) -> bytes:
+        """As an argument of the script."""
+        return _packed(self)
+
+
 class Known(NamedTuple):
     """
     What a caller of the scripts knows apart from the store.
@@ -236,11 +263,13 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_places("REQUEST", PackedRequest._fields),
     **_places("INTENT", Intent._fields),
     **_places("BLOCKED", Blocked._fields),
+    **_places("LIST", BlockListState._fields),
     **_places("DRAWN", Drawn._fields),
     **_places("TICKET", DrawTicket._fields),
     **_places("KNOWN", Known._fields),
     **_members("STATE", StateField),
     **_members("ENTRY", EntryField),
+    **_members("BLOCKS", BlocksField),
     **_members("MODE", Mode),
     **_members("STATUS", PoolStatus),
     **_members("QUOTA", Quota),

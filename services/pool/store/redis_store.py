@@ -17,6 +17,7 @@ from services.pool.rule.selection import PPB, Mode, weight_of
 from services.pool.rule.terms import (
     UNLIMITED,
     Answer,
+    Blocked,
     ConfigureCode,
     Configured,
     Confirm,
@@ -50,15 +51,16 @@ from services.pool.store.layout import (
     unpack_config,
 )
 from services.pool.store.replicas import Replicas
-from services.pool.store.runs import Runs
+from services.pool.store.runs import Run, Runs
 from services.pool.store.scripts import load_script
 from services.pool.store.witness import OwnMemory, Witness
 
 _SCRIPTS = ("draw", "configure", "void", "skip", "opening")
-_ATTEMPTS = 4  # runs of the store that end, and ranges of draw ids, that one call may see
+# Runs of the store that end, ranges of draw ids and lists of blocks, that one call may see.
+_ATTEMPTS = 6
 _SKIP_CLOCK_OFF = -1
 _POSITION = [StateField.SEQ, StateField.CLOCK_US, StateField.LAST_MS]
-_Arguments = Callable[[str], Awaitable[Sequence[bytes | str | int]]]
+_Arguments = Callable[[Run], Awaitable[Sequence[bytes | str | int]]]
 
 
 class ClockOffError(UnavailableError):
@@ -108,10 +110,11 @@ class RedisStore:
             self._replicas.check(pool_id)
         packed = msgpack.packb([intent[:-1] for intent in intents], use_bin_type=False)
 
-        async def arguments(run_id: str) -> list[bytes | int]:
-            blocked = await self.blocks.of(intents, run_id)
+        async def arguments(run: Run) -> list[bytes | int]:
             is_behind = int(self._is_behind(pool_id))
-            return [packed, self._max_backlog, is_behind, msgpack.packb(blocked)]
+            blocked = msgpack.packb(await self._blocked(intents, run))
+            list_is = self.blocks.state(run.run_id).pack()
+            return [packed, self._max_backlog, is_behind, blocked, list_is]
 
         reply = await self._call("draw", pool_id, arguments)
         now_ms, version, replies, chain, confirm, clock_us = reply
@@ -123,6 +126,12 @@ class RedisStore:
             self._witness.note(pool_id, Mark(newest_seq, clock_us))
         await self._replicate(pool_id, Confirm(confirm))
         return Drawing(now_ms, version, answers, chain.decode(), Confirm(confirm), clock_us)
+
+    async def _blocked(self, intents: Sequence[Intent], run: Run) -> list[Blocked]:
+        """Those that the script cannot find itself."""
+        if run.is_cluster:
+            return await self.blocks.of(intents, run.run_id)
+        return self.blocks.by_address(intents)
 
     async def _replicate(self, pool_id: int, confirm: Confirm) -> None:
         if self._replicas is None:
@@ -192,7 +201,7 @@ class RedisStore:
         """Know what the present run needs of Postgres to draw from these pools: it may go away."""
         await self._runs.look()
         run = await self._runs.current()
-        await self.blocks.of((), run.run_id)
+        await self.blocks.learn(run.run_id)
         await self._witness.open_all(pool_ids, self)
 
     async def look_over(self) -> None:
@@ -214,18 +223,20 @@ class RedisStore:
 
     async def skip_to(self, pool_id: int, seq: int, mark: Mark) -> None:
         """See StorePositions."""
-        run, keys = await self._runs.current(), self._keys("skip", pool_id)
+        run = await self._runs.current()
+        keys = self._keys("skip", pool_id, run)
         known = self._known(MarkBounds(mark))
         if int(await self._runs.call(run, "skip", keys, seq, known)) == _SKIP_CLOCK_OFF:
             raise ClockOffError
 
     async def _call(self, name: str, pool_id: int, arguments: _Arguments) -> list[Any]:
         """The reply of a script, whatever run the store is in."""
-        run, keys = await self._runs.current(), self._keys(name, pool_id)
+        run = await self._runs.current()
         for _ in range(_ATTEMPTS):
             try:
                 bounds = self._witness.known(pool_id) or await self._witness.open(pool_id, self)
-                given = [*await arguments(run.run_id), self._known(bounds)]
+                given = [*await arguments(run), self._known(bounds)]
+                keys = self._keys(name, pool_id, run)
                 reply = _reply(await self._runs.call(run, name, keys, *given))
             except NoScriptError:
                 run = await self._runs.after(run)
@@ -234,11 +245,20 @@ class RedisStore:
             else:
                 if len(reply) > 1:
                     return reply
-                await self._witness.reserve(pool_id, *reply)
+                await self._learn(pool_id, reply, run)
         raise UnavailableError
 
-    def _keys(self, name: str, pool_id: int) -> list[str]:
-        return [key(pool_id, one) for one in self._scripts[name].keys]
+    async def _learn(self, pool_id: int, reply: Sequence[int], run: Run) -> None:
+        """What a script has to know, to begin: the list of blocks as it is, or further ids."""
+        if reply:
+            await self._witness.reserve(pool_id, *reply)
+        else:
+            await self.blocks.learn(run.run_id)
+
+    def _keys(self, name: str, pool_id: int, run: Run) -> list[str]:
+        script = self._scripts[name]
+        keys = [key(pool_id, one) for one in script.keys]
+        return keys if run.is_cluster else [*keys, *script.other_keys]
 
     def _known(self, bounds: MarkBounds) -> bytes:
         return Known(*bounds.mark, bounds.last_seq, *self._believed()).pack()
@@ -293,7 +313,7 @@ class RedisStore:
 
 
 def _given(*arguments: bytes | str | int) -> _Arguments:
-    async def given(_: str) -> Sequence[bytes | str | int]:
+    async def given(_: Run) -> Sequence[bytes | str | int]:
         return arguments
 
     return given

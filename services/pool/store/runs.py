@@ -19,10 +19,18 @@ _ATTEMPTS = 5
 
 
 class Run(NamedTuple):
-    """A run of the store: its name, and the hashes of our scripts in it."""
+    """
+    A run of the store.
+
+    Args:
+        run_id: Its name.
+        hashes: Of our scripts in it.
+        is_cluster: Whether the keys of a script have to share a slot.
+    """
 
     run_id: str
     hashes: Mapping[str, str]
+    is_cluster: bool
 
 
 class Runs:
@@ -71,14 +79,19 @@ class Runs:
 
     async def _load(self) -> Run:
         for _ in range(_ATTEMPTS):
-            run_id = await run_id_of(self._redis)
+            server = await self._redis.info("server")
+            run_id = str(server["run_id"])
             hashes = {
                 name: await self._redis.script_load(f"{script.source}\n-- {run_id}\n")
                 for name, script in self._scripts.items()
             }
             if run_id == await run_id_of(self._redis):
-                return Run(run_id, hashes)
+                return Run(run_id, hashes, _is_cluster(server))
         raise UnavailableError
+
+
+def _is_cluster(server: Mapping[str, object]) -> bool:
+    return "cluster" in (server.get("redis_mode"), server.get("server_mode"))  # Redis's, Valkey's
 
 
 async def run_id_of(redis: Redis) -> str:

@@ -2,7 +2,8 @@
 Lua scripts from files.
 
 `--@include name` stands for lua/include/<name>.lua, `--@layout` for declarations of the names that
-the script uses: those of layout.py, and KEY_<name> for each of its keys, as its header lists them.
+the script uses: those of layout.py, and KEY_<name> for each of its keys, as its header lists them:
+first those of a pool, then the others.
 """
 
 import re
@@ -15,6 +16,7 @@ from services.pool.store.layout import LUA_NAMES
 _FOLDER = Path(__file__).with_name("lua")
 _INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
 _KEY = re.compile(r"^KEYS\[(\d+)\] \w+ +\{p:<id>\}:([\w:]+)", re.MULTILINE)
+_OTHER_KEY = re.compile(r"^KEYS\[(\d+)\] \w+ +(kuji:[\w:]+)", re.MULTILINE)
 _NAME = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
 _NO_CODE = re.compile(r"--\[\[.*?\]\]|--[^\n]*", re.DOTALL)
 _DECLARED_AT_ONCE = 8
@@ -28,10 +30,12 @@ class Script:
     Args:
         source: With its includes in place.
         keys: Which keys of a pool it takes, in order; see keys.py.
+        other_keys: Which it takes after them, where they need not share a slot; else it has none.
     """
 
     source: str
     keys: tuple[str, ...]
+    other_keys: tuple[str, ...] = ()
 
 
 def load_script(name: str) -> Script:
@@ -42,9 +46,15 @@ def load_script(name: str) -> Script:
 def assemble(text: str) -> Script:
     """The script that *text* is, or begins with."""
     header = text.partition("]]")[0]
-    keys = tuple(key for _, key in sorted(_KEY.findall(header), key=lambda found: int(found[0])))
+    keys, other_keys = _listed(_KEY, header), _listed(_OTHER_KEY, header)
     whole = _INCLUDE.sub(_included, text)
-    return Script(whole.replace("--@layout", _declarations(whole, keys), 1), keys)
+    declared = _declarations(whole, [*keys, *other_keys])
+    return Script(whole.replace("--@layout", declared, 1), keys, other_keys)
+
+
+def _listed(pattern: re.Pattern[str], header: str) -> tuple[str, ...]:
+    found = sorted(pattern.findall(header), key=lambda place_and_key: int(place_and_key[0]))
+    return tuple(key for _, key in found)
 
 
 def _included(match: re.Match[str]) -> str:

@@ -8,11 +8,13 @@ KEYS[5] hash    {p:<id>}:req:0     request digest -> MessagePack, see layout.py
 KEYS[6] hash    {p:<id>}:req:1     likewise, of the other day
 KEYS[7] stream  {p:<id>}:ledger    see docs/redis-keys.md
 KEYS[8] string  {p:<id>}:recorded  newest seq in Postgres
+KEYS[9] hash    kuji:blocks        user id -> ms, see include/blocks.lua; absent in a cluster
 ARGV[1] bytes   MessagePack: list of intents, see rule/terms.py
 ARGV[2] int     draws that may wait for the recorder; beyond it BACKLOG
 ARGV[3] int     1: wins of this pool could not be confirmed by Postgres in time; 0: they are
 ARGV[4] bytes   MessagePack: list of {place of an intent, ms until which it is blocked, 0: for good}
-ARGV[5] bytes   what the caller knows, see include/guard.lua
+ARGV[5] bytes   MessagePack: the state that the list of blocks has for who found these
+ARGV[6] bytes   what the caller knows, see include/guard.lua
 Returns MessagePack {now_ms, version, list of one answer per intent, chain, confirm: before a
 win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in Postgres; the
 pool's clock, us}:
@@ -26,7 +28,8 @@ pool's clock, us}:
   {-13 TICKET_REQUIRED} | {-14 TICKET_EXPIRED} | {-15 PUZZLE_UNSOLVED, bits asked for} |
   {-16 TICKET_EARLY, ms to wait}
   draw = {prize id (0: a miss), ticket, weight, total, code bytes ('' for a miss)}
-  or {newest seq} alone: nothing is done, further ids have to be reserved first.
+  or {newest seq} alone: nothing is done, further ids have to be reserved first;
+  or {}: nothing is done, the list of blocks is another one.
 O(intents x prizes). One slot. Either every intent's effects are written, or none. ]]
 --@layout
 --@include guard
@@ -38,8 +41,10 @@ O(intents x prizes). One slot. Either every intent's effects are written, or non
 --@include opening
 --@include pool
 --@include drawing
+--@include blocks
 --@include intents
 --@include chain
+--@include entry
 local intents, answers = cmsgpack.unpack(ARGV[1]), {}
 local state = state_of(KEY_STATE)
 local now_us = next_us(state)
@@ -50,36 +55,23 @@ if not pool then
   return cmsgpack.pack({ now_ms, 0, answers, '', CONFIRM_STORE, 0 })
 end
 if pool.seq >= known[KNOWN_LAST_SEQ] then return cmsgpack.pack({ pool.seq }) end
+local blocked = blocked_until(intents, cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5]))
+if not blocked then return cmsgpack.pack({}) end
 pool.clock_is_off = not now_us
 local first_seq = pool.seq + 1
 local confirm = pool.config[CONFIG_CONFIRM] or CONFIRM_STORE
 local requests = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)
-local batch = load_batch(intents, cmsgpack.unpack(ARGV[4]), requests)
+local batch = load_batch(intents, requests)
 local shed = backlog(state, pool.seq) >= tonumber(ARGV[2])
 -- Where a miss is possible draws go on: nothing is refused by its outcome.
 local may_miss = pool.config[CONFIG_MODE] == MODE_ODDS
 local stuck = ARGV[3] == '1' and confirm == CONFIRM_RECORDED and not may_miss
 for i, intent in ipairs(intents) do
-  answers[i] = answer(pool, batch, intent, batch.blocked[i], now_ms, shed, stuck)
+  answers[i] = answer(pool, batch, intent, blocked[i], now_ms, shed, stuck)
 end
 if pool.seq >= first_seq then
-  local id = string.format('%d-0', pool.seq)
-  local entry = cmsgpack.pack({ now_ms, pool.config[CONFIG_VERSION], batch.draws })
-  state[STATE_CHAIN] = link(state[STATE_CHAIN], id, entry)
-  state[STATE_CLOCK_US] = us_text(now_us)
+  write_entry(pool, batch, now_us, confirm)
   write_pool(pool, batch, requests, now_ms)
-  -- Codes are the winners' secrets: a field of their own, outside what is chained and exported.
-  local fields = { ENTRY_DRAWS, entry, ENTRY_LINK, state[STATE_CHAIN],
-    ENTRY_CODES, table.concat(batch.codes) }
-  if confirm == CONFIRM_RECORDED then
-    table.insert(fields, ENTRY_AWAITED)
-    table.insert(fields, 0)
-  end
-  if #batch.orders > 0 then
-    table.insert(fields, ENTRY_ORDERS)
-    table.insert(fields, table.concat(batch.orders))
-  end
-  redis.call('XADD', KEY_LEDGER, id, unpack(fields))
 end
 local version = pool.config[CONFIG_VERSION]
 return cmsgpack.pack({ now_ms, version, answers, state[STATE_CHAIN], confirm, newest_us(state) })

@@ -9,7 +9,7 @@ import pytest
 
 from services.pool.rule.terms import ConfigureCode, DrawCode
 from services.pool.store import scripts
-from services.pool.store.keys import ALL
+from services.pool.store.keys import ALL, BLOCKS
 from services.pool.store.layout import LUA_NAMES, EntryField, StateField
 from services.pool.store.scripts import assemble, load_script
 
@@ -114,7 +114,7 @@ def test_scripts_use_no_name_that_nothing_declares() -> None:
     known = (
         LUA_NAMES.keys()
         | {"KEYS", "ARGV"}
-        | {f"KEY_{name.upper().replace(':', '_')}" for name in ALL}
+        | {f"KEY_{name.upper().replace(':', '_')}" for name in [*ALL, BLOCKS]}
     )
     used = {name for file in FILES for name in re.findall(r"\b[A-Z][A-Z0-9_]+\b", _code(file))}
     commands = {name for file in FILES for name in re.findall(r"call\('([A-Z]+)'", _code(file))}

@@ -1,9 +1,9 @@
 -- intents: one intent after the other, against the pool as the ones before left it.
 
--- {users, requests: what is known; fresh, drew, draws, codes, orders: what this call adds; blocked}
-local function load_batch(intents, blocks, requests)
+-- {users, requests: what is known; fresh, drew, draws, codes, orders: what this call adds}
+local function load_batch(intents, requests)
   local batch = {
-    users = {}, fresh = {}, drew = {}, draws = {}, codes = {}, orders = {}, blocked = {},
+    users = {}, fresh = {}, drew = {}, draws = {}, codes = {}, orders = {},
   }
   local ids, digests = {}, {}
   for i, intent in ipairs(intents) do
@@ -13,9 +13,6 @@ local function load_batch(intents, blocks, requests)
   local packed = redis.call('HMGET', KEY_USERS, unpack(ids))
   for i, id in ipairs(ids) do
     if not batch.users[id] then batch.users[id] = unpack_user(packed[i]) end
-  end
-  for _, block in ipairs(blocks) do
-    batch.blocked[block[BLOCKED_PLACE]] = block[BLOCKED_UNTIL_MS]
   end
   return batch
 end
