@@ -47,7 +47,9 @@ from services.admin.simulation.servicer import SimulationServicer
 from services.admin.simulation.simulations import Simulations
 from services.common.channels import open_channel
 from services.common.ended_tokens import following_ended_tokens
+from services.common.looks import looking_at_postgres
 from services.common.postgres import open_pool
+from services.common.server.needs import Look
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 
@@ -59,6 +61,7 @@ class AdminParts:
     services: Sequence[Implementation]
     verifier: TokenVerifier
     finisher: Finisher
+    needs: Mapping[str, Look]
 
 
 @asynccontextmanager
@@ -69,15 +72,21 @@ async def open_admin(settings: AdminSettings) -> AsyncIterator[AdminParts]:
         open_channel(settings.draw_address) as draw,
         await open_pool(settings.postgres_dsn) as pool,
         following_ended_tokens(settings.postgres_dsn) as ended,
+        looking_at_postgres(settings.postgres_dsn) as look,
     ):
         token = ServiceToken(auth, "admin", settings.service_secret.get_secret_value())
         publisher = PoolPublisher(draw, token, settings.publish_timeout_s)
         verifier = token_verifier(auth, settings, ended)
-        yield _admin(settings, GoodsStore(pool), publisher, verifier)
+        # Without Postgres nothing of it is answered.
+        yield _admin(settings, GoodsStore(pool), publisher, verifier, {"Postgres": look})
 
 
 def _admin(
-    settings: AdminSettings, store: GoodsStore, publisher: PoolPublisher, verifier: TokenVerifier
+    settings: AdminSettings,
+    store: GoodsStore,
+    publisher: PoolPublisher,
+    verifier: TokenVerifier,
+    needs: Mapping[str, Look],
 ) -> AdminParts:
     editor = Editor(store, publisher, settings.catch_up_timeout_s)
     grace = timedelta(seconds=settings.finish_grace_s)
@@ -116,6 +125,7 @@ def _admin(
         ],
         verifier=verifier,
         finisher=Finisher(chores, settings.finish_every_s),
+        needs=needs,
     )
 
 

@@ -7,3 +7,6 @@ UNION ALL
 SELECT NULL, NULL, session_id, changed_at, expires_at
 FROM ended_sessions
 WHERE changed_at > :since AND expires_at > now();
+
+-- name: answer()$
+SELECT true;

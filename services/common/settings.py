@@ -27,10 +27,13 @@ class ServiceSettings(BaseSettings):
 
     Args:
         listen: host:port of the gRPC server.
+        health_listen: host:port of a server for gRPC health alone, in the clear; empty: none.
         metrics_listen: host:port of the Prometheus endpoint; empty: none.
         log_level: debug, info, warning or error.
         default_timeout_s: Bound of a call whose caller gives none.
-        drain_s: Bound on finishing accepted calls after SIGTERM.
+        stop_delay_s: For how long after SIGTERM calls are still taken, by a process that says it is
+            not ready: as long as whoever sends them takes to see that.
+        drain_s: Bound on finishing accepted calls after that.
         edge_secret: What the edge shows, so that its word on a client's address is taken; empty:
             the address of every caller is that of its connection.
         max_calls: Calls in hand, but for streams; beyond it they are shed as OVERLOADED.
@@ -44,9 +47,11 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KUJI_", frozen=True, extra="ignore")
 
     listen: str
+    health_listen: str = ""
     metrics_listen: str = ""
     log_level: str = "info"
     default_timeout_s: float = 10.0
+    stop_delay_s: Annotated[float, Field(ge=0)] = 0.0
     drain_s: float = 5.0
     edge_secret: SecretStr = SecretStr("")
     max_calls: Annotated[int, Field(ge=1)] = 10_000

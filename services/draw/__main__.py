@@ -1,15 +1,18 @@
 """The draw process: python -m services.draw."""
 
 from services.common.process import run_process
+from services.common.server.health import Health
 from services.common.server.serve import serve_until_stopped
 from services.draw.assembly import open_draw
 from services.draw.settings import DrawSettings
 
 
-async def run(settings: DrawSettings) -> None:
+async def run(settings: DrawSettings, health: Health) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with open_draw(settings) as draw:
-        await serve_until_stopped(draw.services, draw.verifier, settings, ready=draw.ready)
+        await serve_until_stopped(
+            draw.services, draw.verifier, settings, health, ready=draw.ready, needs=draw.needs
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,15 @@
 """The draw service, put together from its settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +27,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from services.common.channels import open_channel
 from services.common.connections import RedisPool
 from services.common.ended_tokens import following_ended_tokens
+from services.common.looks import looking_at_redis
 from services.common.outages import is_outage
 from services.common.postgres import open_pool
+from services.common.server.needs import Look
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 from services.draw import clock as clocks
@@ -62,11 +72,18 @@ from services.pool.store.replicas import Replicas
 
 @dataclass(frozen=True, slots=True)
 class DrawParts:
-    """The parts of a running draw service; *ready* returns once it knows the pools there are."""
+    """
+    The parts of a running draw service.
+
+    Args:
+        ready: Returns once it knows the pools there are.
+        needs: What it draws from; it goes on drawing without Postgres.
+    """
 
     services: Sequence[Implementation]
     verifier: TokenVerifier
     ready: Callable[[], Awaitable[None]]
+    needs: Mapping[str, Look]
 
 
 def open_redis(url: str, timeout_s: float) -> Redis:
@@ -99,6 +116,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
         await open_pool(settings.postgres_dsn) as postgres,
         open_channel(settings.auth_address) as auth,
         following_ended_tokens(settings.postgres_dsn) as ended,
+        looking_at_redis(settings.redis_url) as look,
         asyncio.TaskGroup() as watching,
     ):
         core = await _open_core(settings, postgres, redis)
@@ -118,7 +136,8 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
             )
         ]
         verifier = token_verifier(auth, settings, ended)
-        yield DrawParts(services, verifier, partial(_ready, core.pools, core.store))
+        ready = partial(_ready, core.pools, core.store)
+        yield DrawParts(services, verifier, ready, {"Redis": look})
         for watch in watches:
             watch.cancel()
         await core.batcher.close()

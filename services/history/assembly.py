@@ -1,7 +1,7 @@
 """The history service, put together from its settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,9 @@ from redis.asyncio import Redis
 from services.common.channels import open_channel
 from services.common.connections import show_redis_pool
 from services.common.ended_tokens import following_ended_tokens
+from services.common.looks import looking_at_postgres, looking_at_redis
 from services.common.postgres import open_pool
+from services.common.server.needs import Look, either
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 from services.history.blindbox.cards import CardStore
@@ -40,13 +42,20 @@ from services.pool.store.keys import FEED_CHANNEL
 
 @dataclass(frozen=True, slots=True)
 class HistoryParts:
-    """The parts of a running history service."""
+    """
+    The parts of a running history service.
+
+    Args:
+        needs: Without Redis it has what is recorded; without Postgres listeners of the winners stay
+            with it, and a result is not lost by asking again.
+    """
 
     services: Sequence[Implementation]
     verifier: TokenVerifier
     servicer: HistoryServicer
     blindbox: BlindBoxRecordServicer
     feed: WinnerFeed
+    needs: Mapping[str, Look]
 
 
 @asynccontextmanager
@@ -65,6 +74,8 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[HistoryParts]
         open_channel(settings.auth_address) as auth,
         _blindbox_records(postgres, redis, settings) as blindbox,
         following_ended_tokens(settings.postgres_dsn) as ended,
+        looking_at_postgres(settings.postgres_dsn) as look_at_postgres,
+        looking_at_redis(settings.redis_url) as look_at_redis,
         asyncio.TaskGroup() as tasks,
     ):
         winners = WinnerStore(postgres)
@@ -83,7 +94,9 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[HistoryParts]
         ]
         try:
             verifier = token_verifier(auth, settings, ended)
-            yield HistoryParts(_bounds(servicer, blindbox), verifier, servicer, blindbox, feed)
+            needs = {"Postgres or Redis": either(look_at_postgres, look_at_redis)}
+            services = _bounds(servicer, blindbox)
+            yield HistoryParts(services, verifier, servicer, blindbox, feed, needs)
         finally:
             await feed.aclose()
             for task in own:

@@ -12,6 +12,7 @@ from kuji.draw.v1 import draw_pb2
 from services.common.context import RequestContext
 from services.common.errors import NotFoundError
 from services.common.logs import configure_logs
+from services.common.server.health import Health
 from services.common.server.serve import Implementation, serve_until_stopped
 from services.common.settings import ServiceSettings, read_settings
 from services.common.timestamps import timestamp_of_ms
@@ -61,7 +62,8 @@ async def _main(settings: EmptySettings) -> None:
     draw = draw_pb2.DESCRIPTOR.services_by_name["DrawService"]
     async with grpc.aio.insecure_channel(settings.auth_address) as auth:
         verifier = TokenVerifier(fetch_jwks_from(auth))
-        await serve_until_stopped([Implementation(EmptyServicer(), draw)], verifier, settings)
+        services = [Implementation(EmptyServicer(), draw)]
+        await serve_until_stopped(services, verifier, settings, Health())
 
 
 if __name__ == "__main__":

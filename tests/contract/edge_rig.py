@@ -16,11 +16,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.api import httpbody_pb2
 from google.protobuf.message import Message
-from grpc_health.v1 import health_pb2
 from jwt.algorithms import OKPAlgorithm
 from pydantic import SecretStr
 
 from services.common.context import RequestContext
+from services.common.server.health import START, Health
 from services.common.server.rpc import Rpc
 from services.common.server.serve import Implementation, build_server, gate_of, handlers_of
 from services.common.settings import ServiceSettings
@@ -131,13 +131,15 @@ class Upstream:
 
     service: str
     server: grpc.aio.Server
-    health: Any
+    health: Health
     address: str
 
     async def set_healthy(self, up: bool) -> None:
         """Show itself as healthy or not."""
-        status = health_pb2.HealthCheckResponse
-        await self.health.set("", status.SERVING if up else status.NOT_SERVING)
+        if up:
+            self.health.have(START)
+        else:
+            self.health.lack(START)
 
 
 class Rig:

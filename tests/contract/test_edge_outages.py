@@ -9,11 +9,11 @@ import grpc
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2_grpc
 from kuji.blindbox.v1 import records_pb2
 from kuji.draw.v1 import draw_pb2_grpc
 
+from services.common.server.health import START, Health
 from tests.contract.edge_rig import running_rig, start_upstream
 
 CARDS = "/api/blindbox/item_cards"
@@ -63,9 +63,9 @@ async def giving_up(address: str, code: grpc.StatusCode) -> AsyncIterator[None]:
     server = grpc.aio.server()
     servicer = GivesUp(code)  # type: ignore[abstract]  # the method that is called
     draw_pb2_grpc.add_DrawServiceServicer_to_server(servicer, server)
-    healthy = HealthServicer()
-    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    health = Health()
+    health.have(START)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     server.add_insecure_port(address)
     await server.start()
     yield

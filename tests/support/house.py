@@ -55,6 +55,7 @@ class House:
         postgres: Likewise.
         children: By service.
         channels: By service.
+        health: Likewise, to the listener that tells health alone.
         secret: The service secret.
     """
 
@@ -65,6 +66,7 @@ class House:
     postgres: asyncpg.Pool
     children: Mapping[str, Child]
     channels: Mapping[str, grpc.aio.Channel]
+    health: Mapping[str, grpc.aio.Channel]
     secrets: Mapping[str, str]
 
     def stub(self, service: str) -> Any:
@@ -152,10 +154,13 @@ async def is_serving(address: str) -> bool:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, redis_url: str, postgres_dsn: str) -> AsyncIterator[House]:
-    """All services, healthy; ended with the block, each by its own pid."""
+async def open_house(
+    folder: Path, redis_url: str, postgres_dsn: str, **settings: str
+) -> AsyncIterator[House]:
+    """All services, told *settings*, healthy; ended with the block, each by its own pid."""
     redis_at, postgres_at = urlsplit(redis_url), urlsplit(postgres_dsn)
     addresses = {service: f"127.0.0.1:{free_port()}" for service in SERVICES}
+    health_at = {service: f"127.0.0.1:{free_port()}" for service in SERVICES}
     secrets = Home(folder).secrets()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -168,9 +173,18 @@ async def open_house(folder: Path, redis_url: str, postgres_dsn: str) -> AsyncIt
             "KUJI_KEYS_FILE": str(folder / "keys.json"),
             **{f"KUJI_{name.upper()}_ADDRESS": at for name, at in addresses.items()},
             **_QUICK,
+            **settings,
         }
         children = {
-            service: Child(_program(service, addresses[service], folder, shared, secrets))
+            service: Child(
+                _program(
+                    service,
+                    addresses[service],
+                    folder,
+                    {**shared, "KUJI_HEALTH_LISTEN": health_at[service]},
+                    secrets,
+                )
+            )
             for service in SERVICES
         }
         stack.callback(stop, list(children.values()), _STOP_S)
@@ -193,6 +207,10 @@ async def open_house(folder: Path, redis_url: str, postgres_dsn: str) -> AsyncIt
             {
                 service: await enter(grpc.aio.insecure_channel(address))
                 for service, address in addresses.items()
+            },
+            {
+                service: await enter(grpc.aio.insecure_channel(address))
+                for service, address in health_at.items()
             },
             secrets,
         )

@@ -5,21 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import grpc
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from services.common.origin import Origins
 from services.common.server.gate import Gate
+from services.common.server.health import START, Health
 from services.common.server.load import Load
+from services.common.server.needs import Look, watching_needs
 from services.common.server.rpc import Rpc, handler_of
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
@@ -38,6 +40,7 @@ _OPTIONS = (
 )
 # Share of the time to drain after which what is not done is answered so; the rest is for answering.
 _DRAINED = 0.8
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
@@ -80,24 +83,28 @@ def gate_of(verifier: TokenVerifier, settings: ServiceSettings) -> Gate:
 
 def build_server(
     services: Sequence[Implementation], verifier: TokenVerifier, settings: ServiceSettings
-) -> tuple[grpc.aio.Server, int, HealthServicer]:
+) -> tuple[grpc.aio.Server, int, Health]:
     """
     A server for *services*, listening but not started.
 
     Returns:
-        The server, the port it listens on, and its health servicer (all NOT_SERVING).
+        The server, the port it listens on, and its health, which lacks the start.
 
     Raises:
         RuntimeError: The address is taken.
         ValueError: A proto does not say who may call an RPC, or what a field may hold.
     """
-    server, _, port, healthy = _build(services, verifier, settings)
-    return server, port, healthy
+    health = Health()
+    server, _, port = _build(services, verifier, settings, health)
+    return server, port, health
 
 
 def _build(
-    services: Sequence[Implementation], verifier: TokenVerifier, settings: ServiceSettings
-) -> tuple[grpc.aio.Server, Gate, int, HealthServicer]:
+    services: Sequence[Implementation],
+    verifier: TokenVerifier,
+    settings: ServiceSettings,
+    health: Health,
+) -> tuple[grpc.aio.Server, Gate, int]:
     most = settings.max_calls + settings.max_streams
     own = (
         ("grpc.max_concurrent_streams", most),
@@ -107,50 +114,50 @@ def _build(
     gate = gate_of(verifier, settings)
     make = partial(Rpc, gate=gate, strict=settings.strict_contract)
     server.add_generic_rpc_handlers(tuple(handlers_of(one, make) for one in services))
-    healthy = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = [one.service.full_name for one in services]
+    health.serve_under(names)
     reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], server)
-    return server, gate, server.add_insecure_port(settings.listen), healthy
-
-
-async def _set_health(healthy: HealthServicer, names: Iterable[str], up: bool) -> None:
-    status = health_pb2.HealthCheckResponse.SERVING
-    for name in ["", *names]:
-        await healthy.set(name, status if up else health_pb2.HealthCheckResponse.NOT_SERVING)
+    return server, gate, server.add_insecure_port(settings.listen)
 
 
 async def serve_until_stopped(
     services: Sequence[Implementation],
     verifier: TokenVerifier,
     settings: ServiceSettings,
+    health: Health,
     on_stopping: Callable[[], None] = lambda: None,
     ready: Callable[[], Awaitable[object]] | None = None,
+    needs: Mapping[str, Look] = MappingProxyType({}),
 ) -> None:
     """
-    Serve until SIGTERM or SIGINT; then stop accepting, drain, and return.
+    Serve until SIGTERM or SIGINT; then be not ready, stop accepting, drain, and return.
 
     Args:
         services: What is served.
         verifier: Of the callers' tokens.
         settings: See ServiceSettings.
+        health: Of this process.
         on_stopping: Called before the draining, to end what would go on by itself.
-        ready: The process calls itself healthy once this returns, until the signal; until then it
+        ready: The process calls itself ready once this returns, until the signal; until then it
             answers what it can.
+        needs: What it has to see in order to call itself ready.
     """
-    server, gate, port, healthy = _build(services, verifier, settings)
-    names = [one.service.full_name for one in services]
+    server, gate, port = _build(services, verifier, settings, health)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    await _set_health(healthy, names, up=False)
     await server.start()
-    if ready is None or await _is_ready(ready, stop):
-        await _set_health(healthy, names, up=True)
-        log.info("serving", port=port, services=names)
-    await stop.wait()
-    await _set_health(healthy, names, up=False)
+    async with watching_needs(health, needs):
+        if ready is None or await _is_ready(ready, stop):
+            health.have(START)
+            log.info("serving", port=port)
+        await stop.wait()
+        health.lack("time", "stopping")
+        # Who sends calls here has to see that first, and takes his time.
+        await asyncio.sleep(settings.stop_delay_s)
+    health.close()
     on_stopping()
     gate.bounds.close_at(loop.time() + settings.drain_s * _DRAINED)
     await server.stop(settings.drain_s)

@@ -83,10 +83,11 @@ async def health(port: int) -> int:
     return int(answer.status)
 
 
-async def test_process_serves_until_sigterm(postgres_dsn: str) -> None:
-    """It is healthy though Redis and auth are not there; SIGTERM ends it with code 0."""
+async def test_process_serves_until_sigterm(postgres_dsn: str, redis_url: str) -> None:
+    """It is ready though auth is not there; SIGTERM ends it with code 0."""
     port = free_port()
-    async with started(environment(port, KUJI_POSTGRES_DSN=postgres_dsn)) as process:
+    stores = {"KUJI_POSTGRES_DSN": postgres_dsn, "KUJI_REDIS_URL": redis_url}
+    async with started(environment(port, **stores)) as process:
         await serving(port)
         process.send_signal(signal.SIGTERM)
         assert 0 == await asyncio.wait_for(process.wait(), TIMEOUT_S)

@@ -1,0 +1,109 @@
+"""What a process needs in order to be ready: it is looked at, and what flickers is waited out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from services.common.outages import told
+from services.common.server.health import Health
+from services.common.tasks import end_if_cancelled, pause, stray_cancellation
+
+Look = Callable[[], Awaitable[object]]
+
+_EVERY_S = 0.5
+_BOUND_S = 1.0
+_LOST_AFTER_S = 2.0
+_BACK_AFTER_S = 1.0
+
+
+class Steadiness:
+    """
+    Whether something is there, by what was seen of it: it has to be gone for a while to be lost,
+    and there for a while to be back. The first sight counts at once.
+    """
+
+    def __init__(self) -> None:
+        self.is_there: bool | None = None
+        self._otherwise_since: float | None = None
+
+    def see(self, there: bool, since: float, now: float) -> None:
+        """
+        Take in a look.
+
+        Args:
+            there: What it found.
+            since: When it began, seconds of a clock that only goes forward.
+            now: When it ended.
+        """
+        if self.is_there is None:
+            self.is_there = there
+        if there == self.is_there:
+            self._otherwise_since = None
+            return
+        if self._otherwise_since is None:
+            self._otherwise_since = since
+        if now - self._otherwise_since >= (_BACK_AFTER_S if there else _LOST_AFTER_S):
+            self.is_there, self._otherwise_since = there, None
+
+
+@asynccontextmanager
+async def watching_needs(health: Health, needs: Mapping[str, Look]) -> AsyncIterator[None]:
+    """
+    Say in *health* which of *needs* are lacking, until this is left.
+
+    Args:
+        needs: By name, a look at it, which raises where it is not there.
+    """
+    for name in needs:
+        health.lack(name, "not seen yet")
+    async with asyncio.TaskGroup() as tasks:
+        watches = [tasks.create_task(_watch(health, *need)) for need in needs.items()]
+        yield
+        for watch in watches:
+            watch.cancel()
+
+
+async def _watch(health: Health, name: str, look: Look) -> None:
+    loop = asyncio.get_running_loop()
+    steadiness = Steadiness()
+    while True:
+        since = loop.time()
+        why = await _failure_of(look)
+        steadiness.see(not why, since, loop.time())
+        if steadiness.is_there:
+            health.have(name)
+        else:
+            health.lack(name, why)
+        await pause(_EVERY_S)
+
+
+async def _failure_of(look: Look) -> str:
+    """Why *look* found nothing; empty: it found it."""
+    try:
+        async with asyncio.timeout(_BOUND_S):
+            await look()
+    except asyncio.CancelledError:
+        return told(stray_cancellation())
+    except Exception as error:  # noqa: BLE001  # whatever it is, what is needed cannot be used
+        return told(error) or type(error).__name__
+    end_if_cancelled()
+    return ""
+
+
+def either(*looks: Look) -> Look:
+    """A look that finds something where one of *looks* does."""
+
+    async def look() -> None:
+        looking = [asyncio.ensure_future(_failure_of(each)) for each in looks]
+        try:
+            failures = []
+            for failure in asyncio.as_completed(looking):  # one that hangs keeps no other back
+                failures.append(await failure)
+                if not failures[-1]:
+                    return
+            raise ConnectionError("; ".join(failures))
+        finally:
+            for each in looking:
+                each.cancel()
+
+    return look
