@@ -11,6 +11,7 @@ from ops.commands import (
     edge_config,
     export_ledger,
     keys,
+    migrate,
     rebuild,
     reconcile,
     release,
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for target in (stack.run, stack.up, stack.down, stack.status):
     app.command()(target)
+app.command("migrate")(migrate.migrate_database)
 app.command("reconcile")(reconcile.reconcile)
 app.command("rebuild")(rebuild.rebuild)
 app.command("release")(release.release)

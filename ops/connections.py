@@ -37,6 +37,8 @@ class OpsSettings(BaseSettings):
         home: Folder of the stack that they work on.
         redis_url: Its Redis, where that is not in endpoints.json.
         postgres_dsn: Its database, likewise.
+        role_passwords_folder: Where the services' passwords for the database are, each in a file of
+            the service's name; `kuji migrate` then makes their roles.
     """
 
     model_config = SettingsConfigDict(
@@ -46,6 +48,7 @@ class OpsSettings(BaseSettings):
     home: Path = Path(".run")
     redis_url: RedisUrl | None = None
     postgres_dsn: PostgresDsn | None = None
+    role_passwords_folder: Path | None = None
 
 
 class Login(BaseModel):

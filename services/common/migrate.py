@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,10 @@ from services.common.grants import grant
 
 FOLDER = Path(__file__).with_name("migrations")
 _LOCK = 0x4B554A49  # "KUJI": one migrator at a time
+# A migration that waits for a table keeps all others from it: it gives way, and comes again.
+_LOCK_TIMEOUT_MS = 2000
+_GIVES_WAY = 30
+_GIVES_WAY_S = 0.5
 
 _CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -70,17 +75,29 @@ async def migrate(connection: asyncpg.Connection, folder: Path = FOLDER) -> list
 async def _apply(
     connection: asyncpg.Connection, migration: _Migration, applied_sha256: str | None
 ) -> bool:
-    name, sql, sha256 = migration
+    name, _, sha256 = migration
     if applied_sha256 == sha256:
         return False
     if applied_sha256 is not None:
         raise ChangedMigrationError(f"{name} was changed after it had been applied")
-    async with connection.transaction():
-        await connection.execute(sql)
-        await connection.execute(
-            "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", name, sha256
-        )
+    for _ in range(_GIVES_WAY):
+        with suppress(asyncpg.LockNotAvailableError):
+            await _apply_now(connection, migration)
+            return True
+        await asyncio.sleep(_GIVES_WAY_S)
+    await _apply_now(connection, migration)
     return True
+
+
+async def _apply_now(connection: asyncpg.Connection, migration: _Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)",
+            migration.name,
+            migration.sha256,
+        )
 
 
 async def _main() -> None:

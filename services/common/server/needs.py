@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Never
 
 from services.common.outages import told
 from services.common.server.health import Health
@@ -49,32 +50,41 @@ class Steadiness:
 @asynccontextmanager
 async def watching_needs(health: Health, needs: Mapping[str, Look]) -> AsyncIterator[None]:
     """
-    Say in *health* which of *needs* are lacking, until this is left.
+    Say in *health* which of *needs* are lacking, until this is left; it begins with a look at each.
 
     Args:
         needs: By name, a look at it, which raises where it is not there.
     """
-    for name in needs:
-        health.lack(name, "not seen yet")
+    watched = [_Need(health, *need) for need in needs.items()]
+    await asyncio.gather(*(need.look_again() for need in watched))
     async with asyncio.TaskGroup() as tasks:
-        watches = [tasks.create_task(_watch(health, *need)) for need in needs.items()]
+        watches = [tasks.create_task(need.watch()) for need in watched]
         yield
         for watch in watches:
             watch.cancel()
 
 
-async def _watch(health: Health, name: str, look: Look) -> None:
-    loop = asyncio.get_running_loop()
-    steadiness = Steadiness()
-    while True:
+class _Need:
+    def __init__(self, health: Health, name: str, look: Look) -> None:
+        self._health = health
+        self._name = name
+        self._look = look
+        self._steadiness = Steadiness()
+
+    async def watch(self) -> Never:
+        while True:
+            await pause(_EVERY_S)
+            await self.look_again()
+
+    async def look_again(self) -> None:
+        loop = asyncio.get_running_loop()
         since = loop.time()
-        why = await _failure_of(look)
-        steadiness.see(not why, since, loop.time())
-        if steadiness.is_there:
-            health.have(name)
+        why = await _failure_of(self._look)
+        self._steadiness.see(not why, since, loop.time())
+        if self._steadiness.is_there:
+            self._health.have(self._name)
         else:
-            health.lack(name, why)
-        await pause(_EVERY_S)
+            self._health.lack(self._name, why)
 
 
 async def _failure_of(look: Look) -> str:

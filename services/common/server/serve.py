@@ -148,8 +148,8 @@ async def serve_until_stopped(
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    await server.start()
     async with watching_needs(health, needs):
+        await server.start()
         if ready is None or await _is_ready(ready, stop):
             health.have(START)
             log.info("serving", port=port)

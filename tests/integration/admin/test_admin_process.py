@@ -61,10 +61,10 @@ async def serving(port: int) -> None:
                 return
 
 
-async def test_process_serves_until_sigterm() -> None:
-    """It is healthy also while its neighbours are not there yet; SIGTERM ends it with code 0."""
+async def test_process_serves_until_sigterm(postgres_dsn: str) -> None:
+    """It is ready also while other services are not there yet; SIGTERM ends it with code 0."""
     port = free_port()
-    async with started(environment(port)) as process:
+    async with started(environment(port, KUJI_POSTGRES_DSN=postgres_dsn)) as process:
         await serving(port)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), TIMEOUT_S) == 0
@@ -109,10 +109,10 @@ async def test_process_names_the_setting_that_is_missing(name: str) -> None:
     assert (process.returncode, stderr.decode()) == (2, f"kuji: {name} is not set\n")
 
 
-async def test_process_names_the_port_that_is_taken() -> None:
+async def test_process_names_the_port_that_is_taken(postgres_dsn: str) -> None:
     """One sentence, exit code 1."""
     port = free_port()
-    async with started(environment(port)):
+    async with started(environment(port, KUJI_POSTGRES_DSN=postgres_dsn)):
         await serving(port)
         async with started(environment(port)) as second:
             _, stderr = await asyncio.wait_for(second.communicate(), TIMEOUT_S)

@@ -8,7 +8,7 @@ import aiosql
 import asyncpg
 import pytest
 
-from services.common.grants import SERVICES, role_of
+from services.common.grants import ROLE_SQL, SERVICES, role_of
 from services.common.grants import SQL as GRANTS
 from services.common.migrate import FOLDER
 from stack.processes import ROOT
@@ -75,7 +75,7 @@ class Granted(NamedTuple):
 
 def _statements() -> Iterator[tuple[str, str, str]]:
     for file in sorted((ROOT / "services").rglob("*.sql")):
-        if file == GRANTS or file.parent == FOLDER:
+        if file in (GRANTS, ROLE_SQL) or file.parent == FOLDER:
             continue
         folder = str(file.parent.relative_to(ROOT))
         runners = next((who for place, who in FOLDERS.items() if folder.startswith(place)), ())

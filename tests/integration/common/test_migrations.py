@@ -18,6 +18,10 @@ WAITING_SESSIONS = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
 WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
 """
+WAITING_FOR_TABLES = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE locktype = 'relation' AND NOT granted AND datname = current_database()
+"""
 NAMES = sorted(path.name for path in FOLDER.glob("*.sql"))
 
 
@@ -153,3 +157,25 @@ async def test_file_leaves_nothing_when_it_fails_half_way(
     another = await asyncpg.connect(empty_dsn)
     assert await asyncio.wait_for(migrate(another, tmp_path), TIMEOUT_S) == ["0002_broken.sql"]
     await another.close()
+
+
+async def test_migration_gives_way_while_it_waits_for_a_table(
+    connection: asyncpg.Connection, empty_dsn: str, tmp_path: Path
+) -> None:
+    """Somebody reads for long: others read on meanwhile, and the migration comes after them."""
+    (tmp_path / "0001_table.sql").write_text("CREATE TABLE things (id integer)")
+    await migrate(connection, tmp_path)
+    (tmp_path / "0002_more.sql").write_text("ALTER TABLE things ADD COLUMN name text")
+    reader, other = [await asyncpg.connect(empty_dsn) for _ in range(2)]
+    reading = reader.transaction()
+    await reading.start()
+    await reader.fetch("SELECT id FROM things")
+    migrating = asyncio.create_task(migrate(connection, tmp_path))
+    async with asyncio.timeout(TIMEOUT_S):
+        while not await other.fetchval(WAITING_FOR_TABLES):  # noqa: ASYNC110  # see until_waiting
+            await asyncio.sleep(0.01)
+        assert [] == await other.fetch("SELECT id FROM things")
+        await reading.rollback()
+        assert ["0002_more.sql"] == await migrating
+    await reader.close()
+    await other.close()
