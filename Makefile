@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels openapi-tools lock bench chaos fuzz
+.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools lock bench chaos fuzz
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -91,6 +91,13 @@ wheels: $(STAMP) ## kuji (the stubs) and kuji-platform, into dist/
 	@for folder in gen .; do \
 	  $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir $(DIST) $$folder; done
 	@ls -d $(DIST)/*.whl
+
+prometheus: ## for its tests: the real Prometheus, from Debian, into .cache; needs apt-get
+	@mkdir -p .cache/prometheus && cd .cache/prometheus && rm -f * \
+	  && { apt-get -qq download prometheus 2>/dev/null \
+	    || { apt-get -qq update && apt-get -qq download prometheus; }; } \
+	  && dpkg-deb --fsys-tarfile prometheus_*.deb \
+	    | tar -x --strip-components=3 ./usr/bin/prometheus ./usr/bin/promtool && rm prometheus_*.deb
 
 openapi-tools: ## for its test: a TypeScript compiler, into .cache; needs Node
 	@mkdir -p .cache/typescript
