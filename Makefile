@@ -86,10 +86,11 @@ fuzz: $(STAMP) ## a million calls made at random, to a stack of its own (FUZZ="-
 proto: $(STAMP) ## build what is generated from protos/: stubs, descriptor, OpenAPI, tables
 	@$(BIN)/python -m protos build
 
+# One at a time: setuptools writes into the checkout.
 wheels: $(STAMP) ## kuji (the stubs) and kuji-platform, into dist/
 	@rm -rf $(DIST)
 	@for folder in gen .; do \
-	  $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir $(DIST) $$folder; done
+	  flock .venv/.wheels $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir $(DIST) $$folder; done
 	@ls -d $(DIST)/*.whl
 
 prometheus: ## for its tests: the real Prometheus, from Debian, into .cache; needs apt-get
@@ -99,13 +100,40 @@ prometheus: ## for its tests: the real Prometheus, from Debian, into .cache; nee
 	  && dpkg-deb --fsys-tarfile prometheus_*.deb \
 	    | tar -x --strip-components=3 ./usr/bin/prometheus ./usr/bin/promtool && rm prometheus_*.deb
 
+# Wheels are fetched out here, so that an image neither asks an index nor knows one.
+.PHONY: image image-wheels image-tools image-test
+IMAGE_WHEELS := .cache/image-wheels
+$(IMAGE_WHEELS)/.fetched: requirements-image.lock | $(STAMP)
+	@rm -rf $(IMAGE_WHEELS)
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	  --python-version 3.11 --require-hashes -r $< -d $(IMAGE_WHEELS)
+	@touch $@
+
+image-wheels: $(IMAGE_WHEELS)/.fetched ## what goes into the image, into dist/image
+	@$(MAKE) --no-print-directory wheels DIST=dist/image >/dev/null
+	@cp $(IMAGE_WHEELS)/*.whl dist/image
+
+image: image-wheels ## the container image, without a daemon (BASE=IMAGE: on another base)
+	@$(BIN)/python -m image
+
+image-tools: ## for the image: Debian's packages that build and run one; needs root
+	@apt-get update -qq
+	@DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+	  buildah podman runc mmdebstrap >/dev/null
+
+image-test: $(STAMP) ## the real image of each part, as Kubernetes would run it
+	@$(BIN)/python -m pytest tests/image
+
 openapi-tools: ## for its test: a TypeScript compiler, into .cache; needs Node
 	@mkdir -p .cache/typescript
 	@cp tests/contract/typescript/{package.json,package-lock.json} .cache/typescript
 	@cd .cache/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
-LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-package kuji --python-version 3.11
-lock: $(STAMP) ## refresh requirements.lock (what runs) and requirements-dev.lock (and tools)
+LOCK := $(COMPILE) --upgrade --universal
+LOCK_IMAGE := $(COMPILE) --python-platform linux
+lock: $(STAMP) ## refresh requirements.lock (what runs), -dev.lock (and tools), -image.lock (containers)
 	@$(LOCK) --extra dev -o requirements-dev.lock pyproject.toml
 	@$(LOCK) --extra checkout -c requirements-dev.lock -o requirements.lock pyproject.toml
+	@$(LOCK_IMAGE) -c requirements.lock -o requirements-image.lock pyproject.toml

@@ -10,6 +10,7 @@ from ops.commands import (
     admins,
     edge_config,
     export_ledger,
+    health,
     keys,
     migrate,
     rebuild,
@@ -41,6 +42,7 @@ app.command("verify")(verify.verify)
 app.command("edge-config")(edge_config.edge_config)
 app.command("secrets")(secrets.secrets)
 app.command("export-ledger")(export_ledger.export_ledger)
+app.command("health")(health.health)
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(admins.app, name="admins")
