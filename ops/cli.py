@@ -8,6 +8,7 @@ import typer
 
 from ops.commands import (
     admins,
+    doctor,
     edge_config,
     export_ledger,
     health,
@@ -35,6 +36,7 @@ app = typer.Typer(
 for target in (stack.run, stack.up, stack.down, stack.status):
     app.command()(target)
 app.command("migrate")(migrate.migrate_database)
+app.command("doctor")(doctor.doctor)
 app.command("reconcile")(reconcile.reconcile)
 app.command("rebuild")(rebuild.rebuild)
 app.command("release")(release.release)

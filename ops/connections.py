@@ -39,6 +39,7 @@ class OpsSettings(BaseSettings):
         postgres_dsn: Its database, likewise.
         role_passwords_folder: Where the services' passwords for the database are, each in a file of
             the service's name; `kuji migrate` then makes their roles.
+        edge_url: Its edge, where that is not in endpoints.json.
     """
 
     model_config = SettingsConfigDict(
@@ -49,6 +50,7 @@ class OpsSettings(BaseSettings):
     redis_url: RedisUrl | None = None
     postgres_dsn: PostgresDsn | None = None
     role_passwords_folder: Path | None = None
+    edge_url: str = ""
 
 
 class Login(BaseModel):

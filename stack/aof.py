@@ -16,6 +16,9 @@ from typing import NamedTuple
 from stack.processes import StackError
 
 _LONGEST_LINE = 64
+_LOOKED_AT_BYTES = 32 << 20  # of a long file, its end: what is before was read at the last start
+_FIRST_ENTRIES = 16
+_LOOKS, _PAUSE_S = 5, 0.1
 _ADVICE = "see “Redis lost” in docs/runbook.md"
 
 
@@ -75,6 +78,50 @@ def mend(folder: Path, thoroughly: bool) -> str | None:
     )
 
 
+def torn_bytes(folder: Path) -> int:
+    """
+    How much is torn at the end of the append-only file; it is only read, and Valkey may run.
+
+    Raises:
+        StackError: The file is damaged before its end.
+    """
+    file = _last_file(folder)
+    if file is None:
+        return 0
+    whole, torn = _whole_and_torn(file)
+    for _ in range(_LOOKS):
+        if not torn:
+            return 0
+        time.sleep(_PAUSE_S)
+        before = whole
+        whole, torn = _whole_and_torn(file)
+        if whole != before:  # it was being written
+            return 0
+    return torn
+
+
+def _whole_and_torn(file: Path) -> tuple[int, int]:
+    """Where the whole part of *file* ends, and how many bytes follow."""
+    with file.open("rb") as stream:
+        if not (size := os.fstat(stream.fileno()).st_size):
+            return 0, 0
+        with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as text:
+            end = _whole_part(text, file, _start(text, size))
+            return end, size - end
+
+
+def _start(text: mmap.mmap, size: int) -> int:
+    """Where an entry begins from which not too much follows."""
+    if size <= _LOOKED_AT_BYTES:
+        return 0
+    places: list[int] = []
+    place = size - _LOOKED_AT_BYTES
+    while len(places) < _FIRST_ENTRIES and (place := text.find(b"\r\n*", place) + 2) > 1:
+        places.append(place)
+    # What a value holds may look like entries, but not for long.
+    return max(places, key=lambda one: _scan(text, one, size).end, default=0)
+
+
 def _last_file(folder: Path) -> Path | None:
     """The file that commands are appended to, by the manifest; earlier ones are never torn."""
     manifest = folder / "appendonlydir" / "appendonly.aof.manifest"
@@ -86,9 +133,9 @@ def _last_file(folder: Path) -> Path | None:
     return file if names and file.exists() else None
 
 
-def _whole_part(text: mmap.mmap, file: Path) -> int:
+def _whole_part(text: mmap.mmap, file: Path, start: int = 0) -> int:
     """Where the whole part of *text* ends; StackError where what follows is not a torn end."""
-    scan = _scan(text, 0, len(text))
+    scan = _scan(text, start, len(text))
     last = len(text)
     while last > scan.stop and text[last - 1] == 0:  # a power loss leaves zeros, if anything
         last -= 1
