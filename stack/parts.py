@@ -10,6 +10,8 @@ from secrets import token_hex
 from urllib.parse import urlsplit
 
 from services.common.grants import SERVICES, role_of
+from services.common.settings import read_settings
+from services.common.traces.settings import TraceSettings
 from stack import aof, databases, probes, servers
 from stack import edge as edges
 from stack.credentials import OPERATOR, Passwords
@@ -103,6 +105,7 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
         settings.edge_origins,
         settings.limits,
         status=settings.edge_status_listen,
+        traces=read_settings(TraceSettings),
     )
     addresses = Addresses(
         edge,

@@ -7,7 +7,7 @@ local KNOWN = {
   [":authority"] = 0, [":method"] = 0, [":path"] = 0, [":scheme"] = 0,
   ["accept-encoding"] = 0, ["content-length"] = 0, ["content-type"] = 0, ["transfer-encoding"] = 0,
   ["x-request-id"] = 0,
-  ["authorization"] = 4096, ["if-match"] = 128, ["last-event-id"] = 128, ["traceparent"] = 128, ["tracestate"] = 512, ["user-agent"] = 256,
+  ["authorization"] = 4096, ["if-match"] = 128, ["last-event-id"] = 128, ["user-agent"] = 256,
 }
 
 -- Takes off all other *headers*, and the token where *method* needs none: a stale one must not spoil the call.

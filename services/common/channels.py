@@ -2,6 +2,8 @@
 
 import grpc
 
+from services.common.traces.propagation import telling
+
 _OPTIONS = (
     # gRPC's own default lets a channel rest for two minutes after a server was away.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -14,4 +16,4 @@ _OPTIONS = (
 
 def open_channel(address: str) -> grpc.aio.Channel:
     """A channel to the service at *address* (host:port), which need not be there yet."""
-    return grpc.aio.insecure_channel(address, _OPTIONS)
+    return grpc.aio.insecure_channel(address, _OPTIONS, interceptors=telling())

@@ -9,6 +9,8 @@ from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 from prometheus_client import Gauge, Histogram
 from redis.asyncio import BlockingConnectionPool, ConnectionPool
 
+from services.common.traces.stores import connection_class
+
 Acquired = TypeVar("Acquired")
 
 OPEN = Gauge("kuji_connections_open", "Connections to a store, idle ones included", ["store"])
@@ -78,7 +80,7 @@ class PostgresPool(asyncpg.Pool):  # type: ignore[misc]
             max_queries=50_000,
             max_inactive_connection_lifetime=300.0,
             loop=None,
-            connection_class=asyncpg.Connection,
+            connection_class=connection_class(),
             record_class=asyncpg.Record,
             command_timeout=timeout_s,
             timeout=timeout_s,

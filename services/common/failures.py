@@ -7,6 +7,7 @@ import structlog
 
 from services.common.errors import InternalError, InvalidArgumentError, KujiError, UnavailableError
 from services.common.outages import is_outage, told
+from services.common.traces.local import current_trace_id, keep_current
 
 log = structlog.get_logger()
 
@@ -18,6 +19,7 @@ def to_kuji_error(error: Exception, method: str) -> KujiError:
     if isinstance(error, asyncpg.CharacterNotInRepertoireError):
         return InvalidArgumentError("body", "Text must not hold NUL characters.")
     if is_outage(error):
+        keep_current()
         log.warning("dependency unavailable", method=method, error=told(error))
         return UnavailableError()
     return defect(error, method)
@@ -25,7 +27,8 @@ def to_kuji_error(error: Exception, method: str) -> KujiError:
 
 def defect(error: Exception | str, method: str) -> InternalError:
     """A defect of ours, logged under the trace id that the caller gets."""
-    trace_id = uuid.uuid4().hex
+    keep_current()
+    trace_id = current_trace_id() or uuid.uuid4().hex
     exc_info = error if isinstance(error, Exception) else None
     log.error("unexpected error", method=method, trace_id=trace_id, exc_info=exc_info)
     return InternalError(trace_id=trace_id)

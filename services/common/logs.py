@@ -8,8 +8,10 @@ from typing import TextIO, cast
 import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict
 
 from services.common.outages import is_outage, told
+from services.common.traces.local import current_trace_id
 
 # asyncpg, when a call is given up within a transaction, or its connection is cut.
 _ROLLED_BACK = "Resetting connection with an active transaction"
@@ -45,12 +47,20 @@ class _Libraries(logging.Handler):
             log.log(record.levelno, said, logger=record.name, exc_info=error)
 
 
+def _add_trace(_: object, __: str, event: EventDict) -> EventDict:
+    """The trace that the event is part of, unless it names another."""
+    if trace_id := current_trace_id():
+        event.setdefault("trace_id", trace_id)
+    return event
+
+
 def configure_logs(service: str, level: str) -> None:
     """Log as *service* from *level* ("debug" … "error") up."""
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # Without local variables: passwords and tokens are among them.

@@ -1,6 +1,7 @@
 """A service's process, from its settings to its exit code."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
@@ -13,6 +14,7 @@ from services.common.metrics import serve_metrics
 from services.common.server.health import Health, telling_health
 from services.common.server.serve import STOP_SIGNALS
 from services.common.settings import ServiceSettings, read_settings
+from services.common.traces.switch import tracing
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 
@@ -29,11 +31,13 @@ def run_process(
     cannot serve: an address is taken, a database refuses, a secret does not open what is stored.
     """
     settings = read_settings(kind)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it would write lines of its own into the log
     configure_logs(name, settings.log_level)
     failure: BaseException | None = None
     try:
         serve_metrics(name, settings.metrics_listen)
-        uvloop.run(watched(_serve(settings, serve)))
+        with tracing(name):
+            uvloop.run(watched(_serve(settings, serve)))
     except* asyncio.CancelledError:
         pass  # told to stop before it served
     except* (OSError, RuntimeError) as group:

@@ -70,7 +70,8 @@ def read_settings(kind: type[SettingsType]) -> SettingsType:
         return kind()
     except ValidationError as error:
         for problem in error.errors():
-            name = "KUJI_" + "_".join(str(part) for part in problem["loc"]).upper()
+            prefix = kind.model_config.get("env_prefix", "")
+            name = prefix + "_".join(str(part) for part in problem["loc"]).upper()
             what = "is not set" if problem["type"] == "missing" else f"is unfit: {problem['msg']}"
             print(f"kuji: {name} {what}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -33,6 +33,7 @@ from services.common.postgres import open_pool
 from services.common.server.needs import Look
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
+from services.common.traces.stores import noting
 from services.draw import clock as clocks
 from services.draw.batcher import Batcher
 from services.draw.blindbox.cards import CardOrders
@@ -59,6 +60,7 @@ from services.draw.pool_servicer import PoolServicer
 from services.draw.pools import Pools
 from services.draw.proof.prover import Prover
 from services.draw.settings import DrawSettings
+from services.draw.traced_batcher import batcher_class
 from services.draw.users import Users
 from services.pool.books.collector import Auditor
 from services.pool.books.watch import BooksWatch
@@ -92,16 +94,15 @@ def open_redis(url: str, timeout_s: float) -> Redis:
 
     A call on a broken connection is sent once more: that is safe, since a request id draws once.
     """
-    return Redis(
-        connection_pool=RedisPool.from_url(
-            url,
-            max_connections=32,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
+    connections = RedisPool.from_url(
+        url,
+        max_connections=32,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
+    return noting(Redis(connection_pool=connections))
 
 
 @asynccontextmanager
@@ -185,7 +186,7 @@ async def _open_core(settings: DrawSettings, postgres: asyncpg.Pool, redis: Redi
         clock=clock,
         keeper=keeper,
         store=store,
-        batcher=Batcher(
+        batcher=batcher_class()(
             store,
             settings.max_batch_draws,
             settings.max_pending_draws,

@@ -9,6 +9,7 @@ what has arrived already gets here. With nothing else to do, that is a tenth of 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -36,7 +37,9 @@ _GATHER_TURNS = 40
 
 
 @dataclass(slots=True)
-class _WaitingDraw:
+class WaitingDraw:
+    """What is drawn together, and who waits for it."""
+
     intents: Sequence[Intent]
     draws: int
     done: asyncio.Future[Drawing]
@@ -46,7 +49,7 @@ class _WaitingDraw:
 class _Lane:
     """One pool's queue, and the task that empties it while there is something in it."""
 
-    waiting: deque[_WaitingDraw] = field(default_factory=deque)
+    waiting: deque[WaitingDraw] = field(default_factory=deque)
     pending_draws: int = 0
     task: asyncio.Task[None] | None = None
 
@@ -94,6 +97,7 @@ class Batcher:
         self._max_pending_draws = max_pending_draws
         self._sealed = sealed
         self._lanes: dict[int, _Lane] = {}
+        self._own = copy_context()
         self._unsealed: set[asyncio.Future[None]] = set()
         self._outcomes = outcomes or _Uncounted()
         PENDING.set_function(self._pending)
@@ -123,17 +127,18 @@ class Batcher:
     def _pending(self) -> int:
         return sum(lane.pending_draws for lane in list(self._lanes.values()))
 
-    def _enqueue(self, pool_id: int, intents: Sequence[Intent]) -> _WaitingDraw:
+    def _enqueue(self, pool_id: int, intents: Sequence[Intent]) -> WaitingDraw:
         lane = self._lanes.setdefault(pool_id, _Lane())
         draws = sum(intent.draws for intent in intents)
         if lane.pending_draws + draws > self._max_pending_draws:
             raise OverloadedError
         loop = asyncio.get_running_loop()
-        waiting = _WaitingDraw(intents, draws, loop.create_future())
+        waiting = WaitingDraw(intents, draws, loop.create_future())
         lane.waiting.append(waiting)
         lane.pending_draws += draws
         if lane.task is None:
-            lane.task = loop.create_task(self._empty(pool_id, lane))
+            # What it does is for many, not for who came first: it has neither his trace nor logs.
+            lane.task = loop.create_task(self._empty(pool_id, lane), context=self._own.copy())
         return waiting
 
     async def _empty(self, pool_id: int, lane: _Lane) -> None:
@@ -151,8 +156,8 @@ class Batcher:
                 return
             await asyncio.sleep(0)
 
-    def _next_batch(self, lane: _Lane) -> list[_WaitingDraw]:
-        batch: list[_WaitingDraw] = []
+    def _next_batch(self, lane: _Lane) -> list[WaitingDraw]:
+        batch: list[WaitingDraw] = []
         draws = 0
         while lane.waiting and draws + lane.waiting[0].draws <= self._max_batch_draws:
             waiting = lane.waiting.popleft()
@@ -162,7 +167,7 @@ class Batcher:
                 draws += waiting.draws
         return batch
 
-    async def _run(self, pool_id: int, batch: list[_WaitingDraw]) -> None:
+    async def _run(self, pool_id: int, batch: list[WaitingDraw]) -> None:
         intents = [intent for waiting in batch for intent in waiting.intents]
         draws = sum(waiting.draws for waiting in batch)
         BATCH_DRAWS.observe(draws)
@@ -182,7 +187,7 @@ class Batcher:
             sealed.add_done_callback(partial(self._tell, batch, drawing))
 
     def _tell(
-        self, batch: Sequence[_WaitingDraw], drawing: Drawing, sealed: asyncio.Future[None]
+        self, batch: Sequence[WaitingDraw], drawing: Drawing, sealed: asyncio.Future[None]
     ) -> None:
         self._unsealed.discard(sealed)
         error = sealed.exception()
@@ -192,13 +197,13 @@ class Batcher:
             _distribute(batch, drawing)
 
 
-def _fail(batch: Sequence[_WaitingDraw], error: Exception) -> None:
+def _fail(batch: Sequence[WaitingDraw], error: Exception) -> None:
     for waiting in batch:
         if not waiting.done.done():
             waiting.done.set_exception(error)
 
 
-def _distribute(batch: Sequence[_WaitingDraw], drawing: Drawing) -> None:
+def _distribute(batch: Sequence[WaitingDraw], drawing: Drawing) -> None:
     at = 0
     for waiting in batch:
         answers: list[Answer] = drawing.answers[at : at + len(waiting.intents)]

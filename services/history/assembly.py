@@ -18,6 +18,7 @@ from services.common.postgres import open_pool
 from services.common.server.needs import Look, either
 from services.common.server.serve import Implementation
 from services.common.tokens import TokenVerifier, token_verifier
+from services.common.traces.stores import noting
 from services.history.blindbox.cards import CardStore
 from services.history.blindbox.goods import ListedGoodsStore
 from services.history.blindbox.orders import OrderReader
@@ -137,4 +138,4 @@ def _open_redis(settings: HistorySettings) -> Redis:
         health_check_interval=5,  # notices a silent connection of the nudges
     )
     show_redis_pool(redis.connection_pool)
-    return redis
+    return noting(redis)

@@ -4,6 +4,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from services.common.connections import PostgresPool, show_redis_pool
+from services.common.traces.stores import noting
 from services.recorder.settings import RecorderSettings
 
 # Every row is looked up by its key, whatever the statistics say: the cost of a batch does not
@@ -41,4 +42,4 @@ def open_redis(settings: RecorderSettings) -> Redis:
         socket_connect_timeout=settings.redis_timeout_s,
     )
     show_redis_pool(redis.connection_pool)
-    return redis
+    return noting(redis)

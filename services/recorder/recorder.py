@@ -14,13 +14,16 @@ from redis.asyncio import Redis
 from services.common.outages import is_outage
 from services.common.postgres import load_queries
 from services.common.tasks import Trouble, end_if_cancelled, pause, stray_cancellation
+from services.common.traces.local import Value
+from services.common.traces.switch import traced_work
+from services.pool.ledger.entries import DrawEntry, Entry
 from services.recorder import metrics
 from services.recorder.held import HeldPool
 from services.recorder.lag import LagGauges
 from services.recorder.locks import PoolLocks, open_locks
 from services.recorder.outlet import Outlet
 from services.recorder.reader import LedgerReader
-from services.recorder.recording import PoolHaltedError, record
+from services.recorder.recording import PoolHaltedError, Recorded, record
 from services.recorder.resting import RestingPools
 from services.recorder.settings import RecorderSettings
 
@@ -172,8 +175,14 @@ class Recorder:
 
     async def _record_batch(self, pool: HeldPool) -> None:
         entries = pool.take(self._settings.batch_draws)
-        async with self._postgres.acquire() as connection:
-            recorded = await record(connection, pool.pool_id, entries, pool.configs, pool.box)
+        with traced_work("record", {"kuji.pool_id": pool.pool_id}) as trace:
+            async with self._postgres.acquire() as connection:
+                recorded = await record(connection, pool.pool_id, entries, pool.configs, pool.box)
+            if trace is not None:
+                trace.attributes |= _said(entries, recorded)
+            await self._published(pool, recorded)
+
+    async def _published(self, pool: HeldPool, recorded: Recorded) -> None:
         self._writing.over()
         newest = pool.configs.get(recorded.position.version)
         pool.is_lost = newest is not None and newest.is_ended and not pool.waiting
@@ -201,6 +210,16 @@ class Recorder:
         _hide_codes(error)
         log.error("pool halts", pool_id=pool.pool_id, exc_info=error)
         await _queries.halt_pool(self._postgres, pool_id=pool.pool_id, reason=_sentence(error))
+
+
+def _said(entries: Sequence[Entry], recorded: Recorded) -> dict[str, Value]:
+    """By which the traces of the draws are found: those of the pool, from first to last."""
+    firsts = [entry.first_seq for entry in entries if isinstance(entry, DrawEntry)]
+    return {
+        "kuji.first_seq": firsts[0] if firsts else recorded.position.seq,
+        "kuji.last_seq": recorded.position.seq,
+        "kuji.draws": recorded.draws,
+    }
 
 
 def _hide_codes(error: Exception) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
+from services.common.traces.settings import TraceSettings
 from stack.edge.contract import CLUSTERS, Route, routes
 from stack.edge.limits import Limits, of_address, of_user
 from stack.edge.routes import envoy_routes
 from stack.edge.status import socket_address, status_listeners
 from stack.edge.tables import DOCUMENTS, Document, contract_lua, methods_lua
+from stack.edge.traces import trace_clusters, tracing
 from stack.home import write_privately
 from stack.processes import ROOT, Program
 from stack.wheels import envoy_binary
@@ -50,6 +52,7 @@ class Edge:
         origins: Whose pages may call, such as "https://shop.example"; EVERYBODY: all.
         limits: What it takes of one address and of one user.
         status: host:port where it says how it is; empty: nowhere.
+        traces: Whether and where its traces go; None: nowhere.
         is_run_at_socket: Whether Envoy is run in the folder of its socket. A socket's address is
             short, a folder's may be long.
     """
@@ -63,6 +66,7 @@ class Edge:
     origins: Sequence[str] = (EVERYBODY,)
     limits: Limits = field(default_factory=Limits)
     status: str = ""
+    traces: TraceSettings | None = None
     is_run_at_socket: bool = True
 
     @property
@@ -112,6 +116,8 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
         ADMIN_SOCKET=_socket(edge, edge.admin_socket.name),
         KEYS_SOCKET=_socket(edge, "keys.sock"),
         STATUS_LISTENERS=status_listeners(edge.status),
+        TRACING=tracing(edge.traces),
+        TRACE_CLUSTERS=trace_clusters(edge.traces),
         DESCRIPTOR=folder / "kuji.binpb",
         EDGE_SECRET=edge.secret,
         TRUSTED_HOPS=edge.trusted_hops,

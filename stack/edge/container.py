@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from services.common.settings import read_settings
+from services.common.traces.settings import TraceSettings
 from stack.edge.config import Edge, render
 from stack.edge.settings import ContainerEdgeSettings
 from stack.home import write_whole
@@ -22,6 +24,7 @@ def container_edge(settings: ContainerEdgeSettings) -> Edge:
         settings.edge_origins,
         settings.limits,
         status=settings.edge_status_listen,
+        traces=read_settings(TraceSettings),
         is_run_at_socket=False,
     )
 

@@ -13,6 +13,7 @@ import structlog
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
+from structlog.contextvars import bound_contextvars
 
 from services.common.bounds import check, checks_of
 from services.common.contract import access_of, reasons_of
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 
 CALLER_LEFT = "CALLER_LEFT"  # in the metrics; nobody is there to be told
 _END = object()
+_NAMES = ("request_id", "order_num")
 
 
 class Rpc:
@@ -75,7 +77,7 @@ class Rpc:
                 async with TimeBound(self._gate.bounds, self._gate.patience_s(call), failing.late):
                     ctx = await self._gate.admit(self._access, call)
                     failing.layer = BOUNDS
-                    message = self._parse_one(request)
+                    message = failing.message = self._parse_one(request)
                     failing.layer = self._layer
                     response = await self._function(message, ctx)
         except asyncio.CancelledError:
@@ -144,9 +146,13 @@ class Rpc:
         """InvalidArgumentError with the path of the first field that is out of bounds."""
         check(message, self._checks)
 
-    async def fail(self, call: Call, error: Exception, layer: str) -> NoReturn:
-        """End *call* with the reason that *error*, of *layer*, has."""
-        outward = self._stated(to_kuji_error(error, self._name))
+    async def fail(
+        self, call: Call, error: Exception, layer: str, message: Message | None = None
+    ) -> NoReturn:
+        """End *call*, which asked for *message*, with the reason that *error*, of *layer*, has."""
+        with bound_contextvars(**_names_in(message)):
+            outward = self._stated(to_kuji_error(error, self._name))
+            log.debug("refused", method=self._name, reason=outward.reason_name, layer=layer)
         CALLS.labels(self._name, outward.reason_name).inc()
         count_stopped(layer, outward)
         trailers = (("grpc-status-details-bin", details_of(outward)),)
@@ -171,6 +177,7 @@ class _Failing:
 
     def __init__(self, rpc: Rpc, call: Call, layer: str = LOAD) -> None:
         self.layer = layer
+        self.message: Message | None = None
         self._rpc = rpc
         self._call = call
         self._answering: asyncio.Task[NoReturn] | None = None
@@ -183,15 +190,23 @@ class _Failing:
     def late(self) -> None:
         """Tell the caller that it takes too long, whatever the work is still at."""
         self._answering = asyncio.ensure_future(
-            self._rpc.fail(self._call, TimeoutError("late"), self.layer)
+            self._rpc.fail(self._call, TimeoutError("late"), self.layer, self.message)
         )
         # The caller may leave before the work ends; then nobody else asks for this.
         self._answering.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def by(self, error: Exception) -> NoReturn:
         """End the call with *error*, unless the caller was told already."""
-        await (self._answering or self._rpc.fail(self._call, error, self.layer))
+        await (self._answering or self._rpc.fail(self._call, error, self.layer, self.message))
         raise AssertionError("a call that failed goes on")
+
+
+def _names_in(message: Message | None) -> dict[str, str]:
+    """By what a caller names what it asks for: so that its log lines are found."""
+    if message is None:
+        return {}
+    said = {name: getattr(message, name, "") for name in _NAMES}
+    return {name: value for name, value in said.items() if value and isinstance(value, str)}
 
 
 def handler_of(rpc: Rpc, descriptor: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:

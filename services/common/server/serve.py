@@ -25,6 +25,7 @@ from services.common.server.needs import Look, watching_needs
 from services.common.server.rpc import Rpc, handler_of
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
+from services.common.traces.switch import pipeline
 
 log = structlog.get_logger()
 
@@ -72,13 +73,31 @@ def handlers_of(
 
 def gate_of(verifier: TokenVerifier, settings: ServiceSettings) -> Gate:
     """The gate of a server with *settings*."""
-    return Gate(
+    return _gate_class()(
         verifier,
         Origins(settings.edge_secret.get_secret_value()),
         Load("call", settings.max_calls),
         Load("stream", settings.max_streams),
         settings.default_timeout_s,
     )
+
+
+def _gate_class() -> type[Gate]:
+    if pipeline() is None:
+        return Gate
+    from services.common.server.traced import TracedGate
+
+    return TracedGate
+
+
+def _maker_of(gate: Gate, settings: ServiceSettings) -> Callable[[Any, MethodDescriptor], Rpc]:
+    """What makes an RPC of a servicer's method; see handlers_of."""
+    traces = pipeline()
+    if traces is None:
+        return partial(Rpc, gate=gate, strict=settings.strict_contract)
+    from services.common.server.traced import TracedRpc
+
+    return partial(TracedRpc, gate=gate, strict=settings.strict_contract, traces=traces)
 
 
 def build_server(
@@ -112,7 +131,7 @@ def _build(
     )
     server = grpc.aio.server(options=[*_OPTIONS, *own])
     gate = gate_of(verifier, settings)
-    make = partial(Rpc, gate=gate, strict=settings.strict_contract)
+    make = _maker_of(gate, settings)
     server.add_generic_rpc_handlers(tuple(handlers_of(one, make) for one in services))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = [one.service.full_name for one in services]

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 from ops.connections import OpsSettings
 from services.admin.settings import AdminSettings
 from services.auth.settings import AuthSettings
+from services.common.traces.settings import TraceSettings
 from services.draw.settings import DrawSettings
 from services.history.settings import HistorySettings
 from services.recorder.settings import RecorderSettings
@@ -29,12 +30,13 @@ PROCESSES: dict[str, type[BaseSettings]] = {
     "stack": StackSettings,
     "kuji": OpsSettings,
     "edge-config": ContainerEdgeSettings,
+    "everything": TraceSettings,
     **SERVICES,
 }
 # Read elsewhere than in the settings: which program to start, what passwords follow from.
 OF_THE_STACK = {("KUJI_REDIS_SERVER", "stack", ""), ("KUJI_STORES_SECRET", "stack", "made")}
 
-_ROW = re.compile(r"^\| `(KUJI_\w+)` \| ([^|]*) \| ([^|]*) \| \S[^|]* \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| `((?:KUJI|OTEL)_\w+)` \| ([^|]*) \| ([^|]*) \| \S[^|]* \|$", re.MULTILINE)
 
 
 def _shown(field: FieldInfo) -> str:
@@ -56,7 +58,7 @@ def _shown(field: FieldInfo) -> str:
 def test_page_lists_every_setting_with_its_default() -> None:
     """One row for a variable and a default; none is missing, none is of the past."""
     expected = {
-        (f"KUJI_{name.upper()}", process, _shown(field))
+        (f"{kind.model_config.get('env_prefix')}{name.upper()}", process, _shown(field))
         for process, kind in PROCESSES.items()
         for name, field in kind.model_fields.items()
     }

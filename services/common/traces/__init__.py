@@ -1,0 +1,1 @@
+"""OpenTelemetry traces; nothing of them is imported, or costs anything, unless they are on."""
