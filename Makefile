@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools lock bench chaos fuzz
+.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench chaos fuzz
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -128,6 +128,14 @@ openapi-tools: ## for its test: a TypeScript compiler, into .cache; needs Node
 	@mkdir -p .cache/typescript
 	@cp tests/contract/typescript/{package.json,package-lock.json} .cache/typescript
 	@cd .cache/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+GHZ := v0.121.0
+ghz-tools: ## for its tests: ghz itself, and what it makes of our reports, into .cache; needs Go
+	@mkdir -p .cache/ghz
+	@cp tests/load/ghz/reference/main.go .cache/ghz
+	@cd .cache/ghz && { test -f go.mod || go mod init reference 2> /dev/null; } \
+	  && go get github.com/bojand/ghz@$(GHZ) && go mod tidy && go build -o reference . \
+	  && GOBIN=$$PWD go install github.com/bojand/ghz/cmd/ghz@$(GHZ)
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-package kuji --python-version 3.11

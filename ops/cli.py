@@ -11,6 +11,7 @@ from ops.commands import (
     doctor,
     edge_config,
     export_ledger,
+    ghz,
     health,
     keys,
     migrate,
@@ -45,6 +46,7 @@ app.command("edge-config")(edge_config.edge_config)
 app.command("secrets")(secrets.secrets)
 app.command("export-ledger")(export_ledger.export_ledger)
 app.command("health")(health.health)
+app.command("ghz", context_settings=ghz.SETTINGS)(ghz.ghz)
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(admins.app, name="admins")

@@ -1,0 +1,1 @@
+"""Reports in the formats of ghz 0.121."""

@@ -1,0 +1,1 @@
+"""Go's text/template, as far as call data needs it, and the functions that ghz gives it."""
