@@ -75,6 +75,7 @@ k8s-dev: $(STAMP) ## all of Kuji in the cluster that kubectl points to (KUBECTL=
 
 chaos: $(STAMP) ## the oversell storm at full size, then every fault on a stack of its own
 	@KUJI_STORM_DRAWS=20000 $(BIN)/python -m pytest tests/chaos --ignore tests/chaos/test_chaos.py
+	@KUJI_SOLD_OUT_DRAWS=20000 $(BIN)/python -m pytest -s tests/e2e/test_sold_out_storm.py
 	@$(BIN)/python -m tests.chaos
 
 bench: $(STAMP) ## measure: ratios in one run, durability on

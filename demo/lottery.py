@@ -55,7 +55,10 @@ class Campaign:
 
 
 class Answer(NamedTuple):
-    """What a draw gave. *prize_id* 0, *prize_code* empty: a miss."""
+    """
+    What a draw gave. *prize_id* 0, *prize_code* empty: a miss; *draw_id* empty, too: nothing was
+    left to win, and no draw was made.
+    """
 
     draw_id: str
     prize_id: int
@@ -94,9 +97,10 @@ class Played:
 
     Args:
         players: Who drew.
-        draws: All that were answered.
+        draws: All that were made and answered.
         unanswered: User and request id of those that never were, with the last failure.
         seconds: How long the draws took.
+        sold_out: How often somebody was told that nothing was left to win.
     """
 
     campaign: Campaign
@@ -106,6 +110,7 @@ class Played:
     draws: Sequence[Draw]
     unanswered: dict[tuple[int, str], str]
     seconds: float
+    sold_out: int = 0
 
 
 async def play(
@@ -116,9 +121,11 @@ async def play(
     activity_id, pool_id = await _open_activity(system, campaign, name)
     players = await system.register(campaign.users, name)
     started = time.perf_counter()
-    draws, unanswered = await _draw_all(system, campaign, activity_id, players, on_draw)
+    told, unanswered = await _draw_all(system, campaign, activity_id, players, on_draw)
     seconds = time.perf_counter() - started
-    return Played(campaign, activity_id, pool_id, players, draws, unanswered, seconds)
+    draws = [one for one in told if one.answer.draw_id]
+    sold_out = len(told) - len(draws)
+    return Played(campaign, activity_id, pool_id, players, draws, unanswered, seconds, sold_out)
 
 
 async def _open_activity(system: System, campaign: Campaign, name: str) -> tuple[int, int]:

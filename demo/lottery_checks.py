@@ -99,7 +99,21 @@ def checks(played: Played, evidence: Evidence) -> list[Check]:
         Check("every win is on the global list once", list(_winners(played, evidence))),
         Check("every user's history shows its own draws", list(_histories(draws, evidence))),
         Check("the statistics add up", list(_statistics(draws, evidence.statistics))),
+        *_sold_out(played, evidence),
     ]
+
+
+def _sold_out(played: Played, evidence: Evidence) -> Iterator[Check]:
+    if not played.sold_out:
+        return
+    # Units only ever go down in a campaign: what is left at its end was left at all times.
+    left = evidence.books.left()
+    chances = zip(evidence.books.facts.prizes, played.campaign.prizes, strict=True)
+    could_win = [prize for prize, planned in chances if planned.probability]
+    yield Check(
+        f"{played.sold_out} times somebody was told that nothing was left to win, and so it was",
+        [f"{one.name}: {left[one.prize_id]} left" for one in could_win if left.get(one.prize_id)],
+    )
 
 
 def _records(draws: Sequence[Draw]) -> Iterator[tuple[object, ...]]:
@@ -234,6 +248,8 @@ def _speed(played: Played) -> dict[str, str]:
         "rate": f"{len(draws) / seconds:.0f} draws/s in {seconds:.1f} s",
         "latency": latency([one.seconds for one in draws]),
     }
+    if played.sold_out:
+        facts["sold out"] = f"{played.sold_out} more were told that nothing was left"
     if retried := sum(one.attempts > 1 for one in draws):
         replayed = sum(one.answer.replayed for one in draws)
         facts["retries"] = f"{retried} draws asked again; {replayed} of them had been drawn"

@@ -5,6 +5,7 @@
 
 Methods for the clients of the old system answer a business failure with HTTP 200. See docs/errors.md. ]]
 
+local closing = require("closing")
 local comeback = require("comeback")
 local contract = require("contract")
 local object = require("object")
@@ -81,6 +82,7 @@ local function succeed(handle, method, keep)
   local body = handle:body(true)  -- waits; what was got of the handle before is no longer valid
   local envelope = success(body:getBytes(0, body:length()), method)
   if method.kept then keep(handle, envelope) end
+  if method.closes then closing.learn(handle, envelope, "200") end
   set_body(handle, body, envelope, method)
 end
 
@@ -101,6 +103,7 @@ local function fail(handle, method, code, dressed)
   if method.head and body:length() == 0 then return end  -- the edge's own, with the length of what is not sent
   local said = dressed or body:length() > 0 and body:getBytes(0, body:length()) or ""
   local envelope, fitting = failure(said, code, method)
+  if method.closes then closing.learn(handle, envelope, fitting) end
   local kind = "application/json"
   if method.comes_back and comeback.is_worth_it(fitting) then
     envelope, fitting, kind = comeback.event(envelope), "200", "text/event-stream"

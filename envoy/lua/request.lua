@@ -1,5 +1,6 @@
 --[[ What a request may say, before the transcoder reads it. ]]
 
+local closing = require("closing")
 local document = require("document")
 local inward = require("inward")
 local json = require("json")
@@ -40,6 +41,7 @@ local function read_body(handle, method)
   if not method.body then return reply.refuse_field(handle, "body", "is not taken here") end
   local nulls, field, complaint = json.read(said, method.body)
   if not nulls then return reply.refuse_field(handle, field, complaint) end
+  if method.closes then return closing.answer(handle, said) end
   if not method.clears or #nulls == 0 then return end
   local mended, name = cleared(said, nulls, method)
   if not mended then return reply.refuse_field(handle, name, "cannot be null") end

@@ -20,7 +20,7 @@ class Origin:
         address: The client's address, as the edge saw it; without the edge that of the peer.
             In a form that services.common.addresses takes.
         user_agent: What the client says to be: printable ASCII, at most 200 characters.
-        is_by_edge: Whether it came by the edge.
+        is_by_edge: Whether it came by the edge, or from the edge itself.
     """
 
     peer: str = ""
@@ -50,9 +50,10 @@ class Origins:
         """The origin of a call with *metadata*, over a connection to *peer*."""
         told = {key: str(value) for key, value in metadata if key in _KEYS}
         other_end, address = peer(), told.get(ADDRESS_HEADER, "")
-        is_by_edge = bool(address) and self._is_edge(told.get(EDGE_HEADER, ""))
+        is_by_edge = self._is_edge(told.get(EDGE_HEADER, ""))
         user_agent = _plain(told.get("user-agent", ""))
-        return Origin(other_end, address if is_by_edge else other_end, user_agent, is_by_edge)
+        client = address if is_by_edge and address else other_end
+        return Origin(other_end, client, user_agent, is_by_edge)
 
     def _is_edge(self, secret: str) -> bool:
         given = secret.encode("utf-8", "surrogatepass")

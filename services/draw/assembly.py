@@ -49,6 +49,7 @@ from services.draw.code_key import CodeKey
 from services.draw.confirmation import Confirmer
 from services.draw.guard import MemoryGuard
 from services.draw.lottery.batch_drawer import BatchDrawer
+from services.draw.lottery.closings import EdgeAdvice
 from services.draw.lottery.draw_tickets import TicketSeal
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.results import Results
@@ -68,6 +69,7 @@ from services.pool.marks.files import MarkFolder
 from services.pool.marks.keeper import MarkKeeper, look_while_running, tell_while_running
 from services.pool.marks.records import MarkRecords
 from services.pool.seeds import SeedCipher
+from services.pool.store.closings import Closings
 from services.pool.store.redis_store import RedisStore
 from services.pool.store.replicas import Replicas
 
@@ -122,10 +124,14 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
     ):
         core = await _open_core(settings, postgres, redis)
         office = TicketOffice(_seal(settings), core.pools, core.store)
+        closings = Closings(redis, core.store)
+        advice = EdgeAdvice(core.pools, closings)
         sweeper, boxes = _boxes(settings, postgres, core)
         services = [
             _implementation(_lottery(settings, postgres, core, office), draw_pb2, "DrawService"),
-            _implementation(PoolServicer(core.pools, core.store), pool_pb2, "PoolService"),
+            _implementation(
+                PoolServicer(core.pools, core.store, closings, advice), pool_pb2, "PoolService"
+            ),
             _implementation(boxes, blindbox_pb2, "BlindBoxService"),
         ]
         watches = [
@@ -143,6 +149,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
             watch.cancel()
         await core.batcher.close()
         await office.close()
+        await advice.close()
         await core.keeper.close()
 
 

@@ -93,7 +93,7 @@ def render(edge: Edge, folder: Path) -> dict[str, bytes]:
         "envoy.yaml": _configuration(edge, folder, known).encode(),
         "kuji.binpb": _descriptor(),
         "methods.lua": methods_lua(known).encode(),
-        "contract.lua": contract_lua(tagged).encode(),
+        "contract.lua": contract_lua(tagged, edge.secret).encode(),
         **scripts,
         **documents,
         **packed,

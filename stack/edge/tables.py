@@ -23,6 +23,8 @@ _FREE = {f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue")}
 
 # The winner list is kept for a second; see envoy/lua/kept.lua.
 _KEPT = {"kuji.history.v1.HistoryService.ListWinners"}
+# A draw of what gives none is answered by the edge; see envoy/lua/closing.lua.
+_CLOSES = {"kuji.draw.v1.DrawService.Draw"}
 Table = dict[str, object]
 
 
@@ -96,6 +98,7 @@ def _method(route: Route) -> Table:
         "public": route.access == Access.ACCESS_PUBLIC or None,
         "head": route.verb == "HEAD" or None,
         "events": route.is_events or None,
+        "closes": route.rpc.full_name in _CLOSES or None,
         "kept": route.rpc.full_name in _KEPT or None,
     }
     return {key: value for key, value in entry.items() if value is not None}
@@ -150,16 +153,21 @@ def _name(reason: ErrorReason.ValueType) -> str:
     return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 
-def contract_lua(documents: Mapping[str, Document]) -> str:
+def contract_lua(documents: Mapping[str, Document], edge_secret: str) -> str:
     """
     The module "contract".
 
     codes: reason → HTTP code. technical: reasons that keep theirs always. documents: name → the
-    path of its file, beside which it lies packed, and its tag.
+    path of its file, beside which it lies packed, and its tag. edge_secret: see Edge.
     """
     reasons = [reason for reason in ErrorReason.values() if reason]
     codes = {_name(reason): str(facts_of(reason).http) for reason in reasons}
     technical = {_name(reason): True for reason in reasons if facts_of(reason).technical}
     known = {name: {"path": str(d.path), "tag": d.tag} for name, d in documents.items()}
-    table = {"codes": codes, "technical": technical, "documents": known}
+    table = {
+        "codes": codes,
+        "technical": technical,
+        "documents": known,
+        "edge_secret": edge_secret,
+    }
     return f"return {_lua(table)}\n"

@@ -17,6 +17,7 @@ class DrawResult(NamedTuple):
 
     Args:
         prize: None for a miss.
+        seq: 0: nothing was left to be won, and so nothing was drawn.
         draws_left: −1 without a quota.
         next_ms: 0: at once.
     """
@@ -35,6 +36,11 @@ class DrawResult(NamedTuple):
     next_ms: int
     ledger_link: str
 
+    @property
+    def is_sold_out(self) -> bool:
+        """Whether nothing was left to be won, and so nothing was drawn."""
+        return not self.seq
+
 
 class Results:
     """Makes results of a pool's answers."""
@@ -51,6 +57,8 @@ class Results:
             KujiError: Nothing: it was refused; UnavailableError: an earlier draw is not readable
                 yet, or may not be told yet.
         """
+        if answer.code is DrawCode.NOTHING_TO_WIN:
+            return _sold_out(pool, drawing)
         draw = await self._draw(pool, drawing, answer)
         return DrawResult(
             pool_id=pool.pool_id,
@@ -79,3 +87,22 @@ class Results:
         face = (await self._pools.faces(pool, draw.version)).get(draw.prize_id, _NO_FACE)
         name = draw.prize_name or face.name
         return WonPrize(draw.prize_id, name, face.image_url, draw.prize_code)
+
+
+def _sold_out(pool: Pool, drawing: Drawing) -> DrawResult:
+    """No win, for certain, whoever asked; the request id stands for no draw."""
+    return DrawResult(
+        pool_id=pool.pool_id,
+        seq=0,
+        activity_id=pool.activity_id,
+        request_id="",
+        prize=None,
+        weight=1,
+        total=1,
+        drawn_ms=drawing.now_ms,
+        version=drawing.version,
+        replayed=False,
+        draws_left=-1,
+        next_ms=0,
+        ledger_link="",
+    )

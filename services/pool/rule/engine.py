@@ -284,8 +284,12 @@ def _answer(
     ) or limit_reached(config, user, intent.draws, now_ms)
     if refusal is not None:
         return refusal
-    if config.mode is not Mode.ODDS and (units := _available(state, user)) < intent.draws:
-        return Answer(DrawCode.SOLD_OUT, detail=units)
+    if config.mode is not Mode.ODDS:
+        if (units := _available(state, user)) < intent.draws:
+            return Answer(DrawCode.SOLD_OUT, detail=units)
+    elif intent.draw_ticket is not None and _is_won_out(state):
+        # To a user; a service gets the miss that it may have sold.
+        return Answer(DrawCode.NOTHING_TO_WIN)
     return _draw_all(state, config, intent, user, now_ms)
 
 
@@ -373,6 +377,11 @@ def _weights_for(
         for prize, weight in zip(state.prizes, state.weights, strict=True)
     ]
     return weights, sum(weights)
+
+
+def _is_won_out(state: PoolState) -> bool:
+    """Whether all is gone that could be won."""
+    return not state.weight_sum and any(one.enabled and one.weight for one in state.prizes)
 
 
 def _available(state: PoolState, user: UserState) -> int:

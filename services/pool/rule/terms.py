@@ -49,6 +49,7 @@ class DrawCode(IntEnum):
     TICKET_EXPIRED = -14
     PUZZLE_UNSOLVED = -15
     TICKET_EARLY = -16
+    NOTHING_TO_WIN = -17
 
 
 class Confirm(IntEnum):
@@ -314,6 +315,7 @@ class LiveState:
         users: Users who drew.
         ledger_entries: What the store still holds of the ledger.
         clock_us: The pool's time at its newest change, see clock.py.
+        nothing_to_win: Whether a user's draw of a lottery is none: what could be won is gone.
     """
 
     pool_id: int
@@ -328,6 +330,7 @@ class LiveState:
     users: int
     ledger_entries: int
     clock_us: int = 0
+    nothing_to_win: bool = False
 
 
 class PoolStore(Protocol):

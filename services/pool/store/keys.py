@@ -9,7 +9,8 @@ REQUESTS = ("req:0", "req:1")
 LEDGER = "ledger"
 RECORDED = "recorded"
 REPLICATED = "replicated"
-ALL = (CONFIG, DOCUMENT, STATE, STOCK, USERS, *REQUESTS, LEDGER, RECORDED, REPLICATED)
+OPENS = "opens"
+ALL = (CONFIG, DOCUMENT, STATE, STOCK, USERS, *REQUESTS, LEDGER, RECORDED, REPLICATED, OPENS)
 
 BLOCKS = "kuji:blocks"
 BLOCKED_NETWORKS = f"{{{BLOCKS}}}:networks"  # in the same slot

@@ -298,6 +298,7 @@ class RedisStore:
             users=users,
             ledger_entries=entries,
             clock_us=_clock_us(clock_us, last_ms),
+            nothing_to_win=config.mode == Mode.ODDS and _is_won_out(config, weights),
         )
 
     async def _drawn_after(self, pool_id: int, recorded: int, seq: int) -> int:
@@ -329,6 +330,12 @@ def _stocks(config: PackedConfig, left: Mapping[bytes, bytes]) -> list[Stock]:
         Stock(prize.id, prize.units, int(left.get(str(prize.id).encode(), UNLIMITED)))
         for prize in [*config.prizes, *config.retired_prizes]
     ]
+
+
+def _is_won_out(config: PackedConfig, weights: Mapping[int, int]) -> bool:
+    """As lua/include/intents.lua has it."""
+    could_win = any(prize.enabled and prize.weight for prize in config.prizes)
+    return could_win and not any(weights.values())
 
 
 def _weights(config: PackedConfig, stocks: Sequence[Stock]) -> dict[int, int]:

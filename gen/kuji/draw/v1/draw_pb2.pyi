@@ -171,8 +171,11 @@ class DrawResult(_message.Message):
     ODDS_TOTAL_FIELD_NUMBER: _builtins.int
     ACTIVITY_ID_FIELD_NUMBER: _builtins.int
     LEDGER_LINK_FIELD_NUMBER: _builtins.int
+    SOLD_OUT_FIELD_NUMBER: _builtins.int
     draw_id: _builtins.str
-    """"<pool_id>-<seq>": the draw's place in the pool's ledger."""
+    """"<pool_id>-<seq>": the draw's place in the pool's ledger. Empty with
+    `sold_out`.
+    """
     won: _builtins.bool
     """Whether it won a prize."""
     odds: _builtins.float
@@ -196,6 +199,12 @@ class DrawResult(_message.Message):
     ledger_link: _builtins.str
     """The ledger's link after this draw, 40 hexadecimal digits: a receipt for
     the whole ledger up to it.
+    """
+    sold_out: _builtins.bool
+    """Nothing was left to be won, so no draw was made: none is recorded, no quota
+    spent, and the request id still stands for none. Of the other fields only
+    drawn_at (of the answer), odds (of no win: 1), pool_version and activity_id
+    say something.
     """
     @_builtins.property
     def prize(self) -> Global___Prize:
@@ -229,10 +238,11 @@ class DrawResult(_message.Message):
         odds_total: _builtins.int = ...,
         activity_id: _builtins.int = ...,
         ledger_link: _builtins.str = ...,
+        sold_out: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_draws_left", b"_draws_left", "drawn_at", b"drawn_at", "draws_left", b"draws_left", "next_draw_at", b"next_draw_at", "prize", b"prize"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draws_left", b"_draws_left", "activity_id", b"activity_id", "draw_id", b"draw_id", "drawn_at", b"drawn_at", "draws_left", b"draws_left", "ledger_link", b"ledger_link", "next_draw_at", b"next_draw_at", "odds", b"odds", "odds_total", b"odds_total", "odds_weight", b"odds_weight", "pool_version", b"pool_version", "prize", b"prize", "replayed", b"replayed", "request_id", b"request_id", "won", b"won"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draws_left", b"_draws_left", "activity_id", b"activity_id", "draw_id", b"draw_id", "drawn_at", b"drawn_at", "draws_left", b"draws_left", "ledger_link", b"ledger_link", "next_draw_at", b"next_draw_at", "odds", b"odds", "odds_total", b"odds_total", "odds_weight", b"odds_weight", "pool_version", b"pool_version", "prize", b"prize", "replayed", b"replayed", "request_id", b"request_id", "sold_out", b"sold_out", "won", b"won"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__draws_left: _TypeAlias = _typing.Literal["draws_left"]  # noqa: Y015
     _WhichOneofArgType__draws_left: _TypeAlias = _typing.Literal["_draws_left", b"_draws_left"]  # noqa: Y015

@@ -40,6 +40,10 @@ class DrawServiceStub:
     Where the activity asks for draw tickets, a user draws with a `ticket`, which
     is then the request_id. Services draw without.
 
+    From a lottery with nothing left to be won, a user draws nothing: the answer
+    is no win, with `sold_out`, and costs no quota. Services, which may have
+    been paid for a draw, get a recorded miss.
+
     COOLDOWN: also before the start that the ticket names.
 
     UNAVAILABLE: the outcome is unknown; repeat with the same request_id.
@@ -89,6 +93,10 @@ class DrawServiceAsyncStub(DrawServiceStub):
 
     Where the activity asks for draw tickets, a user draws with a `ticket`, which
     is then the request_id. Services draw without.
+
+    From a lottery with nothing left to be won, a user draws nothing: the answer
+    is no win, with `sold_out`, and costs no quota. Services, which may have
+    been paid for a draw, get a recorded miss.
 
     COOLDOWN: also before the start that the ticket names.
 
@@ -142,6 +150,10 @@ class DrawServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Where the activity asks for draw tickets, a user draws with a `ticket`, which
         is then the request_id. Services draw without.
+
+        From a lottery with nothing left to be won, a user draws nothing: the answer
+        is no win, with `sold_out`, and costs no quota. Services, which may have
+        been paid for a draw, get a recorded miss.
 
         COOLDOWN: also before the start that the ticket names.
 

@@ -24,6 +24,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Closing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ClosingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Closing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLOSING_UNSPECIFIED: _Closing.ValueType  # 0
+    """Users may draw, or it is not known."""
+    CLOSING_SOLD_OUT: _Closing.ValueType  # 1
+    """Nothing is left to be won."""
+    CLOSING_PAUSED: _Closing.ValueType  # 2
+    """It is paused."""
+    CLOSING_ENDED: _Closing.ValueType  # 3
+    """It is over."""
+
+class Closing(_Closing, metaclass=_ClosingEnumTypeWrapper):
+    """Why a user gets no draw."""
+
+CLOSING_UNSPECIFIED: Closing.ValueType  # 0
+"""Users may draw, or it is not known."""
+CLOSING_SOLD_OUT: Closing.ValueType  # 1
+"""Nothing is left to be won."""
+CLOSING_PAUSED: Closing.ValueType  # 2
+"""It is paused."""
+CLOSING_ENDED: Closing.ValueType  # 3
+"""It is over."""
+Global___Closing: _TypeAlias = Closing  # noqa: Y015
+
 class _PoolMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -115,6 +143,67 @@ CONFIRM_REPLICA: Confirm.ValueType  # 2
 CONFIRM_RECORDED: Confirm.ValueType  # 3
 """It is committed in the database."""
 Global___Confirm: _TypeAlias = Confirm  # noqa: Y015
+
+@_typing.final
+class GetClosingRequest(_message.Message):
+    """Which activity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVITY_ID_FIELD_NUMBER: _builtins.int
+    KNOWN_VERSION_FIELD_NUMBER: _builtins.int
+    activity_id: _builtins.int
+    """The activity."""
+    known_version: _builtins.int
+    """The pool_version whose `drawn` the caller has; 0: none."""
+    def __init__(
+        self,
+        *,
+        activity_id: _builtins.int = ...,
+        known_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "known_version", b"known_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetClosingRequest: _TypeAlias = GetClosingRequest  # noqa: Y015
+
+@_typing.final
+class GetClosingResponse(_message.Message):
+    """Whether an activity gives no draws."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOSING_FIELD_NUMBER: _builtins.int
+    POOL_VERSION_FIELD_NUMBER: _builtins.int
+    DRAWN_FIELD_NUMBER: _builtins.int
+    closing: Global___Closing.ValueType
+    """Why it gives none; unspecified: the rest is empty."""
+    pool_version: _builtins.int
+    """Of the configuration that holds. While it is the same, so is `drawn`."""
+    drawn: _builtins.bytes
+    """A Bloom filter of the request ids that have drawn, three bits each; empty
+    where the caller has it. Its length is a power of two. The bits are the
+    first three little-endian 32-bit numbers of the request id's digest, modulo
+    the number of bits; bit i is bit i modulo 8 of byte i / 8. The digest is
+    BLAKE2b, 16 bytes, of "<user id>|<request id>".
+    """
+    def __init__(
+        self,
+        *,
+        closing: Global___Closing.ValueType = ...,
+        pool_version: _builtins.int = ...,
+        drawn: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "drawn", b"drawn", "pool_version", b"pool_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetClosingResponse: _TypeAlias = GetClosingResponse  # noqa: Y015
 
 @_typing.final
 class CreatePoolRequest(_message.Message):

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class PoolServiceStub:
     """Pools: what the administration publishes and the engine draws from. For
-    services only; the edge never routes here.
+    services, and for the edge itself, which never routes anybody here.
     """
 
     def __init__(self, channel):
@@ -61,11 +61,16 @@ class PoolServiceStub:
                 request_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.InspectPoolsRequest.SerializeToString,
                 response_deserializer=kuji_dot_draw_dot_v1_dot_pool__pb2.InspectPoolsResponse.FromString,
                 _registered_method=True)
+        self.GetClosing = channel.unary_unary(
+                '/kuji.draw.v1.PoolService/GetClosing',
+                request_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.GetClosingRequest.SerializeToString,
+                response_deserializer=kuji_dot_draw_dot_v1_dot_pool__pb2.GetClosingResponse.FromString,
+                _registered_method=True)
 
 
 class PoolServiceServicer:
     """Pools: what the administration publishes and the engine draws from. For
-    services only; the edge never routes here.
+    services, and for the edge itself, which never routes anybody here.
     """
 
     def CreatePool(self, request, context):
@@ -126,6 +131,18 @@ class PoolServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetClosing(self, request, context):
+        """Whether an activity gives users no draw for the next 400 ms from the
+        moment of asking, and if so, which request ids have drawn from it: draws
+        under others may be answered by the edge. A change that opens the activity
+        waits until that is over.
+
+        PERMISSION_DENIED: the caller is not the edge.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PoolServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -154,6 +171,11 @@ def add_PoolServiceServicer_to_server(servicer, server):
                     request_deserializer=kuji_dot_draw_dot_v1_dot_pool__pb2.InspectPoolsRequest.FromString,
                     response_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.InspectPoolsResponse.SerializeToString,
             ),
+            'GetClosing': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetClosing,
+                    request_deserializer=kuji_dot_draw_dot_v1_dot_pool__pb2.GetClosingRequest.FromString,
+                    response_serializer=kuji_dot_draw_dot_v1_dot_pool__pb2.GetClosingResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'kuji.draw.v1.PoolService', rpc_method_handlers)
@@ -164,7 +186,7 @@ def add_PoolServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class PoolService:
     """Pools: what the administration publishes and the engine draws from. For
-    services only; the edge never routes here.
+    services, and for the edge itself, which never routes anybody here.
     """
 
     @staticmethod
@@ -292,6 +314,33 @@ class PoolService:
             '/kuji.draw.v1.PoolService/InspectPools',
             kuji_dot_draw_dot_v1_dot_pool__pb2.InspectPoolsRequest.SerializeToString,
             kuji_dot_draw_dot_v1_dot_pool__pb2.InspectPoolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetClosing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kuji.draw.v1.PoolService/GetClosing',
+            kuji_dot_draw_dot_v1_dot_pool__pb2.GetClosingRequest.SerializeToString,
+            kuji_dot_draw_dot_v1_dot_pool__pb2.GetClosingResponse.FromString,
             options,
             channel_credentials,
             insecure,

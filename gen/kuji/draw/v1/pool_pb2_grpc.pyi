@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class PoolServiceStub:
     """Pools: what the administration publishes and the engine draws from. For
-    services only; the edge never routes here.
+    services, and for the edge itself, which never routes anybody here.
     """
 
     @_typing.overload
@@ -72,11 +72,19 @@ class PoolServiceStub:
     """
     InspectPools: _grpc.UnaryUnaryMultiCallable[_pool_pb2.InspectPoolsRequest, _pool_pb2.InspectPoolsResponse]
     """The live state of pools: version, stock, ledger position."""
+    GetClosing: _grpc.UnaryUnaryMultiCallable[_pool_pb2.GetClosingRequest, _pool_pb2.GetClosingResponse]
+    """Whether an activity gives users no draw for the next 400 ms from the
+    moment of asking, and if so, which request ids have drawn from it: draws
+    under others may be answered by the edge. A change that opens the activity
+    waits until that is over.
+
+    PERMISSION_DENIED: the caller is not the edge.
+    """
 
 @_typing.type_check_only
 class PoolServiceAsyncStub(PoolServiceStub):
     """Pools: what the administration publishes and the engine draws from. For
-    services only; the edge never routes here.
+    services, and for the edge itself, which never routes anybody here.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -117,10 +125,18 @@ class PoolServiceAsyncStub(PoolServiceStub):
     """
     InspectPools: _aio.UnaryUnaryMultiCallable[_pool_pb2.InspectPoolsRequest, _pool_pb2.InspectPoolsResponse]  # type: ignore[assignment]
     """The live state of pools: version, stock, ledger position."""
+    GetClosing: _aio.UnaryUnaryMultiCallable[_pool_pb2.GetClosingRequest, _pool_pb2.GetClosingResponse]  # type: ignore[assignment]
+    """Whether an activity gives users no draw for the next 400 ms from the
+    moment of asking, and if so, which request ids have drawn from it: draws
+    under others may be answered by the edge. A change that opens the activity
+    waits until that is over.
+
+    PERMISSION_DENIED: the caller is not the edge.
+    """
 
 class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     """Pools: what the administration publishes and the engine draws from. For
-    services only; the edge never routes here.
+    services, and for the edge itself, which never routes anybody here.
     """
 
     @_abc_1.abstractmethod
@@ -189,5 +205,19 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pool_pb2.InspectPoolsResponse, _abc.Awaitable[_pool_pb2.InspectPoolsResponse]]:
         """The live state of pools: version, stock, ledger position."""
+
+    @_abc_1.abstractmethod
+    def GetClosing(
+        self,
+        request: _pool_pb2.GetClosingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pool_pb2.GetClosingResponse, _abc.Awaitable[_pool_pb2.GetClosingResponse]]:
+        """Whether an activity gives users no draw for the next 400 ms from the
+        moment of asking, and if so, which request ids have drawn from it: draws
+        under others may be answered by the edge. A change that opens the activity
+        waits until that is over.
+
+        PERMISSION_DENIED: the caller is not the edge.
+        """
 
 def add_PoolServiceServicer_to_server(servicer: PoolServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ pool's clock, us}:
   {-9 PROTECTED, ms to wait} | {-10 VOID} | {-11 UNCONFIRMED} |
   {-12 CLOCK_OFF}: this server's clock jumped; nothing is drawn until it is right |
   {-13 TICKET_REQUIRED} | {-14 TICKET_EXPIRED} | {-15 PUZZLE_UNSOLVED, bits asked for} |
-  {-16 TICKET_EARLY, ms to wait}
+  {-16 TICKET_EARLY, ms to wait} | {-17 NOTHING_TO_WIN}
   draw = {prize id (0: a miss), ticket, weight, total, code bytes ('' for a miss)}
   or {newest seq} alone: nothing is done, further ids have to be reserved first;
   or {}: nothing is done, the list of blocks is another one.

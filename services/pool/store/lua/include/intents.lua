@@ -28,6 +28,15 @@ local function available(pool, user)
   return units
 end
 
+-- Whether all is gone that could be won.
+local function is_won_out(pool)
+  if pool.weight_sum > 0 then return false end
+  for _, prize in ipairs(pool.config[CONFIG_PRIZES]) do
+    if prize[PRIZE_ENABLED] and prize[PRIZE_WEIGHT] > 0 then return true end
+  end
+  return false
+end
+
 -- How long the pool is somebody else's alone, ms.
 local function protected_ms(pool, user_id, now_ms)
   local protection_ms = pool.config[CONFIG_PROTECTION_MS] or 0
@@ -58,6 +67,8 @@ local function answer(pool, batch, intent, blocked, now_ms, shed, stuck)
   if pool.config[CONFIG_MODE] ~= MODE_ODDS then
     local units = available(pool, user)
     if units < intent[INTENT_DRAWS] then return { CODE_SOLD_OUT, units } end
+  elseif intent[INTENT_DRAW_TICKET] and is_won_out(pool) then
+    return { CODE_NOTHING_TO_WIN }  -- to a user; a service gets the miss that it may have sold
   end
   return draw_all(pool, batch, intent, user, now_ms)
 end
