@@ -19,6 +19,7 @@ from ops.commands import (
     reconcile,
     release,
     secrets,
+    smoke,
     stack,
     users,
     verify,
@@ -41,6 +42,7 @@ app.command("doctor")(doctor.doctor)
 app.command("reconcile")(reconcile.reconcile)
 app.command("rebuild")(rebuild.rebuild)
 app.command("release")(release.release)
+app.command("smoke")(smoke.smoke)
 app.command("verify")(verify.verify)
 app.command("edge-config")(edge_config.edge_config)
 app.command("secrets")(secrets.secrets)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -37,6 +37,10 @@ class OpsSettings(BaseSettings):
         home: Folder of the stack that they work on.
         redis_url: Its Redis, where that is not in endpoints.json.
         postgres_dsn: Its database, likewise.
+        edge_ca_file: Certificates, PEM, by which those of that edge are checked; none: by what this
+            machine trusts.
+        admin_username: The administrator who logs in there, where that is not in endpoints.json.
+        admin_password: His password, likewise.
         role_passwords_folder: Where the services' passwords for the database are, each in a file of
             the service's name; `kuji migrate` then makes their roles.
         edge_url: Its edge, where that is not in endpoints.json.
@@ -49,6 +53,9 @@ class OpsSettings(BaseSettings):
     home: Path = Path(".run")
     redis_url: RedisUrl | None = None
     postgres_dsn: PostgresDsn | None = None
+    edge_ca_file: Path | None = None
+    admin_username: str = "admin"
+    admin_password: SecretStr | None = None
     role_passwords_folder: Path | None = None
     edge_url: str = ""
 
