@@ -90,6 +90,7 @@ def postgres(
         "unix_socket_directories": ".",
         "unix_socket_permissions": "0700",
         "max_connections": "200",
+        "log_error_verbosity": "terse",  # no rows that do not fit: prize codes are in some
         **(settings or {}),
     }
     arguments = [text for name, value in options.items() for text in ("-c", f"{name}={value}")]

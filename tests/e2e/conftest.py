@@ -1,5 +1,6 @@
 """A whole stack for the tests of this folder, started once a test process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -7,18 +8,31 @@ import pytest
 import redis
 
 from tests.support.edge import log_in_admin
+from tests.support.secrecy import KnownSecrets, logs_of
 from tests.support.shop import Shop, open_shop
 from tests.support.stacks import StackUnderTest, stack_home
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[StackUnderTest]:
-    """The real thing: Valkey, Postgres, all services and Envoy; healthy, and never refused."""
+def secrets() -> KnownSecrets:
+    """Those that the tests of this folder know, and all that their clients send and get."""
+    return KnownSecrets()
+
+
+@pytest.fixture(scope="session")
+def stack(secrets: KnownSecrets) -> Iterator[StackUnderTest]:
+    """
+    The real thing: Valkey, Postgres, all services and Envoy; healthy, and never refused. No log
+    holds a secret in the end.
+    """
     with stack_home() as home:
-        stack = StackUnderTest(home)
+        stack = StackUnderTest(home, {"KUJI_LOG_LEVEL": "debug"})
         with stack.running():
             yield stack
             assert [] == _refusals(stack)
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                runner.run(secrets.learn_all(stack))
+            assert [] == secrets.leaks(logs_of(stack))
 
 
 def _refusals(stack: StackUnderTest) -> list[str]:
@@ -33,9 +47,10 @@ def _refusals(stack: StackUnderTest) -> list[str]:
 
 
 @pytest.fixture
-async def http(stack: StackUnderTest) -> AsyncIterator[httpx.AsyncClient]:
+async def http(stack: StackUnderTest, secrets: KnownSecrets) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the edge."""
-    async with httpx.AsyncClient(base_url=stack.edge, timeout=20) as client:
+    hooks = {"response": [secrets.look]}
+    async with httpx.AsyncClient(base_url=stack.edge, timeout=20, event_hooks=hooks) as client:
         yield client
 
 
