@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench chaos fuzz
+.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench load chaos fuzz
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -80,6 +80,9 @@ chaos: $(STAMP) ## the oversell storm at full size, then every fault on a stack 
 
 bench: $(STAMP) ## measure: ratios in one run, durability on
 	@$(BIN)/python -m tests.bench
+
+load: $(STAMP) ## load of every kind, each answer compared with Postgres (LOAD="draw --seconds 60": as you like)
+	@$(BIN)/python -m tests.load $(or $(LOAD),all)
 
 fuzz: $(STAMP) ## a million calls made at random, to a stack of its own (FUZZ="--calls 10000": fewer)
 	@$(BIN)/python -m tests.hostile.fuzz $(FUZZ)

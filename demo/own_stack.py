@@ -37,19 +37,22 @@ class OwnStack:
 
 
 @contextmanager
-def own_stack() -> Iterator[OwnStack]:
+def own_stack(whose: str = "demo") -> Iterator[OwnStack]:
     """
     A fresh stack, beside whatever runs here; stopped and removed on leaving.
+
+    Args:
+        whose: Who plays on it.
 
     Where an error leaves the block, or whoever has it says so, its folder stays.
 
     Raises:
         OperatorError: It cannot be started.
     """
-    folder = Path(tempfile.mkdtemp(prefix="kuji-demo-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"kuji-{whose}-"))
     is_kept = True
     try:
-        with _running(_environment(folder)):
+        with _running(_environment(folder), whose):
             stack = OwnStack(folder, read_endpoints(folder))
             yield stack
             is_kept = stack.is_kept
@@ -58,10 +61,10 @@ def own_stack() -> Iterator[OwnStack]:
         raise
     finally:
         if is_kept:
-            out.print(f"The demo's data and logs stay in {folder}")
+            out.print(f"The {whose}'s data and logs stay in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-            out.print("The demo's stack is stopped, and its data removed")
+            out.print(f"The {whose}'s stack is stopped, and its data removed")
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -75,10 +78,10 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _running(environment: Mapping[str, str]) -> Iterator[None]:
+def _running(environment: Mapping[str, str], whose: str) -> Iterator[None]:
     try:
         with progress() as bars:
-            bars.add_task("starting", total=None, note="a stack of the demo's own")
+            bars.add_task("starting", total=None, note=f"a stack of the {whose}'s own")
             started = _stack("up", environment)
         if started.returncode != 0:
             # How to log in, and how to stop it, is nobody's concern; why it fails is.
