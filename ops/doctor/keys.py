@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 
 from ops.doctor.patient import Patient
 from ops.doctor.symptoms import Symptom, runbook, unknown, warning, well, wrong
-from ops.doctor.web import NoAnswerError, fetch
+from ops.doctor.web import NoPageError, fetch
 from services.auth.for_operators import KeyCipher, KeyStore, KeyUnreadableError
 from services.common.postgres import load_queries
 from services.pool.seeds import SeedCipher
@@ -87,7 +87,7 @@ async def published(patient: Patient) -> list[Symptom]:
     try:
         page = await fetch(f"{patient.edge_url}/.well-known/jwks.json")
         shown = {key["kid"] for key in json.loads(page.text)["keys"]}
-    except (NoAnswerError, ValueError, LookupError) as error:
+    except (NoPageError, ValueError, LookupError) as error:
         return [unknown(f"the edge does not say which keys there are: {error}")]
     now = datetime.now(UTC)
     missing = [

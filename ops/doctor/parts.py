@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ops.doctor.clocks import judge_date
 from ops.doctor.patient import SERVICES, Patient
 from ops.doctor.symptoms import Grade, Symptom, runbook, unknown, warning, well, wrong
-from ops.doctor.web import ANSWER_S, NoAnswerError, WebAnswer, fetch
+from ops.doctor.web import ANSWER_S, NoPageError, WebAnswer, fetch
 from services.common.channels import open_channel
 from stack.processes import StackError, command
 from stack.status import ask
@@ -156,7 +156,7 @@ async def _measure(process: str, url: str) -> _Measured | str:
     """The page; the process's name where it does not answer."""
     try:
         page = await fetch(url)
-    except NoAnswerError:
+    except NoPageError:
         return process
     samples = defaultdict(list)
     for family in text_string_to_metric_families(page.text):
@@ -230,7 +230,7 @@ async def edge(patient: Patient) -> list[Symptom]:
     where = f"the edge at {urlsplit(patient.edge_url).netloc}"
     try:
         page = await fetch(f"{patient.edge_url}/healthz")
-    except NoAnswerError as error:
+    except NoPageError as error:
         why = "nobody outside can draw"
         return [wrong(f"{where} does not answer: {error}", why, _FIRST)]
     clock = judge_date("the edge", page)

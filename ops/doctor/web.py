@@ -20,7 +20,7 @@ class WebAnswer(NamedTuple):
     after: float
 
 
-class NoAnswerError(Exception):
+class NoPageError(Exception):
     """Nothing came, or no page; the message says why."""
 
 
@@ -29,17 +29,17 @@ async def fetch(url: str) -> WebAnswer:
     The page at *url*, an address of the house.
 
     Raises:
-        NoAnswerError: Not within seconds.
+        NoPageError: Not within seconds.
     """
     try:
         async with asyncio.timeout(2 * ANSWER_S):
             return await asyncio.to_thread(_fetch, url)
     except HTTPError as error:
-        raise NoAnswerError(f"status {error.code}") from error
+        raise NoPageError(f"status {error.code}") from error
     except URLError as error:
-        raise NoAnswerError(_reason(error.reason)) from error
+        raise NoPageError(_reason(error.reason)) from error
     except (OSError, ValueError, HTTPException) as error:
-        raise NoAnswerError(_reason(error)) from error
+        raise NoPageError(_reason(error)) from error
 
 
 def _fetch(url: str) -> WebAnswer:

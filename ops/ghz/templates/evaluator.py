@@ -15,7 +15,7 @@ from ops.ghz.templates.nodes import (
     Output,
     Part,
     Path,
-    Pipeline,
+    PipedCommands,
 )
 from ops.ghz.templates.parser import parse
 from ops.ghz.templates.text import value_text
@@ -93,7 +93,7 @@ class _Compiler:
             else:
                 yield self._branch(part)
 
-    def _output(self, pipeline: Pipeline) -> _Writer:
+    def _output(self, pipeline: PipedCommands) -> _Writer:
         value = self._pipeline(pipeline)
 
         def write(scope: Scope, out: list[str]) -> None:
@@ -120,7 +120,7 @@ class _Compiler:
 
         return write
 
-    def _pipeline(self, pipeline: Pipeline) -> _Value:
+    def _pipeline(self, pipeline: PipedCommands) -> _Value:
         value: _Value | None = None
         for command in pipeline.commands:
             value = self._command(command, value)
@@ -168,7 +168,7 @@ class _Compiler:
         return self._path(operand)
 
     def _path(self, path: Path) -> _Value:
-        if isinstance(path.start, Pipeline):
+        if isinstance(path.start, PipedCommands):
             start = self._pipeline(path.start)
         elif path.start is None:
             start = _Value(lambda scope: scope.dot)

@@ -21,7 +21,7 @@ class Call:
 class Path:
     """Fields of a start: the dot (None), a variable (its name) or a pipeline in parentheses."""
 
-    start: "str | Pipeline | None"
+    start: "str | PipedCommands | None"
     fields: tuple[str, ...] = ()
 
 
@@ -29,7 +29,7 @@ Operand = Literal | Call | Path
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class PipedCommands:
     """Commands, each a list of operands; the value of each is the last argument of the next."""
 
     commands: tuple[tuple[Operand, ...], ...]
@@ -41,7 +41,7 @@ class Pipeline:
 class Output:
     """{{pipeline}}"""
 
-    pipeline: Pipeline
+    pipeline: PipedCommands
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Branch:
     """if, with or range: what is done, what else."""
 
     kind: str
-    pipeline: Pipeline
+    pipeline: PipedCommands
     body: "list[Part]" = field(default_factory=list)
     otherwise: "list[Part]" = field(default_factory=list)
 

@@ -13,7 +13,7 @@ from ops.ghz.templates.nodes import (
     Output,
     Part,
     Path,
-    Pipeline,
+    PipedCommands,
 )
 
 _CONSTANTS = {"true": True, "false": False, "nil": None}
@@ -77,7 +77,7 @@ class _Parser:
         return [self._branch(word, action.tokens[2:], action)], action
 
 
-def _pipeline(tokens: tuple[Token, ...], action: Action) -> Pipeline:
+def _pipeline(tokens: tuple[Token, ...], action: Action) -> PipedCommands:
     reader = _Reader(tokens, action)
     found = reader.pipeline()
     reader.finish()
@@ -90,12 +90,12 @@ class _Reader:
     def __init__(self, tokens: tuple[Token, ...], action: Action) -> None:
         self._tokens, self._action, self._at = tokens, action, 0
 
-    def pipeline(self) -> Pipeline:
+    def pipeline(self) -> PipedCommands:
         variables, declares = self._variables()
         commands = [self._command()]
         while self._take("|"):
             commands.append(self._command())
-        return Pipeline(tuple(commands), variables, declares)
+        return PipedCommands(tuple(commands), variables, declares)
 
     def finish(self) -> None:
         if self._at < len(self._tokens):
