@@ -124,7 +124,7 @@ class _Streams:
         messages = self._payloads.stream(number, self._count)
         message = next(messages, None)
         try:
-            while message is not None and now() < ends_at:
+            while message is not None and now() < ends_at and not call.done():
                 await call.write(message)
                 message = next(messages, None)
                 if message is not None and self._interval_s:

@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
@@ -141,41 +140,32 @@ async def _reflected(
 async def _ask(
     options: GhzOptions, service: str, channel: grpc.aio.Channel, version: str
 ) -> list[FileDescriptorProto]:
-    """The file of the service, and all that it imports; both versions have the same messages."""
-    stub: Any = channel.stream_stream(
+    """
+    The file of the service, and all that it imports; both versions have the same messages.
+
+    Each question is a stream of its own, which is whole when it begins: a write to a stream that
+    the server has refused would hide why.
+    """
+    ask = channel.unary_stream(
         f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
     )
-    call = stub(
-        metadata=tuple((options.reflect_metadata or {}).items()),
-        timeout=(options.connect_timeout or 10 * NS_PER_S) / NS_PER_S,
-    )
+    metadata = tuple((options.reflect_metadata or {}).items())
+    timeout_s = (options.connect_timeout or 10 * NS_PER_S) / NS_PER_S
+    ends_at = asyncio.get_running_loop().time() + timeout_s
     files: dict[str, FileDescriptorProto] = {}
-    wanted = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)]
-    while wanted and len(files) < _MOST_FILES:
-        for file in _files_of(await _exchange(call, wanted.pop()), service):
+    question = reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)
+    while len(files) < _MOST_FILES:
+        left_s = max(0.0, ends_at - asyncio.get_running_loop().time())
+        call = ask(question, metadata=metadata, timeout=left_s)
+        for file in _files_of(await call.read(), service):
             files.setdefault(file.name, file)
-        if not wanted:
-            wanted = [
-                reflection_pb2.ServerReflectionRequest(file_by_filename=name)
-                for name in sorted(_missing(files))[:1]
-            ]
-    await call.done_writing()
-    call.cancel()
+        call.cancel()
+        if not (missing := sorted(_missing(files))):
+            break
+        question = reflection_pb2.ServerReflectionRequest(file_by_filename=missing[0])
     return list(files.values())
-
-
-async def _exchange(call: Any, request: object) -> object:
-    """The answer to *request*; AioRpcError with the call's own status where it is over."""
-    try:
-        await call.write(request)
-    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-        # What a write says of a call that is over is not why it is over.
-        code, details = await call.code(), await call.details()
-        empty = grpc.aio.Metadata()
-        raise grpc.aio.AioRpcError(code, empty, empty, details, None) from None
-    return await call.read()
 
 
 def _missing(files: dict[str, FileDescriptorProto]) -> set[str]:
