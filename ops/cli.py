@@ -8,6 +8,7 @@ import typer
 
 from ops.commands import (
     admins,
+    backup,
     doctor,
     edge_config,
     export_ledger,
@@ -18,6 +19,7 @@ from ops.commands import (
     rebuild,
     reconcile,
     release,
+    restore,
     secrets,
     smoke,
     stack,
@@ -39,6 +41,8 @@ for target in (stack.run, stack.up, stack.down, stack.status):
     app.command()(target)
 app.command("migrate")(migrate.migrate_database)
 app.command("doctor")(doctor.doctor)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore_backup)
 app.command("reconcile")(reconcile.reconcile)
 app.command("rebuild")(rebuild.rebuild)
 app.command("release")(release.release)

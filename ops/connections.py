@@ -44,6 +44,8 @@ class OpsSettings(BaseSettings):
         role_passwords_folder: Where the services' passwords for the database are, each in a file of
             the service's name; `kuji migrate` then makes their roles.
         edge_url: Its edge, where that is not in endpoints.json.
+        auth_address, draw_address, admin_address, history_address: host:port of its services,
+            likewise.
     """
 
     model_config = SettingsConfigDict(
@@ -58,6 +60,10 @@ class OpsSettings(BaseSettings):
     admin_password: SecretStr | None = None
     role_passwords_folder: Path | None = None
     edge_url: str = ""
+    auth_address: str = ""
+    draw_address: str = ""
+    admin_address: str = ""
+    history_address: str = ""
 
 
 class Login(BaseModel):

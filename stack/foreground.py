@@ -71,7 +71,7 @@ async def _start_and_keep(
     passwords = Passwords(secrets[STORES_SECRET])
     addresses = choose_addresses(settings, home, passwords)
     await supervisor.start(store_parts(settings, home, addresses, passwords))
-    await _prepare_stores(settings, home, addresses, passwords)
+    await prepare_stores(settings, home, addresses, passwords)
     await supervisor.start(service_parts(home, addresses, secrets), [edge_part(home, addresses)])
     password = secrets["KUJI_ADMIN_PASSWORD"]
     write_json(home.endpoints_file, addresses.endpoints(password))
@@ -79,9 +79,15 @@ async def _start_and_keep(
     await supervisor.keep()
 
 
-async def _prepare_stores(
+async def prepare_stores(
     settings: StackSettings, home: Home, addresses: Addresses, passwords: Passwords
 ) -> None:
+    """
+    See that both stores answer, and that the database, its roles and its schema are there.
+
+    Raises:
+        StackError: They are not.
+    """
     if settings.redis_url and not await _answers(servers.valkey_answers, settings.redis_url):
         raise StackError("The Redis that KUJI_REDIS_URL names does not answer")
     if settings.postgres_dsn and not await _answers(

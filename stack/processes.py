@@ -158,6 +158,12 @@ async def _end_of(pid: int) -> None:
         os.close(descriptor)
 
 
+def tethered(program: Sequence[str], death_signal: signal.Signals) -> list[str]:
+    """*program*, so that it gets *death_signal* when this thread ends, in whatever way (Linux)."""
+    terms = [str(int(death_signal)), str(os.getpid()), "-"]
+    return [sys.executable, "-I", "-S", str(_TETHER), *terms, *program]
+
+
 def stop(children: Sequence[Child], timeout_s: float) -> None:
     """End *children* together, within *timeout_s* and a little."""
     deadline = time.monotonic() + timeout_s

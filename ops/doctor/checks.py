@@ -22,6 +22,7 @@ CHECKS: Sequence[Check] = (
     Check("Parts", "stack", parts.stack),
     Check("Parts", "services", parts.health),
     Check("Parts", "edge", parts.edge),
+    Check("Parts", "envoy", parts.envoy),
     Check("Parts", "processes", parts.processes),
     Check("Redis", "version", redis_checks.version, _REDIS),
     Check("Redis", "durability", redis_checks.durability, _REDIS),

@@ -55,11 +55,11 @@ def _is_shut_in(file: Path, home: Path) -> bool:
 
 
 async def disk(patient: Patient) -> list[Symptom]:
-    """There is room where the stack keeps its data."""
-    folder = patient.home.folder
-    if not folder.exists():
-        return []
-    return [judge_disk(folder, *shutil.disk_usage(folder))]
+    """There is room where the stack, or the draw processes of this machine, keep their data."""
+    named = patient.environment.get("KUJI_MARKS_FOLDER")
+    folders = [patient.home.folder, *([Path(named)] if named else [])]
+    disks = {folder.stat().st_dev: folder for folder in reversed(folders) if folder.exists()}
+    return [judge_disk(folder, *shutil.disk_usage(folder)) for folder in disks.values()]
 
 
 def judge_disk(folder: Path, total: int, _used: int, free: int) -> Symptom:

@@ -1,6 +1,7 @@
 """The parts of the installation: whether each runs and serves, and which version it is."""
 
 import asyncio
+import json
 import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,12 @@ from ops.doctor.patient import SERVICES, Patient
 from ops.doctor.symptoms import Grade, Symptom, runbook, unknown, warning, well, wrong
 from ops.doctor.web import ANSWER_S, NoPageError, WebAnswer, fetch
 from services.common.channels import open_channel
-from stack.processes import StackError, command
+from stack.probes import UNREACHABLE, http_get_from_socket
+from stack.processes import StackError, command, how_to_install
 from stack.status import ask
 
 _METRICS_PORT = 9100
+_OLDEST_ENVOY = (1, 36)  # as in pyproject.toml
 _FIRST = runbook("first-look")
 _START = runbook("the-stack-does-not-start-or-stops")
 
@@ -221,6 +224,29 @@ def _waits(measured: Sequence[_Measured]) -> list[Symptom]:
 def _of(measured: _Measured, name: str) -> str:
     works = [labels["work"] for labels, value in measured.samples[name] if value and labels]
     return f" ({', '.join(works)})" if works else ""
+
+
+async def envoy(patient: Patient) -> list[Symptom]:
+    """Of a stack on this machine, Envoy is not too old."""
+    socket_file = patient.home.folder / "envoy" / "admin.sock"
+    if not (patient.endpoints and socket_file.exists()):
+        return []
+    try:
+        _, text = await http_get_from_socket(socket_file, "/server_info")
+    except UNREACHABLE as error:
+        return [unknown(f"Envoy does not say which version it is: {type(error).__name__}")]
+    return [judge_envoy(json.loads(text)["version"].split("/")[1])]
+
+
+def judge_envoy(release: str) -> Symptom:
+    """The same, of what it says of itself."""
+    if tuple(int(part) for part in release.split(".")[:2]) >= _OLDEST_ENVOY:
+        return well(f"Envoy {release}")
+    return wrong(
+        f"this is Envoy {release}; Kuji needs {'.'.join(map(str, _OLDEST_ENVOY))} or newer",
+        "its configuration uses what older ones do not know, or take otherwise",
+        f"{how_to_install()} brings one that fits",
+    )
 
 
 async def edge(patient: Patient) -> list[Symptom]:

@@ -64,7 +64,7 @@ class Patient:
 
     def address_of(self, service: str) -> str | None:
         """host:port of a service."""
-        given = self.environment.get(f"KUJI_{service.upper()}_ADDRESS")
+        given: str = getattr(self.settings, f"{service}_address")
         return given or self.endpoints.get("grpc", {}).get(service)
 
     @property

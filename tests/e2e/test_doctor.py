@@ -19,7 +19,7 @@ async def test_doctor_finds_nothing_in_a_stack_that_is_well(stack: StackUnderTes
     assert [] == [one for one in told["checks"] if one["grade"] != "ok"]
     assert (0, "ok") == (ran.code, told["grade"])
     # All but certificates, which this stack has none of.
-    assert len(told["checks"]) == 33
+    assert len(told["checks"]) == 34
 
 
 async def test_doctor_names_the_part_that_is_frozen_and_shows_no_secret(

@@ -20,6 +20,7 @@ from services.draw.settings import DrawSettings
 from services.history.settings import HistorySettings
 from services.pool.books.findings import Kind
 from services.recorder.settings import RecorderSettings
+from stack.edge.settings import ContainerEdgeSettings
 from stack.home import STORES_SECRET
 from stack.processes import ROOT
 from stack.settings import StackSettings
@@ -31,6 +32,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 SETTINGS: tuple[type[BaseSettings], ...] = (
     AdminSettings,
     AuthSettings,
+    ContainerEdgeSettings,
     DrawSettings,
     HistorySettings,
     OpsSettings,

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis
 
 from ops.doctor.files import judge_disk
+from ops.doctor.parts import judge_envoy
 from ops.doctor.recording import Waiting, judge_backlog
 from ops.doctor.symptoms import Grade
 from services.auth.key_store import KeyStore
@@ -340,6 +341,12 @@ async def test_doctor_finds_processes_of_two_versions_and_one_that_waits(
         await doctor.finds("Parts", "processes", _WRONG, "recorder: work without end waits")
         pages["/draw"] = build.format("0.1.0") + "kuji_draw_pools_behind 2.0\n"
         await doctor.finds("Parts", "processes", _WRONG, "Redis is older than what was answered")
+
+
+def test_doctor_finds_an_envoy_that_is_too_old() -> None:
+    """By numbers, not by letters."""
+    grades = [judge_envoy(release).grade for release in ("1.9.3", "1.35.9", "1.36.0", "1.100.1")]
+    assert [_WRONG, _WRONG, Grade.OK, Grade.OK] == grades
 
 
 async def test_doctor_finds_services_and_an_edge_that_do_not_answer(

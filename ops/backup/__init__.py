@@ -1,0 +1,1 @@
+"""A copy of all that Postgres has, its verification, and its way back."""
