@@ -75,6 +75,8 @@ class Trouble:
         self._rounds = 0
         self._since = 0.0
         INTERRUPTED.labels(work).set(0)
+        for kind in FailureKind:  # from nought on: the first one is a rise, too
+            FAILED_ROUNDS.labels(work, kind)
 
     async def survived(self, round_: Awaitable[object]) -> float:
         """

@@ -31,6 +31,7 @@ class LagGauges:
         self._redis = redis
         self._shown: set[int] = set()
         self._quiet: set[int] = set()
+        self._oldest_ms: dict[int, int] = {}
 
     async def run(self, held: Mapping[int, HeldPool]) -> Never:
         """Measure until cancelled."""
@@ -38,16 +39,17 @@ class LagGauges:
 
     async def measure(self, held: Mapping[int, HeldPool]) -> None:
         """Set the gauges."""
-        metrics.HALTED_POOLS.set(await _queries.count_halted_pools(self._postgres))
         busy = {pool.pool_id: pool for pool in held.values() if not pool.may_rest}
         for pool, waiting in zip(busy.values(), await self._waiting(busy.values()), strict=True):
-            _show(pool, waiting)
+            self._show(pool, waiting)
         quiet = held.keys() - busy.keys()
         for pool_id in quiet - self._quiet:
             metrics.LAG_DRAWS.labels(pool_id).set(0)
             metrics.LAG_S.labels(pool_id).set(0)
         self._remove(self._shown - held.keys())
         self._shown, self._quiet = set(held), quiet
+        self._oldest_ms = {id_: ms for id_, ms in self._oldest_ms.items() if id_ in busy}
+        metrics.HALTED_POOLS.set(await _queries.count_halted_pools(self._postgres))
 
     async def _waiting(self, pools: Collection[HeldPool]) -> list[int]:
         """Draws of each pool that wait to be recorded, as its store has it."""
@@ -60,6 +62,15 @@ class LagGauges:
             states = [[int(field or 0) for field in state] for state in await pipe.execute()]
         return [_backlog(pool, *state) for pool, state in zip(pools, states, strict=True)]
 
+    def _show(self, pool: HeldPool, waiting: int) -> None:
+        # Between two attempts to write a batch there is none in hand.
+        oldest_ms = pool.oldest_ms or self._oldest_ms.get(pool.pool_id, 0)
+        if waiting:
+            self._oldest_ms[pool.pool_id] = oldest_ms
+        lag_s = max(0.0, time.time() - oldest_ms / 1000) if waiting and oldest_ms else 0.0
+        metrics.LAG_DRAWS.labels(pool.pool_id).set(waiting)
+        metrics.LAG_S.labels(pool.pool_id).set(lag_s)
+
     @staticmethod
     def _remove(pool_ids: set[int]) -> None:
         for pool_id in pool_ids:
@@ -71,9 +82,3 @@ def _backlog(pool: HeldPool, seq: int, skipped: int, skipped_to: int) -> int:
     """As lua/include/backlog.lua has it."""
     never_given = skipped if pool.recorded_seq < skipped_to else 0
     return max(0, seq - pool.recorded_seq - never_given)
-
-
-def _show(pool: HeldPool, waiting: int) -> None:
-    lag_s = max(0.0, time.time() - pool.oldest_ms / 1000) if pool.oldest_ms else 0.0
-    metrics.LAG_DRAWS.labels(pool.pool_id).set(waiting)
-    metrics.LAG_S.labels(pool.pool_id).set(lag_s)

@@ -147,7 +147,7 @@ def test_panels_lie_side_by_side(dashboard: dict[str, Any]) -> None:
 
 def test_component_renders_what_operators_of_prometheus_and_grafana_take() -> None:
     """Rules, scrapes of both ports, and dashboards that Grafana's sidecar finds."""
-    objects = rendered("dev", ("monitoring",))
+    objects = rendered("dev", "monitoring")
     (rule,) = of_kind(objects, "PrometheusRule")
     assert len(alerts()) == sum(len(group["rules"]) for group in rule["spec"]["groups"])
     monitors = of_kind(objects, "PodMonitor")
@@ -165,7 +165,7 @@ def test_component_renders_what_operators_of_prometheus_and_grafana_take() -> No
 
 def test_scrapes_find_every_part() -> None:
     """Each pod that a Deployment makes has the labels and the port that a PodMonitor asks for."""
-    objects = rendered("dev", ("monitoring",))
+    objects = rendered("dev", "monitoring")
     monitors = of_kind(objects, "PodMonitor")
     found = set()
     for deployment in of_kind(objects, "Deployment"):

@@ -56,6 +56,8 @@ class House:
         children: By service.
         channels: By service.
         health: Likewise, to the listener that tells health alone.
+        addresses: host:port of each service.
+        metrics: Where each shows its metrics, likewise.
         secret: The service secret.
     """
 
@@ -67,6 +69,8 @@ class House:
     children: Mapping[str, Child]
     channels: Mapping[str, grpc.aio.Channel]
     health: Mapping[str, grpc.aio.Channel]
+    addresses: Mapping[str, str]
+    metrics: Mapping[str, str]
     secrets: Mapping[str, str]
 
     def stub(self, service: str) -> Any:
@@ -161,6 +165,7 @@ async def open_house(
     redis_at, postgres_at = urlsplit(redis_url), urlsplit(postgres_dsn)
     addresses = {service: f"127.0.0.1:{free_port()}" for service in SERVICES}
     health_at = {service: f"127.0.0.1:{free_port()}" for service in SERVICES}
+    metrics_at = {service: f"127.0.0.1:{free_port()}" for service in SERVICES}
     secrets = Home(folder).secrets()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -181,7 +186,11 @@ async def open_house(
                     service,
                     addresses[service],
                     folder,
-                    {**shared, "KUJI_HEALTH_LISTEN": health_at[service]},
+                    {
+                        **shared,
+                        "KUJI_HEALTH_LISTEN": health_at[service],
+                        "KUJI_METRICS_LISTEN": metrics_at[service],
+                    },
                     secrets,
                 )
             )
@@ -212,6 +221,8 @@ async def open_house(
                 service: await enter(grpc.aio.insecure_channel(address))
                 for service, address in health_at.items()
             },
+            addresses,
+            metrics_at,
             secrets,
         )
 

@@ -1,12 +1,14 @@
 """A TCP proxy whose faults a test orders: held, lost, slow, cut and reset wires."""
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 _CHUNK = 1 << 16
+_TIME = re.compile(rb"(\*2\r\n\$10\r\n)(\d{10})(\r\n\$\d\r\n)")  # how Redis tells its clock
 _NO_LINGER = struct.pack("ii", 1, 0)  # close() resets, whatever was sent
 
 
@@ -28,6 +30,7 @@ class Proxy:
         self._lost = b""
         self._reset = b""
         self._held = b""
+        self._clock_shift_s = 0
         self._links: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.lost_replies = 0
         self.refused = asyncio.Event()
@@ -65,12 +68,17 @@ class Proxy:
         """Let no more pass, each way of each connection, until resume()."""
         self._bytes_per_s = bytes_per_s
 
+    def shift_clock(self, seconds: int) -> None:
+        """Let Redis tell another time, to whom asks it for that, until resume()."""
+        self._clock_shift_s = seconds
+
     def resume(self) -> None:
         """End every fault."""
         self._is_refusing = False
         self._bytes_per_s = 0
         self._reset = b""
         self._held = b""
+        self._clock_shift_s = 0
         self.refused.clear()
         self.held.clear()
         self._requests_pass.set()
@@ -156,8 +164,16 @@ class Proxy:
             if losing.is_set():
                 self.lost_replies += 1
                 return
-            writer.write(chunk)
+            writer.write(self._shifted(chunk))
             await writer.drain()
+
+    def _shifted(self, reply: bytes) -> bytes:
+        if not self._clock_shift_s:
+            return reply
+        return _TIME.sub(
+            lambda found: found[1] + b"%010d" % (int(found[2]) + self._clock_shift_s) + found[3],
+            reply,
+        )
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         if not self._bytes_per_s:

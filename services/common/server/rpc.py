@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 CALLER_LEFT = "CALLER_LEFT"  # in the metrics; nobody is there to be told
 _END = object()
+_DEFECT = "INTERNAL"
 _NAMES = ("request_id", "order_num")
 
 
@@ -64,6 +65,7 @@ class Rpc:
         self._name = descriptor.name
         self._layer = descriptor.containing_service.full_name.split(".")[1]
         self._calls = CALLS.labels(descriptor.name, "OK")
+        CALLS.labels(descriptor.name, _DEFECT)  # from nought on: the first one is a rise, too
         self._latency_s = LATENCY_S.labels(descriptor.name)
         self._checks = checks_of(descriptor.input_type)
 

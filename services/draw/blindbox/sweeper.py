@@ -15,6 +15,7 @@ from services.draw.blindbox.orders import OLDEST, Cursor, Order, Orders
 
 log = structlog.get_logger()
 SWEPT = Counter("kuji_draw_swept_orders_total", "Orders found reserved for too long", ["outcome"])
+_LEFT = "left"
 _AT_ONCE = 50
 _SETTLE_S = 10.0
 _SWEEP_S = 600.0
@@ -33,6 +34,8 @@ class Sweeper:
         self._orders = orders
         self._fulfilment = fulfilment
         self._after_s = after_s
+        for outcome in ("drawn", "released", _LEFT):
+            SWEPT.labels(outcome)
 
     async def sweep(self) -> None:
         """
@@ -65,7 +68,7 @@ class Sweeper:
             async with asyncio.timeout(_SETTLE_S):
                 settled = await self._fulfilment.settle(order)
         except Exception as error:  # noqa: BLE001  # it is told, and the others are swept
-            _tell(order, "left")
+            _tell(order, _LEFT)
             if is_outage(error) and not isinstance(error, KujiError):
                 return error
             to_kuji_error(error, "sweep")
