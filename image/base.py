@@ -12,7 +12,7 @@ _COMMAND = (
     "mmdebstrap",
     "--quiet",
     "--variant=essential",
-    "--include=python3,python3-venv,ca-certificates",
+    "--include=python3,python3-venv,libstdc++6,ca-certificates",
     # Else usrmerge comes, and with it all of Perl.
     "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
     *(f"--dpkgopt=path-exclude=/usr/{path}/*" for path in _LEFT_OUT),

@@ -3,9 +3,10 @@
 import json
 import subprocess
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
-from image.tools import run
+from image.tools import ImageError, run
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "localhost/kuji:dev"
@@ -22,7 +23,17 @@ def build(name: str, base: str) -> None:
     options = [f"--build-arg={key}={value}" for key, value in arguments.items()]
     # The environment's proxies are the builder's own business.
     quiet = ["--quiet", "--isolation", "chroot", "--http-proxy=false", "--pull-never"]
+    former = run(["podman", "images", "--quiet", "--no-trunc", name]).split()
     run(["buildah", "bud", *quiet, *options, "--tag", name, str(ROOT)])
+    _forget(former, name)
+
+
+def _forget(former: list[str], name: str) -> None:
+    """Remove the images that had the *name*, unless a container still runs one."""
+    for image in former:
+        if image not in run(["podman", "images", "--quiet", "--no-trunc", name]).split():
+            with suppress(ImageError):
+                run(["podman", "image", "rm", image])
 
 
 def version() -> str:

@@ -18,7 +18,7 @@ from stack.processes import ROOT
 
 pytestmark = pytest.mark.timeout(1000)  # the first of these builds it
 
-_BOUND_BYTES = 280_000_000
+_BOUND_BYTES = 250_000_000
 _COMPILERS = re.compile(r"(.*-)?(gcc|g\+\+|cc|c\+\+|cpp|clang|ld|as|make|rustc|go)(-[\d.]+)?")
 _READ_AT_MOST = 64 << 20
 
