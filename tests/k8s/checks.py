@@ -12,7 +12,7 @@ from stack.edge import CLUSTERS, render
 from stack.edge.container import container_edge
 from stack.edge.settings import ContainerEdgeSettings
 from tests.k8s.environment import SERVICES, environment_of, ours, read, secrets_of
-from tests.k8s.network import allowed_edges, told_edges
+from tests.k8s.network import Edge, allowed_edges, told_addresses, told_edges
 from tests.support.manifests import (
     FOLDER,
     NAME,
@@ -34,6 +34,7 @@ Check = Callable[[Objects], Problems]
 
 _LONGEST_REQUEST_S = 15  # of the edge: stack/edge/routes.py
 _DRAINED = 0.8  # services/common/server/serve.py
+_LOOKS_S = 4  # two of Envoy's, to see that a process is not ready
 _TO_SPARE_S = 5
 _UNSET_ALLOWED = {"KUJI_OTHER_CODE_KEY"}
 
@@ -63,7 +64,7 @@ def references_lead_somewhere(objects: Objects) -> Problems:
             if found is None or (key and key not in found and key not in _UNSET_ALLOWED):
                 yield f"{name_of(workload)} refers to {name} {key}, which is nowhere"
             used.add((name, key))
-    read_elsewhere = {"KUJI_ADMIN_PASSWORD", "KUJI_REDIS_URL"}  # of kuji-operator, by people
+    read_elsewhere = {"KUJI_REDIS_URL"}  # of kuji-operator, by people
     for name, content in secrets.items():
         for key in set(content) - {key for one, key in used if one == name} - read_elsewhere:
             if (name, "") not in used:
@@ -102,12 +103,17 @@ def ports_agree(objects: Objects) -> Problems:
     for name, service in named(objects, "Service").items():
         yield from _leads_to_its_pods(name, service, objects)
     services = named(objects, "Service")
-    for edge in told_edges(objects):
-        service = services.get(edge.callee, {"spec": {"ports": []}})
-        if service["spec"]["ports"] and edge.port not in _ports(service):
-            yield f"{edge.caller} calls {edge.callee}:{edge.port}, which the Service has not"
-        if service["spec"]["ports"] and service["spec"].get("clusterIP") != "None":
-            yield f"{edge.caller} would reach but one pod of {edge.callee}: it is not headless"
+    for edge in told_addresses(objects):
+        if edge.callee in services:
+            yield from _takes(edge, services[edge.callee])
+
+
+def _takes(edge: Edge, service: Object) -> Problems:
+    names = {one["port"]: one["name"] for one in service["spec"]["ports"]}
+    if edge.port not in names:
+        yield f"{edge.caller} calls {edge.callee}:{edge.port}, which the Service has not"
+    elif names[edge.port] == "grpc" and service["spec"].get("clusterIP") != "None":
+        yield f"{edge.caller} would reach but one pod of {edge.callee}: it is not headless"
 
 
 def _leads_to_its_pods(name: str, service: Object, objects: Objects) -> Problems:
@@ -204,7 +210,8 @@ def ends_leave_time(objects: Objects) -> Problems:
         if settings.drain_s * _DRAINED < _LONGEST_REQUEST_S:
             yield f"{name} drains {settings.drain_s} s"
         pause = _seconds_slept(container["lifecycle"]["preStop"])
-        if not 0 < pause < pause + settings.drain_s + _TO_SPARE_S <= grace:
+        end = pause + settings.stop_delay_s + settings.drain_s
+        if not 0 < pause or settings.stop_delay_s < _LOOKS_S or end + _TO_SPARE_S > grace:
             yield f"{name} is killed after {grace} s"
 
 
@@ -217,13 +224,9 @@ def _seconds_slept(hook: Object) -> int:
 
 def network_is_what_is_used(objects: Objects) -> Problems:
     """The policies let exactly those connections pass that the processes are told to make."""
-    inside = set(workloads(objects))
-    told = {edge for edge in told_edges(objects) if edge.callee in inside}
-    # Into the edge everybody may; only what may leave for it, does.
-    for edge in sorted(told - allowed_edges(objects)):
-        yield f"no policy lets {edge} pass"
-    for edge in sorted(allowed_edges(objects) - told):
-        yield f"nobody makes {edge}, and it may pass"
+    told, allowed = told_edges(objects), allowed_edges(objects)
+    yield from (f"no policy lets {edge} pass" for edge in sorted(told - allowed))
+    yield from (f"nobody makes {edge}, and it may pass" for edge in sorted(allowed - told))
     for policy in of_kind(objects, "NetworkPolicy"):
         door = policy["metadata"]["name"] == "envoy"
         if not door and any("from" not in rule for rule in policy["spec"].get("ingress", [])):

@@ -11,6 +11,7 @@ from tests.support.manifests import (
     Object,
     Objects,
     labels_of,
+    named,
     of_kind,
     port_numbers,
     selects,
@@ -79,14 +80,32 @@ def outward_ports(objects: Objects) -> dict[str, set[int]]:
     }
 
 
-def told_edges(objects: Objects) -> set[Edge]:
-    """Where the processes are told to connect to, by their environment."""
+def told_addresses(objects: Objects) -> set[Edge]:
+    """Where the processes are told to connect to: names and ports of Services."""
     return {
         Edge(labels_of(workload)[NAME], host, port)
         for workload in workloads(objects).values()
         for container, _ in ours(workload)
         for host, port in _addresses(environment_of(container, objects))
     }
+
+
+def told_edges(objects: Objects) -> set[Edge]:
+    """The same from pod to pod, past the Services, within the namespace."""
+    services = named(objects, "Service")
+    return {
+        edge._replace(port=_behind(services[edge.callee], edge.port, objects))
+        for edge in told_addresses(objects)
+        if edge.callee in services
+    }
+
+
+def _behind(service: Object, port: int, objects: Objects) -> int:
+    target = next(
+        (one["targetPort"] for one in service["spec"]["ports"] if one["port"] == port), ""
+    )
+    pod = workloads(objects)[service["metadata"]["name"]]
+    return port_numbers(pod).get(target, 0)
 
 
 def _addresses(environment: dict[str, str]) -> Iterator[tuple[str, int]]:
