@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,8 @@ class _FlagParser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _FlagParser(prog="kuji ghz", description=_DESCRIPTION, allow_abbrev=False)
+    told = f"kuji ghz {version('kuji-platform')}, as ghz 0.121.0"
+    parser.add_argument("-v", "--version", action="version", version=told)
     parser.add_argument("--config", metavar="FILE", help="JSON, TOML or YAML with options.")
     for attribute, option in OPTIONS.items():
         if option.as_flag:

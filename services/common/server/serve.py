@@ -15,13 +15,13 @@ import grpc
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from services.common.origin import Origins
 from services.common.server.gate import Gate
 from services.common.server.health import START, Health
 from services.common.server.load import Load
 from services.common.server.needs import Look, watching_needs
+from services.common.server.reflection import offer_reflection
 from services.common.server.rpc import Rpc, handler_of
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
@@ -136,7 +136,7 @@ def _build(
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = [one.service.full_name for one in services]
     health.serve_under(names)
-    reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], server)
+    offer_reflection(server, [*names, _HEALTH])
     return server, gate, server.add_insecure_port(settings.listen)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import sys
 import time
@@ -26,7 +27,6 @@ from stack.processes import ROOT
 from tests.support.command import run_kuji
 from tests.support.ghz.certificates import Certificates, make_certificates
 from tests.support.ghz.echo import NAME, PROTO, EchoServer, compile_protoset
-from tests.support.ghz.processes import running_echo
 
 
 @dataclass
@@ -468,30 +468,33 @@ def _held_port() -> Iterator[str]:
         yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
-async def test_command_reads_stdin_writes_a_file_and_says_how_busy_it_was(tmp_path: Path) -> None:
-    """-b and -o; exit code 0."""
+async def test_command_that_is_interrupted_still_writes_its_report(
+    echo: Echo, tmp_path: Path
+) -> None:
+    """Ctrl-C ends it: "cancel", open calls are cut off. And: -b, -o, and how busy it was."""
     out = tmp_path / "report.json"
-    with running_echo() as address:
-        words = ("--insecure", "--call", f"{NAME}/Say", "-n3", "-c1", "-Ojson", f"-o{out}", "-b")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ops.cli",
-            "ghz",
-            *words,
-            address,
-            cwd=ROOT,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-        )
-        async with asyncio.timeout(120):
-            message = EchoServer().request(text="b").SerializeToString()
-            said, complained = await process.communicate(message)
+    echo.server.called.clear()
+    words = ["--insecure", "--call", f"{NAME}/Say", "-c2", "-Ojson", f"-o{out}", "-b"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "ops.cli", "ghz", *words, echo.address),
+        cwd=ROOT,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(echo.message(text="b", delay_ms=60_000))
+    process.stdin.write_eof()
+    async with asyncio.timeout(120):
+        await echo.server.called.wait()
+        process.send_signal(signal.SIGINT)
+        said, complained = await process.communicate()
     assert (0, b"") == (process.returncode, said), complained
     assert b"generator: event loop" in complained
     told = json.loads(out.read_text())
-    assert ({"OK": 3}, True) == (told["statusCodeDistribution"], told["options"]["binary"])
+    assert ("cancel", {"Unavailable": 2}) == (told["endReason"], told["statusCodeDistribution"])
+    assert told["options"]["binary"]
 
 
 async def test_command_that_cannot_be_done_exits_2() -> None:

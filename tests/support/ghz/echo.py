@@ -11,8 +11,9 @@ from typing import Any
 import grpc
 import uvloop
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from grpc_reflection.v1alpha import reflection
 from grpc_tools import protoc
+
+from services.common.server.reflection import offer_reflection
 
 FOLDER = Path(__file__).parents[2] / "load" / "ghz"
 PROTO = FOLDER / "echo.proto"
@@ -37,31 +38,16 @@ def _pool() -> descriptor_pool.DescriptorPool:
     return pool
 
 
-class _MethodsToo:
-    """A pool that finds methods by name as well, as reflection promises; Python's own does not."""
-
-    def __init__(self, pool: descriptor_pool.DescriptorPool) -> None:
-        self._pool = pool
-
-    def FindFileContainingSymbol(self, name: str) -> Any:  # noqa: N802
-        try:
-            return self._pool.FindFileContainingSymbol(name)
-        except KeyError:
-            return self._pool.FindFileContainingSymbol(name.rpartition(".")[0])
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._pool, name)
-
-
 @dataclass
 class EchoServer:
-    """Answers as it is told; *texts* and *metadata* are what came, in order."""
+    """Answers as it is told; *texts* and *metadata* are what came, *called* is set by each call."""
 
     texts: list[str] = field(default_factory=list)
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.pool = _pool()
+        self.called = asyncio.Event()
         named = self.pool.FindMessageTypeByName
         self.request = message_factory.GetMessageClass(named("kuji.loadtest.v1.EchoRequest"))
         self.response = message_factory.GetMessageClass(named("kuji.loadtest.v1.EchoResponse"))
@@ -74,6 +60,7 @@ class EchoServer:
 
     def _note(self, context: Any) -> None:
         self.metadata.append(dict(context.invocation_metadata()))
+        self.called.set()
 
     async def say(self, request: Any, context: Any) -> Any:
         self._note(context)
@@ -110,9 +97,7 @@ class EchoServer:
         }
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(NAME, names),))
-        shown = [NAME, reflection.SERVICE_NAME]
-        pool: Any = _MethodsToo(self.pool)
-        reflection.enable_server_reflection(shown, server, pool)
+        offer_reflection(server, [NAME], self.pool)
         return server
 
     def _read(self, data: bytes) -> Any:
