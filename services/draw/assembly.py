@@ -184,6 +184,7 @@ async def _open_core(settings: DrawSettings, postgres: asyncpg.Pool, redis: Redi
         clock.believed,
         replicas,
         keeper,
+        settings.late_draws,
     )
     pools = Pools(postgres, redis, _cipher(settings), CodeKey(settings.code_key.get_secret_value()))
     return _Core(

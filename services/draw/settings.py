@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from services.common.settings import PostgresDsn, RedisUrl, ServiceSettings
+from services.pool.rule.terms import LATE_DRAWS
 
 
 class DrawSettings(ServiceSettings):
@@ -38,6 +39,8 @@ class DrawSettings(ServiceSettings):
         audit_every_s: How often the stock of the pools is audited, for the metrics.
         watch_every_s: How often store memory, store clock and ended pools are looked at.
         clock_hold_s: For how long a store's clock that jumped must stay so, to be believed.
+        late_draws: Draws of an activity with nothing left to be won that users still make, as
+            misses; then they are told that it is sold out, and the edge answers for it.
         require_users: Whether services may draw only for users who exist.
         sweep_every_s: How often orders are looked for that were left reserved.
         sweep_after_s: How long an order is reserved before it counts as left.
@@ -63,6 +66,7 @@ class DrawSettings(ServiceSettings):
     watch_every_s: float = Field(default=1.0, gt=0)
     clock_hold_s: float = Field(default=300.0, gt=0)
     audit_every_s: float = Field(default=15.0, gt=0)
+    late_draws: int = Field(default=LATE_DRAWS, ge=0)
     require_users: bool = False
     sweep_every_s: float = Field(default=5.0, gt=0)
     sweep_after_s: float = Field(default=10.0, ge=0)

@@ -15,6 +15,7 @@ from services.pool.rule.prize_code import CODE_BYTES
 from services.pool.rule.selection import PPB, ROLL_BYTES, Mode, select, uniform, weight_of
 from services.pool.rule.terms import (
     DAY_MS,
+    LATE_DRAWS,
     UNLIMITED,
     Answer,
     ConfigureCode,
@@ -83,6 +84,8 @@ class PoolState:
         last_user, last_ms: Who made the newest draw, and when; 0: none yet.
         clock_us: The pool's time at its newest change, see clock.py; whoever has a clock keeps it.
         opened_ms: When a configuration last opened it, Unix ms; see Opening.
+        late: Draws that users made at this configuration while nothing was left to be won.
+        most_late: Beyond so many they make none.
     """
 
     version: int = 0
@@ -102,6 +105,8 @@ class PoolState:
     last_ms: int = 0
     clock_us: int = 0
     opened_ms: int = 0
+    late: int = 0
+    most_late: int = LATE_DRAWS
 
     def take(self, index: int) -> None:
         """Take one unit of the live prize at *index*."""
@@ -214,6 +219,7 @@ def configure(
     # A pool that draws goes on; any other one is opened anew, now or at its start.
     if state.config is None or status_at(state.config, now_ms) is not PoolStatus.OPEN:
         state.opened_ms = now_ms
+    state.late = 0
     _set_config(state, version, config, stocks)
     return Configured(ConfigureCode.CONFIGURED, state.seq, stocks)
 
@@ -284,13 +290,8 @@ def _answer(
     ) or limit_reached(config, user, intent.draws, now_ms)
     if refusal is not None:
         return refusal
-    if config.mode is not Mode.ODDS:
-        if (units := _available(state, user)) < intent.draws:
-            return Answer(DrawCode.SOLD_OUT, detail=units)
-    elif intent.draw_ticket is not None and _is_won_out(state):
-        # To a user; a service gets the miss that it may have sold.
-        return Answer(DrawCode.NOTHING_TO_WIN)
-    return _draw_all(state, config, intent, user, now_ms)
+    gone = _nothing_left(state, config, intent, user)
+    return gone or _draw_all(state, config, intent, user, now_ms)
 
 
 def _opening_ms(state: PoolState, config: PoolConfig) -> int:
@@ -377,6 +378,21 @@ def _weights_for(
         for prize, weight in zip(state.prizes, state.weights, strict=True)
     ]
     return weights, sum(weights)
+
+
+def _nothing_left(
+    state: PoolState, config: PoolConfig, intent: Intent, user: UserState
+) -> Answer | None:
+    """The answer where there is not enough to draw from; a late draw of a lottery is counted."""
+    if config.mode is not Mode.ODDS:
+        units = _available(state, user)
+        return Answer(DrawCode.SOLD_OUT, detail=units) if units < intent.draws else None
+    if intent.draw_ticket is None or not _is_won_out(state):  # a service's draw was paid for
+        return None
+    if state.late >= state.most_late:
+        return Answer(DrawCode.NOTHING_TO_WIN)
+    state.late += 1
+    return None
 
 
 def _is_won_out(state: PoolState) -> bool:

@@ -52,6 +52,10 @@ class DrawCode(IntEnum):
     NOTHING_TO_WIN = -17
 
 
+# Draws that users still make, as misses, of a lottery with nothing left to be won.
+LATE_DRAWS = 500
+
+
 class Confirm(IntEnum):
     """What must hold of a win before it is announced; see kuji.draw.v1.Confirm."""
 
@@ -315,7 +319,8 @@ class LiveState:
         users: Users who drew.
         ledger_entries: What the store still holds of the ledger.
         clock_us: The pool's time at its newest change, see clock.py.
-        nothing_to_win: Whether a user's draw of a lottery is none: what could be won is gone.
+        nothing_to_win: Whether users draw no more from a lottery: what could be won is gone, and
+            the late draws are made.
     """
 
     pool_id: int

@@ -46,6 +46,7 @@ class StateField(StrEnum):
     SKIPPED = "skipped"
     SKIPPED_TO = "skipped_to"
     OPENED_MS = "opened_ms"
+    LATE = "late"
 
 
 class EntryField(StrEnum):

@@ -15,6 +15,7 @@ from services.pool.marks.mark import Mark, MarkBounds
 from services.pool.rule.clock import ANY_TIME, ClockSpan
 from services.pool.rule.selection import PPB, Mode, weight_of
 from services.pool.rule.terms import (
+    LATE_DRAWS,
     UNLIMITED,
     Answer,
     Blocked,
@@ -82,6 +83,7 @@ class RedisStore:
         believed: What the store's clock may show at this moment.
         replicas: Confirm the draws of pools that ask for it; None: there is no such pool here.
         witness: Remembers how far pools were, so that no older copy is used.
+        late_draws: Draws that users may make of a lottery with nothing left to be won.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class RedisStore:
         believed: Callable[[], ClockSpan] = lambda: ANY_TIME,
         replicas: Replicas | None = None,
         witness: Witness | None = None,
+        late_draws: int = LATE_DRAWS,
     ) -> None:
         self._redis = redis
         self.blocks = blocks or BlockList(redis)
@@ -100,6 +103,7 @@ class RedisStore:
         self._is_behind = is_behind
         self._believed = believed
         self._replicas = replicas
+        self._late_draws = late_draws
         self._witness = witness or OwnMemory()
         self._scripts = {name: load_script(name) for name in _SCRIPTS}
         self._runs = Runs(redis, self._scripts, self._witness.enter)
@@ -114,7 +118,7 @@ class RedisStore:
             is_behind = int(self._is_behind(pool_id))
             blocked = msgpack.packb(await self._blocked(intents, run))
             list_is = self.blocks.state(run.run_id).pack()
-            return [packed, self._max_backlog, is_behind, blocked, list_is]
+            return [packed, self._max_backlog, is_behind, blocked, list_is, self._late_draws]
 
         reply = await self._call("draw", pool_id, arguments)
         now_ms, version, replies, chain, confirm, clock_us = reply
@@ -272,7 +276,7 @@ class RedisStore:
     async def inspect(self, pool_id: int) -> LiveState | None:
         """See PoolStore."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hmget(key(pool_id, STATE), [StateField.VERSION, *_POSITION])
+            pipe.hmget(key(pool_id, STATE), [StateField.VERSION, StateField.LATE, *_POSITION])
             pipe.get(key(pool_id, CONFIG))
             pipe.hgetall(key(pool_id, STOCK))
             pipe.hlen(key(pool_id, USERS))
@@ -281,7 +285,7 @@ class RedisStore:
             state, packed, stock, users, entries, recorded = await pipe.execute()
         if packed is None:
             return None
-        version, seq, clock_us, last_ms = state
+        version, late, seq, clock_us, last_ms = state
         config = unpack_config(packed)
         stocks = _stocks(config, stock)
         weights = _weights(config, stocks)
@@ -298,8 +302,12 @@ class RedisStore:
             users=users,
             ledger_entries=entries,
             clock_us=_clock_us(clock_us, last_ms),
-            nothing_to_win=config.mode == Mode.ODDS and _is_won_out(config, weights),
+            nothing_to_win=self._draws_no_more(config, weights, int(late or 0)),
         )
+
+    def _draws_no_more(self, config: PackedConfig, weights: Mapping[int, int], late: int) -> bool:
+        is_lottery = config.mode == Mode.ODDS
+        return is_lottery and late >= self._late_draws and _is_won_out(config, weights)
 
     async def _drawn_after(self, pool_id: int, recorded: int, seq: int) -> int:
         """When the first draw after *recorded* was made; 0: there is none up to *seq*."""

@@ -78,9 +78,10 @@ class DrawServiceServicer:
         Where the activity asks for draw tickets, a user draws with a `ticket`, which
         is then the request_id. Services draw without.
 
-        From a lottery with nothing left to be won, a user draws nothing: the answer
-        is no win, with `sold_out`, and costs no quota. Services, which may have
-        been paid for a draw, get a recorded miss.
+        From a lottery with nothing left to be won, the first users to come late
+        draw a miss; the others draw nothing: the answer is no win, with `sold_out`,
+        and costs no quota. Services, which may have been paid for a draw, always
+        get a recorded miss.
 
         COOLDOWN: also before the start that the ticket names.
 

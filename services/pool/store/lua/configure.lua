@@ -45,7 +45,7 @@ local chain = link(state[STATE_CHAIN], id, ARGV[4] .. units .. now_ms)
 redis.call('SET', KEY_CONFIG, cmsgpack.pack(config))
 redis.call('SET', KEY_DOCUMENT, ARGV[4])
 redis.call('HSET', KEY_STATE, STATE_SEQ, seq, STATE_VERSION, ARGV[2], STATE_CHAIN, chain,
-  STATE_CLOCK_US, us_text(now_us),
+  STATE_CLOCK_US, us_text(now_us), STATE_LATE, 0,
   STATE_OPENED_MS, opened_ms_after(before, state, ms_of(now_us)))
 redis.call('DEL', KEY_STOCK)
 for at = 1, #stock, 1000 do  -- unpack takes some thousands at most

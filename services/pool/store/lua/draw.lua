@@ -14,7 +14,8 @@ ARGV[2] int     draws that may wait for the recorder; beyond it BACKLOG
 ARGV[3] int     1: wins of this pool could not be confirmed by Postgres in time; 0: they are
 ARGV[4] bytes   MessagePack: list of {place of an intent, ms until which it is blocked, 0: for good}
 ARGV[5] bytes   MessagePack: the state that the list of blocks has for who found these
-ARGV[6] bytes   what the caller knows, see include/guard.lua
+ARGV[6] int     draws that users may make of a lottery with nothing left; then NOTHING_TO_WIN
+ARGV[7] bytes   what the caller knows, see include/guard.lua
 Returns MessagePack {now_ms, version, list of one answer per intent, chain, confirm: before a
 win is announced, 1: nothing more is needed, 2: it is on a replica, 3: it is in Postgres; the
 pool's clock, us}:
@@ -57,7 +58,7 @@ end
 if pool.seq >= known[KNOWN_LAST_SEQ] then return cmsgpack.pack({ pool.seq }) end
 local blocked = blocked_until(intents, cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5]))
 if not blocked then return cmsgpack.pack({}) end
-pool.clock_is_off = not now_us
+pool.clock_is_off, pool.most_late = not now_us, tonumber(ARGV[6])
 local first_seq = pool.seq + 1
 local confirm = pool.config[CONFIG_CONFIRM] or CONFIRM_STORE
 local requests = turn_requests(state, { KEY_REQ_0, KEY_REQ_1 }, now_ms)

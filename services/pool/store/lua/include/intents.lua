@@ -67,8 +67,9 @@ local function answer(pool, batch, intent, blocked, now_ms, shed, stuck)
   if pool.config[CONFIG_MODE] ~= MODE_ODDS then
     local units = available(pool, user)
     if units < intent[INTENT_DRAWS] then return { CODE_SOLD_OUT, units } end
-  elseif intent[INTENT_DRAW_TICKET] and is_won_out(pool) then
-    return { CODE_NOTHING_TO_WIN }  -- to a user; a service gets the miss that it may have sold
+  elseif intent[INTENT_DRAW_TICKET] and is_won_out(pool) then  -- not of a service: it was paid for
+    if pool.late >= pool.most_late then return { CODE_NOTHING_TO_WIN } end
+    pool.late = pool.late + 1
   end
   return draw_all(pool, batch, intent, user, now_ms)
 end

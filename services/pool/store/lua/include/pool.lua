@@ -1,7 +1,8 @@
 -- pool: the pool as one call of the script sees it, read once and written once.
 
 -- {config, state, seq, status, opening_ms, left = units left by prize index (nil: unlimited),
--- weights, weight_sum, dirty = indexes whose stock has changed}; nil: not loaded.
+-- weights, weight_sum, late = draws that users made with nothing left,
+-- dirty = indexes whose stock has changed}; nil: not loaded.
 local function load_pool(state, now_ms)
   local packed = redis.call('GET', KEY_CONFIG)
   if not packed then return nil end
@@ -10,6 +11,7 @@ local function load_pool(state, now_ms)
     config = config, state = state, seq = tonumber(state[STATE_SEQ]),
     status = status_of(config, now_ms), opening_ms = opening_ms(config, state),
     left = {}, weights = {}, weight_sum = 0, dirty = {}, prize_limits = false,
+    late = tonumber(state[STATE_LATE] or 0),
   }
   local ids = {}
   for i, prize in ipairs(config[CONFIG_PRIZES]) do
@@ -56,5 +58,5 @@ local function write_pool(pool, batch, requests, now_ms)
   redis.call('HSET', KEY_STATE, STATE_SEQ, pool.seq, STATE_LAST_MS, now_ms,
     STATE_LAST_USER, state[STATE_LAST_USER], STATE_REQ_DAY, state[STATE_REQ_DAY],
     STATE_REQ_HALF, state[STATE_REQ_HALF], STATE_CHAIN, state[STATE_CHAIN],
-    STATE_CLOCK_US, state[STATE_CLOCK_US])
+    STATE_CLOCK_US, state[STATE_CLOCK_US], STATE_LATE, pool.late)
 end
