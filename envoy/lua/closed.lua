@@ -10,8 +10,8 @@ local digest = require("digest")
 
 local closed = {}
 
-local GRANTED_MS = 400   -- from the moment of asking, see services/pool/store/closings.py
-local REFRESH_MS = 250   -- from then on one caller asks anew, while the others get what is known
+local GRANTED_MS = 800   -- from the moment of asking, see services/pool/store/closings.py
+local REFRESH_MS = 400   -- from then on one caller asks anew, while the others get what is known
 local PATIENCE_MS = 2500 -- for one that asks
 local MOST = 16          -- activities; a filter is at most 4 MiB
 

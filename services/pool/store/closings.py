@@ -20,7 +20,7 @@ from services.common.errors import OverloadedError
 from services.pool.rule.terms import PoolStatus, PoolStore
 from services.pool.store.keys import OPENS, REQUESTS, key
 
-LEASE_S = 0.4
+LEASE_S = 0.8
 _CHANGE_MS = 5000  # longer than a lease and a change take
 _BITS_OF_ONE = 16
 _SMALLEST, _LARGEST = 1 << 7, 1 << 22  # bytes

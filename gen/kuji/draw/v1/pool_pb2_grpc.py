@@ -132,7 +132,7 @@ class PoolServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetClosing(self, request, context):
-        """Whether an activity gives users no draw for the next 400 ms from the
+        """Whether an activity gives users no draw for the next 800 ms from the
         moment of asking, and if so, which request ids have drawn from it: draws
         under others may be answered by the edge. A change that opens the activity
         waits until that is over.

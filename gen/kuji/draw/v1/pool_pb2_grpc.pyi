@@ -73,7 +73,7 @@ class PoolServiceStub:
     InspectPools: _grpc.UnaryUnaryMultiCallable[_pool_pb2.InspectPoolsRequest, _pool_pb2.InspectPoolsResponse]
     """The live state of pools: version, stock, ledger position."""
     GetClosing: _grpc.UnaryUnaryMultiCallable[_pool_pb2.GetClosingRequest, _pool_pb2.GetClosingResponse]
-    """Whether an activity gives users no draw for the next 400 ms from the
+    """Whether an activity gives users no draw for the next 800 ms from the
     moment of asking, and if so, which request ids have drawn from it: draws
     under others may be answered by the edge. A change that opens the activity
     waits until that is over.
@@ -126,7 +126,7 @@ class PoolServiceAsyncStub(PoolServiceStub):
     InspectPools: _aio.UnaryUnaryMultiCallable[_pool_pb2.InspectPoolsRequest, _pool_pb2.InspectPoolsResponse]  # type: ignore[assignment]
     """The live state of pools: version, stock, ledger position."""
     GetClosing: _aio.UnaryUnaryMultiCallable[_pool_pb2.GetClosingRequest, _pool_pb2.GetClosingResponse]  # type: ignore[assignment]
-    """Whether an activity gives users no draw for the next 400 ms from the
+    """Whether an activity gives users no draw for the next 800 ms from the
     moment of asking, and if so, which request ids have drawn from it: draws
     under others may be answered by the edge. A change that opens the activity
     waits until that is over.
@@ -212,7 +212,7 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pool_pb2.GetClosingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pool_pb2.GetClosingResponse, _abc.Awaitable[_pool_pb2.GetClosingResponse]]:
-        """Whether an activity gives users no draw for the next 400 ms from the
+        """Whether an activity gives users no draw for the next 800 ms from the
         moment of asking, and if so, which request ids have drawn from it: draws
         under others may be answered by the edge. A change that opens the activity
         waits until that is over.
