@@ -21,6 +21,8 @@ from ops.edge import (
     open_edge,
     passes,
 )
+from services.common.settings import TlsSettings, read_settings
+from services.common.tls import Identity, channel_credentials
 
 __all__ = [
     "PATIENCE_S",
@@ -68,7 +70,12 @@ async def for_each(
 @asynccontextmanager
 async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
     """A gRPC channel to *address* that is soon back after a restart there; closed on leaving."""
-    async with grpc.aio.insecure_channel(address, options=_RECONNECT) as channel:
+    if (tls := read_settings(TlsSettings).tls) is not None:
+        credentials = channel_credentials(Identity(tls).current())
+        opened = grpc.aio.secure_channel(address, credentials, options=_RECONNECT)
+    else:
+        opened = grpc.aio.insecure_channel(address, options=_RECONNECT)
+    async with opened as channel:
         yield channel
 
 

@@ -103,6 +103,6 @@ async def open_system(
     async with (
         open_database(endpoints.postgres) as postgres,
         open_redis(endpoints.redis) as redis,
-        open_edge(endpoints.edge, connections) as edge,
+        open_edge(endpoints.edge, connections, endpoints.trusted) as edge,
     ):
         yield System(endpoints, Stores(postgres, redis), edge, bars)

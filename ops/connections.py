@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from ops.errors import OperatorError
 from services.common.outages import is_outage
 from services.common.settings import PostgresDsn, RedisUrl
 from stack.home import Home
+from stack.probes import certificate_itself
 from stack.processes import command
 
 _CONNECT_TIMEOUT_S = 5.0
@@ -77,10 +79,16 @@ class Endpoints(BaseModel):
     """endpoints.json: where the parts of a running stack are."""
 
     edge: str
+    edge_certificate: Path | None = None
     grpc: dict[str, str]
     redis: str
     postgres: str
     admin: Login
+
+    @property
+    def trusted(self) -> ssl.SSLContext | None:
+        """By what the certificate of its edge is checked; None: it has none."""
+        return certificate_itself(self.edge_certificate) if self.edge_certificate else None
 
 
 class Stores(NamedTuple):

@@ -3,9 +3,10 @@
 import itertools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from secrets import token_hex
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from stack.credentials import OPERATOR, Passwords
 from stack.edge import Edge
 from stack.home import SECRET_NAMES, SECRETS_OF_PART, Home, write_privately
 from stack.ports import Ports, edge_address
-from stack.processes import Probe, Program
+from stack.processes import Probe, Program, StackError
 from stack.settings import StackSettings
 
 MODULES = {
@@ -72,6 +73,7 @@ class Addresses:
         """The content of endpoints.json."""
         return {
             "edge": self.edge.url,
+            **({"edge_certificate": str(self.edge.tls.cert.absolute())} if self.edge.tls else {}),
             "grpc": {name: addresses[0] for name, addresses in self.edge.upstreams.items()},
             "redis": self.redis[OPERATOR],
             "postgres": self.postgres[OPERATOR],
@@ -87,6 +89,7 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
     Raises:
         StackError: A port that he wants is not to be had.
     """
+    _check_readable([*(settings.edge_tls or ()), *(settings.tls or ())])
     ports = Ports(settings.ports, home.ports())
     processes = dict.fromkeys(edges.CLUSTERS, 1) | {"draw": settings.draw_processes}
     names = {
@@ -105,6 +108,8 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
         settings.edge_origins,
         settings.limits,
         status=settings.edge_status_listen,
+        tls=settings.edge_tls,
+        services_tls=settings.tls,
         traces=read_settings(TraceSettings),
     )
     addresses = Addresses(
@@ -120,6 +125,12 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
     ports.check_all_known()
     home.keep_ports(ports.chosen)
     return addresses
+
+
+def _check_readable(files: Iterable[Path]) -> None:
+    for file in files:
+        if not os.access(file, os.R_OK):
+            raise StackError(f"The certificate or key {file} cannot be read")
 
 
 def _redis_urls(settings: StackSettings, passwords: Passwords, ports: Ports) -> dict[str, str]:

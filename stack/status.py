@@ -87,7 +87,7 @@ def _questions(
         "postgres": lambda: _postgres(endpoints["postgres"]),
         **services,
         "recorder": lambda: _recorder(endpoints["metrics"]["recorder"]),
-        "envoy": lambda: _edge(home, endpoints["edge"]),
+        "envoy": lambda: _edge(home, endpoints["edge"], endpoints.get("edge_certificate")),
     }
 
 
@@ -164,8 +164,8 @@ def _samples(text: str, name: str) -> list[float]:
     return [one.value for family in families for one in family.samples if one.name == name]
 
 
-async def _edge(home: Home, url: str) -> _Answer:
-    status, _ = await http_get(f"{url}/healthz")
+async def _edge(home: Home, url: str, certificate: str | None) -> _Answer:
+    status, _ = await http_get(f"{url}/healthz", Path(certificate) if certificate else None)
     _, text = await http_get_from_socket(home.folder / "envoy" / "admin.sock", "/server_info")
     release = json.loads(text)["version"].split("/")[1]
     return _Answer(status == 200, f"{release}, serves {url}" if status == 200 else "not healthy")

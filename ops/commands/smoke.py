@@ -13,6 +13,7 @@ from ops.smoke.play import SmokeTest
 from ops.smoke.transcript import SmokeError, Transcript
 from ops.terminal import out
 from services.common.settings import read_settings
+from stack.home import Home
 
 _CONNECTIONS = 4
 
@@ -33,7 +34,7 @@ def smoke(
     """
     settings = read_settings(OpsSettings)
     url, admin = _address(settings, edge)
-    if not asyncio.run(_played(url, admin, _trusted(settings), within)):
+    if not asyncio.run(_played(url, admin, _trusted(settings, url), within)):
         raise typer.Exit(1)
 
 
@@ -49,9 +50,11 @@ def _address(settings: OpsSettings, edge: str) -> tuple[str, Login]:
     return endpoints.edge, endpoints.admin
 
 
-def _trusted(settings: OpsSettings) -> ssl.SSLContext | None:
+def _trusted(settings: OpsSettings, url: str) -> ssl.SSLContext | None:
     if settings.edge_ca_file is None:
-        return None
+        is_own = Home(settings.home).endpoints_file.exists()
+        endpoints = read_endpoints(settings.home) if is_own else None
+        return endpoints.trusted if endpoints is not None and endpoints.edge == url else None
     try:
         return ssl.create_default_context(cafile=settings.edge_ca_file)
     except OSError as error:

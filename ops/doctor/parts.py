@@ -17,6 +17,7 @@ from ops.doctor.patient import SERVICES, Patient
 from ops.doctor.symptoms import Grade, Symptom, runbook, unknown, warning, well, wrong
 from ops.doctor.web import ANSWER_S, NoPageError, WebAnswer, fetch
 from services.common.channels import open_channel
+from services.common.settings import TlsSettings, read_settings
 from stack.probes import UNREACHABLE, http_get_from_socket
 from stack.processes import StackError, command, how_to_install
 from stack.status import ask
@@ -112,7 +113,7 @@ async def _resolved(address: str) -> list[str]:
 
 async def _health(address: str) -> str:
     """Why it does not serve; "": it does."""
-    async with open_channel(address) as channel:
+    async with open_channel(address, read_settings(TlsSettings).tls) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_S)

@@ -68,8 +68,8 @@ class AdminParts:
 async def open_admin(settings: AdminSettings) -> AsyncIterator[AdminParts]:
     """The service with its connections, opened when first needed; closed on leaving."""
     async with (
-        open_channel(settings.auth_address) as auth,
-        open_channel(settings.draw_address) as draw,
+        open_channel(settings.auth_address, settings.tls) as auth,
+        open_channel(settings.draw_address, settings.tls) as draw,
         await open_pool(settings.postgres_dsn) as pool,
         following_ended_tokens(settings.postgres_dsn) as ended,
         looking_at_postgres(settings.postgres_dsn) as look,

@@ -2,10 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.common.tls import TlsFiles
 
 
 def _begins_with(*schemes: str) -> AfterValidator:
@@ -21,9 +30,48 @@ RedisUrl = Annotated[str, _begins_with("redis", "rediss", "unix")]
 PostgresDsn = Annotated[str, _begins_with("postgresql", "postgres")]
 
 
-class ServiceSettings(BaseSettings):
+class TlsSettings(BaseSettings):
     """
-    What every process is told.
+    The certificates of a process; all three, or none: then connections are in the clear.
+
+    Args:
+        tls_cert_file: What it shows to other services, and to callers: PEM, its own first.
+        tls_key_file: The key of that.
+        tls_ca_file: Whose certificates it believes, of services and of callers; it takes no
+            caller without one. The files are read again when they have changed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="KUJI_", frozen=True, extra="ignore")
+
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_ca_file: Path | None = None
+
+    @field_validator("tls_cert_file", "tls_key_file", "tls_ca_file", mode="before")
+    @classmethod
+    def _none_where_empty(cls, value: object) -> object:
+        return value or None
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        if (
+            len({one is None for one in (self.tls_cert_file, self.tls_key_file, self.tls_ca_file)})
+            > 1
+        ):
+            raise ValueError("KUJI_TLS_CERT_FILE, _KEY_FILE and _CA_FILE are set all, or none is")
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """Its files; None: there are none."""
+        if not (self.tls_cert_file and self.tls_key_file and self.tls_ca_file):
+            return None
+        return TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_ca_file)
+
+
+class ServiceSettings(TlsSettings):
+    """
+    What every process is told; see TlsSettings. Besides:
 
     Args:
         listen: host:port of the gRPC server.
@@ -43,8 +91,6 @@ class ServiceSettings(BaseSettings):
             state, for tests; else that is logged and counted.
         keys_file: Copy of the auth service's public keys, for a start while auth is away.
     """
-
-    model_config = SettingsConfigDict(env_prefix="KUJI_", frozen=True, extra="ignore")
 
     listen: str
     health_listen: str = ""
@@ -73,5 +119,7 @@ def read_settings(kind: type[SettingsType]) -> SettingsType:
             prefix = kind.model_config.get("env_prefix", "")
             name = prefix + "_".join(str(part) for part in problem["loc"]).upper()
             what = "is not set" if problem["type"] == "missing" else f"is unfit: {problem['msg']}"
+            if not problem["loc"]:
+                name, what = "", problem["msg"].removeprefix("Value error, ")
             print(f"kuji: {name} {what}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -117,7 +117,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
     async with (
         open_redis(settings.redis_url, settings.redis_timeout_s) as redis,
         await open_pool(settings.postgres_dsn) as postgres,
-        open_channel(settings.auth_address) as auth,
+        open_channel(settings.auth_address, settings.tls) as auth,
         following_ended_tokens(settings.postgres_dsn) as ended,
         looking_at_redis(settings.redis_url) as look,
         asyncio.TaskGroup() as watching,

@@ -72,7 +72,7 @@ async def open_history(settings: HistorySettings) -> AsyncIterator[HistoryParts]
     )
     async with (
         await pool as postgres,
-        open_channel(settings.auth_address) as auth,
+        open_channel(settings.auth_address, settings.tls) as auth,
         _blindbox_records(postgres, redis, settings) as blindbox,
         following_ended_tokens(settings.postgres_dsn) as ended,
         looking_at_postgres(settings.postgres_dsn) as look_at_postgres,

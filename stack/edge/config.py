@@ -12,12 +12,14 @@ from typing import Any
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
+from services.common.tls import TlsFiles
 from services.common.traces.settings import TraceSettings
 from stack.edge.contract import CLUSTERS, Route, routes
 from stack.edge.limits import Limits, of_address, of_user
 from stack.edge.routes import envoy_routes
 from stack.edge.status import socket_address, status_listeners
 from stack.edge.tables import DOCUMENTS, Document, contract_lua, methods_lua
+from stack.edge.tls import CertFiles, secrets, to_clients, to_services
 from stack.edge.traces import trace_clusters, tracing
 from stack.home import write_privately
 from stack.processes import ROOT, Program
@@ -52,6 +54,8 @@ class Edge:
         origins: Whose pages may call, such as "https://shop.example"; EVERYBODY: all.
         limits: What it takes of one address and of one user.
         status: host:port where it says how it is; empty: nowhere.
+        tls: Its certificate for its clients; None: it speaks plain HTTP.
+        services_tls: What it shows to the services, and whom it believes; None: likewise.
         traces: Whether and where its traces go; None: nowhere.
         is_run_at_socket: Whether Envoy is run in the folder of its socket. A socket's address is
             short, a folder's may be long.
@@ -66,6 +70,8 @@ class Edge:
     origins: Sequence[str] = (EVERYBODY,)
     limits: Limits = field(default_factory=Limits)
     status: str = ""
+    tls: CertFiles | None = None
+    services_tls: TlsFiles | None = None
     traces: TraceSettings | None = None
     is_run_at_socket: bool = True
 
@@ -73,7 +79,10 @@ class Edge:
     def url(self) -> str:
         """Where a browser goes on this machine."""
         host = _OF_THIS_MACHINE.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self.tls else "http"
+        return (
+            f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+        )
 
 
 def render(edge: Edge, folder: Path) -> dict[str, bytes]:
@@ -94,6 +103,7 @@ def render(edge: Edge, folder: Path) -> dict[str, bytes]:
         "kuji.binpb": _descriptor(),
         "methods.lua": methods_lua(known).encode(),
         "contract.lua": contract_lua(tagged, edge.secret).encode(),
+        **secrets(edge.tls, edge.services_tls),
         **scripts,
         **documents,
         **packed,
@@ -115,6 +125,7 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
         EDGE_PORT=edge.port,
         ADMIN_SOCKET=_socket(edge, edge.admin_socket.name),
         KEYS_SOCKET=_socket(edge, "keys.sock"),
+        EDGE_TLS=to_clients(edge.tls, folder),
         STATUS_LISTENERS=status_listeners(edge.status),
         TRACING=tracing(edge.traces),
         TRACE_CLUSTERS=trace_clusters(edge.traces),
@@ -130,6 +141,10 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
         CORS_OF_REFUSALS=json.dumps(_cors_of_refusals(edge.origins)),
         REPEATABLE=json.dumps([*_cors_of_refusals(edge.origins), _RETRY_AFTER]),
         **{f"{name.upper()}_ENDPOINTS": _endpoints(edge.upstreams[name]) for name in CLUSTERS},
+        **{
+            f"{name.upper()}_TLS": to_services(edge.services_tls, edge.upstreams[name], folder)
+            for name in CLUSTERS
+        },
     )
 
 

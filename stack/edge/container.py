@@ -24,6 +24,8 @@ def container_edge(settings: ContainerEdgeSettings) -> Edge:
         settings.edge_origins,
         settings.limits,
         status=settings.edge_status_listen,
+        tls=settings.edge_tls,
+        services_tls=settings.tls,
         traces=read_settings(TraceSettings),
         is_run_at_socket=False,
     )

@@ -17,7 +17,8 @@ async def is_healthy_upstream(edge: Edge, address: str) -> bool:
 
 async def is_serving(edge: Edge) -> bool:
     """Whether every service is healthy behind the edge, and the edge knows the tokens' keys."""
-    if not await serves_http(f"{edge.url}/healthz"):
+    certificate = edge.tls.cert if edge.tls else None
+    if not await serves_http(f"{edge.url}/healthz", certificate):
         return False
     try:
         _, body = await http_get_from_socket(edge.admin_socket, "/stats?filter=jwks_fetch_success")

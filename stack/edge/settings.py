@@ -1,12 +1,15 @@
 """What the edge is told, wherever it runs."""
 
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from services.common.settings import TlsSettings
 from stack.edge.limits import Limit, Limits
+from stack.edge.tls import CertFiles
 
 _ORIGIN = re.compile(r"https?://[^/,\s]+|\*")
 _ADDRESS = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
@@ -33,9 +36,9 @@ Calls = Annotated[int, Field(ge=1, le=1_000_000)]
 Address = Annotated[str, AfterValidator(_is_address)]
 
 
-class EdgeSettings(BaseSettings):
+class EdgeSettings(TlsSettings):
     """
-    Settings of every edge.
+    Settings of every edge; see TlsSettings: what it shows to the services. Besides:
 
     Args:
         edge_trusted_hops: Proxies in front of the edge. A client's address is taken from the
@@ -51,6 +54,9 @@ class EdgeSettings(BaseSettings):
         edge_user_burst: How many at once, after a pause.
         edge_status_listen: host:port on which Envoy says whether it is ready (/ready), and its
             metrics (/stats/prometheus); empty: nowhere.
+        edge_tls_cert_file: The edge's certificate for its clients: PEM, its own first; then they
+            come by https. It is read again when it is replaced by renaming.
+        edge_tls_key_file: The key of that, in the same folder.
     """
 
     model_config = SettingsConfigDict(
@@ -66,6 +72,21 @@ class EdgeSettings(BaseSettings):
     edge_user_per_s: Calls = 5_000
     edge_user_burst: Calls = 10_000
     edge_status_listen: Address = ""
+    edge_tls_cert_file: Path | None = None
+    edge_tls_key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.edge_tls_cert_file is None) != (self.edge_tls_key_file is None):
+            raise ValueError("KUJI_EDGE_TLS_CERT_FILE and KUJI_EDGE_TLS_KEY_FILE go together")
+        return self
+
+    @property
+    def edge_tls(self) -> CertFiles | None:
+        """Its certificate for its clients; None: they come by http."""
+        if self.edge_tls_cert_file is None or self.edge_tls_key_file is None:
+            return None
+        return CertFiles(self.edge_tls_cert_file, self.edge_tls_key_file)
 
     @property
     def limits(self) -> Limits:

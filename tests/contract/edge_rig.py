@@ -24,13 +24,15 @@ from services.common.server.health import START, Health
 from services.common.server.rpc import Rpc
 from services.common.server.serve import Implementation, build_server, gate_of, handlers_of
 from services.common.settings import ServiceSettings
+from services.common.tls import TlsFiles
 from services.common.tokens import TokenVerifier
 from stack import edge as edges
 from stack.edge import Edge
 from stack.edge.contract import cluster_of, services
 from stack.edge.limits import Limits
+from stack.edge.tls import CertFiles
 from stack.ports import free_port
-from stack.probes import UNREACHABLE, http_get
+from stack.probes import UNREACHABLE, certificate_itself, http_get
 from stack.processes import Child, stop
 
 # What each process serves.
@@ -173,9 +175,17 @@ class Rig:
                 await asyncio.sleep(0.02)
 
 
-async def start_upstream(script: Script, service: str, listen: str = "127.0.0.1:0") -> Upstream:
-    """A scripted process, serving."""
-    settings = ServiceSettings(listen=listen, edge_secret=SecretStr(EDGE_SECRET))
+async def start_upstream(
+    script: Script, service: str, listen: str = "127.0.0.1:0", tls: TlsFiles | None = None
+) -> Upstream:
+    """A scripted process, serving; with the certificates of *tls*."""
+    settings = ServiceSettings(
+        listen=listen,
+        edge_secret=SecretStr(EDGE_SECRET),
+        tls_cert_file=tls.cert if tls else None,
+        tls_key_file=tls.key if tls else None,
+        tls_ca_file=tls.ca if tls else None,
+    )
     verifier = TokenVerifier(script.jwks)
     server, port, healthy = build_server([], verifier, settings)
     make = partial(ScriptedRpc, gate=gate_of(verifier, settings), strict=False)
@@ -203,6 +213,8 @@ async def running_rig(
     origins: Sequence[str] = (edges.EVERYBODY,),
     methods_lua: str = "",
     limits: Limits | None = None,
+    tls: CertFiles | None = None,
+    services_tls: TlsFiles | None = None,
 ) -> AsyncIterator[Rig]:
     """
     A rig with its files in *folder*, healthy but for *missing*, which is not there.
@@ -211,7 +223,9 @@ async def running_rig(
     """
     script = Script()
     names = [*SERVICES, *["draw"] * (draw_processes - 1)]
-    upstreams = [await start_upstream(script, name) for name in names if name != missing]
+    upstreams = [
+        await start_upstream(script, name, tls=services_tls) for name in names if name != missing
+    ]
     addresses = {
         name: [upstream.address for upstream in upstreams if upstream.service == name]
         for name in SERVICES
@@ -229,6 +243,8 @@ async def running_rig(
         origins,
         limits or Limits(),
         status=f"127.0.0.1:{free_port()}",
+        tls=tls,
+        services_tls=services_tls,
     )
     program = edges.envoy(edge, folder, folder / "envoy.log")
     if methods_lua:
@@ -236,7 +252,8 @@ async def running_rig(
     child = Child(program)
     try:
         await child.wait_until_ready(partial(_is_up if missing else edges.is_serving, edge))
-        async with httpx.AsyncClient(base_url=edge.url, timeout=20) as http:
+        believed = certificate_itself(tls.cert) if tls else True
+        async with httpx.AsyncClient(base_url=edge.url, timeout=20, verify=believed) as http:
             yield Rig(edge, script, upstreams, http, child.pid)
     finally:
         stop([child], timeout_s=10)

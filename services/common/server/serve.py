@@ -24,6 +24,7 @@ from services.common.server.needs import Look, watching_needs
 from services.common.server.reflection import offer_reflection
 from services.common.server.rpc import Rpc, handler_of
 from services.common.settings import ServiceSettings
+from services.common.tls import server_credentials
 from services.common.tokens import TokenVerifier
 from services.common.traces.switch import pipeline
 
@@ -137,7 +138,13 @@ def _build(
     names = [one.service.full_name for one in services]
     health.serve_under(names)
     offer_reflection(server, [*names, _HEALTH])
-    return server, gate, server.add_insecure_port(settings.listen)
+    return server, gate, _listen(server, settings)
+
+
+def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:
+    if settings.tls is None:
+        return server.add_insecure_port(settings.listen)
+    return server.add_secure_port(settings.listen, server_credentials(settings.tls))
 
 
 async def serve_until_stopped(

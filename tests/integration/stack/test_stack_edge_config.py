@@ -11,6 +11,7 @@ import yaml
 
 from stack.edge import Edge, render
 from stack.wheels import envoy_binary
+from tests.support.certificates import Authority
 from tests.support.command import Ran, run_kuji
 
 _TIMEOUT_S = 60
@@ -112,6 +113,29 @@ def test_both_configurations_are_valid(container: Path, tmp_path: Path) -> None:
         (embedded / name).write_bytes(content)
     _validate(embedded)
     _validate(container)
+
+
+def test_configuration_with_certificates_is_valid(tmp_path: Path) -> None:
+    """TLS to clients and to services is the transport of listener and clusters, and no more."""
+    mounted = tmp_path / "mounted"
+    Authority().issue(mounted)
+    files = {"CERT": "tls.crt", "KEY": "tls.key"}
+    told = {f"KUJI_EDGE_TLS_{name}_FILE": str(mounted / file) for name, file in files.items()}
+    files["CA"] = "ca.crt"
+    told |= {f"KUJI_TLS_{name}_FILE": str(mounted / file) for name, file in files.items()}
+    for folder, more in (("tls", told), ("clear", {})):
+        ran = _run_kuji("edge-config", tmp_path / folder, **IN_CONTAINER, **more)
+        assert (0, "") == (ran.code, ran.err)
+    _validate(tmp_path / "tls")
+    secured, clear = [
+        _configuration((tmp_path / folder / "envoy.yaml").read_bytes(), tmp_path / folder)
+        for folder in ("tls", "clear")
+    ]
+    assert clear.items() <= secured.items()
+    assert {"transport_socket"} == {
+        next(step for step in path if step == "transport_socket")
+        for path in secured.keys() - clear.keys()
+    }
 
 
 def test_configuration_is_readable_by_envoys_user(container: Path) -> None:
