@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-ROOTS = ("services", "ops", "stack", "demo", "envoy", "protos", "tests")
+ROOTS = ("services", "ops", "stack", "demo", "envoy", "protos", "tests", "k8s")
 KINDS = "py|lua|sql|proto|md|yaml|json"
 
 
