@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from redis.asyncio import Redis
 from services.pool.store.keys import STATE, key
 from stack.home import SECRETS_OF_PART, Home
 from stack.ports import free_port
-from stack.processes import Child, Program, stop
+from stack.processes import ROOT, Child, Program, stop
 from tests.support.proxy import Proxy, proxying
 
 SERVICES = ("auth", "draw", "admin", "history", "recorder")
@@ -67,7 +67,7 @@ class House:
     redis_url: str
     redis: Redis
     postgres: asyncpg.Pool
-    children: Mapping[str, Child]
+    children: dict[str, Child]
     channels: Mapping[str, grpc.aio.Channel]
     health: Mapping[str, grpc.aio.Channel]
     addresses: Mapping[str, str]
@@ -137,6 +137,16 @@ class House:
             line for line in lines if '"level": "error"' in line or line.startswith("Traceback")
         ]
 
+    async def run_from(self, tree: Path, *services: str) -> None:
+        """End these processes, and start them anew from the source in *tree*."""
+        ended = [self.children[service] for service in services]
+        await asyncio.to_thread(stop, ended, _STOP_S)
+        begun = [Child(_moved(child.program, tree)) for child in ended]
+        self.children.update(zip(services, begun, strict=True))
+        for child in begun:
+            address = (child.program.environment or {})["KUJI_LISTEN"]
+            await child.wait_until_ready(partial(is_serving, address))
+
     @asynccontextmanager
     async def stopped(self, service: str) -> AsyncIterator[None]:
         """A service's process, stopped as by SIGSTOP meanwhile."""
@@ -160,9 +170,15 @@ async def is_serving(address: str) -> bool:
 
 @asynccontextmanager
 async def open_house(
-    folder: Path, redis_url: str, postgres_dsn: str, **settings: str
+    folder: Path, redis_url: str, postgres_dsn: str, tree: Path = ROOT, /, **settings: str
 ) -> AsyncIterator[House]:
-    """All services, told *settings*, healthy; ended with the block, each by its own pid."""
+    """
+    All services, healthy; ended with the block, each by its own pid.
+
+    Args:
+        tree: The source that they run from.
+        settings: What they are told besides.
+    """
     redis_at, postgres_at = urlsplit(redis_url), urlsplit(postgres_dsn)
     addresses = {service: f"127.0.0.1:{free_port()}" for service in SERVICES}
     health_at = {service: f"127.0.0.1:{free_port()}" for service in SERVICES}
@@ -183,22 +199,25 @@ async def open_house(
         }
         children = {
             service: Child(
-                _program(
-                    service,
-                    addresses[service],
-                    folder,
-                    {
-                        **shared,
-                        "KUJI_HEALTH_LISTEN": health_at[service],
-                        "KUJI_METRICS_LISTEN": metrics_at[service],
-                    },
-                    secrets,
+                _moved(
+                    _program(
+                        service,
+                        addresses[service],
+                        folder,
+                        {
+                            **shared,
+                            "KUJI_HEALTH_LISTEN": health_at[service],
+                            "KUJI_METRICS_LISTEN": metrics_at[service],
+                        },
+                        secrets,
+                    ),
+                    tree,
                 )
             )
             for service in SERVICES
         }
         # In a thread: the gates, by which they say goodbye to the stores, stand still otherwise.
-        stack.push_async_callback(asyncio.to_thread, stop, list(children.values()), _STOP_S)
+        stack.push_async_callback(lambda: asyncio.to_thread(stop, list(children.values()), _STOP_S))
         for service, child in children.items():
             await child.wait_until_ready(partial(is_serving, addresses[service]))
         yield House(
@@ -237,6 +256,12 @@ def _program(
     command = [sys.executable, "-m", f"services.{service}"]
     environment = {**shared, **own, "KUJI_LISTEN": address}
     return Program(service, command, folder / f"{service}.log", environment)
+
+
+def _moved(program: Program, tree: Path) -> Program:
+    paths = os.pathsep.join([str(tree), str(tree / "gen")])
+    environment = {**(program.environment or {}), "PYTHONPATH": paths}
+    return replace(program, folder=tree, environment=environment)
 
 
 async def open_activity(house: House, admin: str, units: int) -> tuple[int, int]:

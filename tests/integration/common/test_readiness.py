@@ -7,8 +7,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kuji.auth.v1 import auth_pb2
+from kuji.draw.v1 import draw_pb2
+from kuji.history.v1 import history_pb2
 
 from services.common.server.health import LIVE
+from services.common.status import error_info_of
 from tests.support.house import SERVICES, House, open_house
 
 TIMEOUT_S = 30
@@ -52,7 +55,7 @@ async def test_readiness_follows_the_stores_and_life_does_not(
     """
     async with open_house(tmp_path, redis_url, postgres_dsn, KUJI_STOP_DELAY_S="1") as house:
         await all_told(house)
-        await house.redis_gate.refuse()
+        house.redis_gate.freeze()
         await all_told(house, "draw", "recorder")
         await house.postgres_gate.refuse()
         await all_told(house, "draw", "recorder", "admin", "history")
@@ -60,10 +63,7 @@ async def test_readiness_follows_the_stores_and_life_does_not(
         await all_told(house, "recorder", "admin")
         house.postgres_gate.resume()
         await all_told(house)
-        house.redis_gate.freeze()
-        await all_told(house, "draw", "recorder")
-        house.redis_gate.resume()
-        await all_told(house)
+        await streams_end_with_the_process(house)
         await stops_in_order(house)
 
 
@@ -80,3 +80,24 @@ async def stops_in_order(house: House) -> None:
     with pytest.raises(StopAsyncIteration):
         await anext(watching)
     assert 0 == await asyncio.wait_for(house.children["auth"].wait(), TIMEOUT_S)
+
+
+async def streams_end_with_the_process(house: House) -> None:
+    """Those that idle do not hold it up: listeners see an end, drawers are told to come again."""
+    metadata = (("authorization", f"Bearer {await house.service_token()}"),)
+    drawing = house.stub("Draw").DrawStream(timeout=TIMEOUT_S, metadata=metadata)
+    listening = house.stub("History").StreamWinners(
+        history_pb2.StreamWinnersRequest(), timeout=TIMEOUT_S
+    )
+    await drawing.write(draw_pb2.DrawStreamRequest())
+    assert "INVALID_ARGUMENT" == (await drawing.read()).outcome.error.reason
+    await listening.initial_metadata()
+    for service in ("draw", "history"):
+        house.children[service].ask_to_stop()
+    assert [] == [winner async for winner in listening]
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await drawing.read()
+    info = error_info_of(ended.value)
+    assert "UNAVAILABLE" == (info and info.reason)
+    for service in ("draw", "history"):
+        assert 0 == await asyncio.wait_for(house.children[service].wait(), TIMEOUT_S)
