@@ -5,6 +5,7 @@ import binascii
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,16 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 def data_text(options: GhzOptions) -> str:
     """The data as JSON with templates in it."""
     if options.data == "@":
-        return sys.stdin.read()
+        return stdin_text()
     if options.data_file:
         return read_file(Path(options.data_file), "data-file").decode()
     return json_text(sorted_json(options.data))
+
+
+@cache
+def stdin_text() -> str:
+    """All that stands on stdin; the report tells it again."""
+    return sys.stdin.read()
 
 
 def metadata_text(options: GhzOptions) -> str:

@@ -91,7 +91,7 @@ def reported_options(options: GhzOptions) -> dict[str, Any]:
         "timeout": options.timeout,
         "dial-timeout": options.connect_timeout,
         "keepalive": options.keepalive,
-        "data": None if is_binary or options.data == "@" else as_reported(data_text(options)),
+        "data": None if is_binary else as_reported(data_text(options)),
         "binary": is_binary,
         "metadata": as_reported(metadata_text(options)),
         "CPUs": options.cpus or os.cpu_count() or 1,

@@ -1,6 +1,7 @@
 """kuji ghz against a server: each option does what ghz does with it."""
 
 import asyncio
+import io
 import json
 import signal
 import socket
@@ -16,10 +17,11 @@ from typing import Any
 import pytest
 
 from ops.errors import OperatorError
-from ops.ghz.busy import Busyness
+from ops.ghz.busy import BusyClock, Busyness
 from ops.ghz.checks import checked
 from ops.ghz.command_line import read_options
 from ops.ghz.options import OPTIONS
+from ops.ghz.payloads import stdin_text
 from ops.ghz.reports.formats import WRITERS
 from ops.ghz.reports.report import LoadReport, report_of
 from ops.ghz.runner import run
@@ -454,10 +456,32 @@ async def test_binary_data_may_be_many_messages_with_their_lengths(echo: Echo) -
     assert report.options["binary"]
 
 
-async def test_generator_says_when_it_was_the_limit() -> None:
-    """Not while it waits for answers."""
+async def test_data_may_come_from_stdin(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-d @`, which the report tells as well."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"text": "of stdin"}'))
+    stdin_text.cache_clear()
+    report = await echo.ghz("-d", "@")
+    assert ["of stdin"] * 6 == echo.server.texts
+    assert {"text": "of stdin"} == report.options["data"]
+
+
+def test_generator_says_when_it_was_the_limit() -> None:
+    """At work, or for want of a core; not while it waits for answers."""
     assert "it was the limit" in str(Busyness(0.97, 1.1))
-    assert "limit" not in str(Busyness(0.5, 0.6))
+    assert "it was the limit" in str(Busyness(0.5, 0.6, 0.45))
+    assert "limit" not in str(Busyness(0.5, 0.6, 0.1))
+
+
+def test_generator_knows_how_busy_it_was() -> None:
+    """A thread that only works is busy, or waits for a core."""
+    clock = BusyClock()
+    ends_at = time.perf_counter() + 0.3
+    while time.perf_counter() < ends_at:
+        pass
+    assert clock.read().was_the_limit
+    clock = BusyClock()
+    time.sleep(0.3)
+    assert clock.read().loop < 0.5
 
 
 @contextmanager
