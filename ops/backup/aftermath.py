@@ -59,9 +59,20 @@ async def fates(
     known = {pool[0] for pool in pools}
     later = (await _pools_of(redis) if redis is not None else set()) | marks.keys()
     for pool_id in sorted(later - known):
-        sentence = "was made after the backup: its draws can be neither recorded nor proven"
-        found.append(Fate(pool_id, sentence, is_lost=True))
+        left = await _left(redis, pool_id, 0) if redis is not None else None
+        draws = max(left.seq if left is not None else 0, marks.get(pool_id, Mark()).seq)
+        found.append(_unknown_to_backup(pool_id, draws))
     return found
+
+
+def _unknown_to_backup(pool_id: int, draws: int) -> Fate:
+    sentence = "was made after the backup: its seed is gone, and with it "
+    if not draws:
+        return Fate(pool_id, f"{sentence}nothing, since nothing was drawn", is_lost=True)
+    told = "its only draw" if draws == 1 else f"its {draws} draws"
+    return Fate(
+        pool_id, f"{sentence}{told}, which can be neither recorded nor proven", is_lost=True
+    )
 
 
 def fate(pool_id: int, recorded_seq: int, mark_seq: int, left: _Left | None) -> Fate:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import asyncpg
 from redis.exceptions import NoPermissionError, ResponseError
 
-from ops.doctor.patient import Patient
+from ops.doctor.patient import TIMEOUT_S, Patient
 from ops.doctor.symptoms import Examined, Grade, Symptom, runbook, unknown, wrong
 from services.common.outages import is_outage, told
 
@@ -78,7 +78,7 @@ async def _ping_postgres(patient: Patient) -> str | None:
 
 async def _failure(question: Awaitable[object]) -> str | None:
     try:
-        async with asyncio.timeout(_CHECK_S / 3):
+        async with asyncio.timeout(2 * TIMEOUT_S):
             await question
     except Exception as error:  # noqa: BLE001  # whatever it is, it does not answer
         return _said(error)

@@ -18,7 +18,7 @@ from ops.connections import OpsSettings
 from ops.errors import OperatorError
 from stack.home import SECRET_NAMES, Home
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 3.0
 SERVICES = ("auth", "draw", "admin", "history")
 _CONNECTIONS = 4
 _HIDDEN = "…"

@@ -64,6 +64,14 @@ async def _draw_all(user: Call, activity_id: str, names: list[str]) -> dict[str,
     return {name: await _draw(user, activity_id, name) for name in names}
 
 
+async def _draw_until(made: asyncio.Event, user: Call, activity_id: str) -> dict[str, Result]:
+    """One draw after the other while the backup is made."""
+    drawn: dict[str, Result] = {}
+    while not made.is_set():
+        drawn |= await _draw_all(user, activity_id, [f"meanwhile-{len(drawn)}"])
+    return drawn
+
+
 async def _until_recorded(site: StackUnderTest, draws: int) -> None:
     connection = await asyncpg.connect(site.postgres)
     async with asyncio.timeout(30):
@@ -86,17 +94,17 @@ async def test_campaign_comes_back_from_its_backup_when_all_else_is_lost(
     async with site.running_beside(), _clients(site) as http:
         token = (await register(http))["access_token"]
         user, activity_id = caller(http, token), await _open_activity(site, http)
-        before = await _draw_all(user, activity_id, [f"before-{n}" for n in range(30)])
+        before = await _draw_all(user, activity_id, [f"before-{n}" for n in range(10)])
         await _until_recorded(site, len(before))
-        meanwhile = asyncio.create_task(
-            _draw_all(user, activity_id, [f"meanwhile-{n}" for n in range(60)])
-        )
+        made = asyncio.Event()
+        meanwhile = asyncio.create_task(_draw_until(made, user, activity_id))
         ran = await _kuji(site, "backup", backup, "--passphrase-file", phrase)
+        made.set()
         drawn = before | await meanwhile
-        drawn |= await _draw_all(user, activity_id, [f"after-{n}" for n in range(10)])
+        drawn |= await _draw_all(user, activity_id, [f"after-{n}" for n in range(5)])
         assert not [text for text in _secrets_of(secrets) if text in ran.out + ran.err]
     saved = int(re.findall(r"(\d+) draws of 1 pool", ran.out)[0])
-    assert len(before) <= saved <= len(drawn) - 10
+    assert len(before) <= saved <= len(drawn) - 5
     for part in ("valkey", "postgres"):
         shutil.rmtree(site.home / "data" / part)
     secrets.unlink()
@@ -110,7 +118,7 @@ async def test_campaign_comes_back_from_its_backup_when_all_else_is_lost(
         assert "the books balance" in (await _kuji(site, "reconcile")).out
         # The signing keys are back with the secrets, and so the token is good.
         user = caller(http, token)
-        for name, result in drawn.items():
+        for name, result in [*drawn.items()][:5] + [*drawn.items()][-8:]:
             again = await _draw(user, activity_id, name)
             if _seq(result) <= saved:
                 assert result | {"replayed": True} == again

@@ -109,9 +109,11 @@ async def test_restore_says_what_is_lost_with_redis_and_rebuild_holds_units_back
         )
         later = await open_pool(postgres, redis, 5)
         await later.configure(0.5)
+        await later.draw(4)
     ran = await site.kuji("restore", site.backup, "--overwrite")
     assert f"pool {pool.pool_id}: draws 11 to 13 are in Redis's ledger" in ran.out
     assert f"pool {later.pool_id}: was made after the backup" in ran.out
+    assert "its 4 draws, which can be neither recorded nor proven" in ran.out
     await redis.flushall()
     ran = await site.kuji("restore", site.backup, "--overwrite")
     assert f"pool {pool.pool_id}: draws 11 to 13 are lost, though answered" in ran.out, ran

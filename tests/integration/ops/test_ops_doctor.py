@@ -307,14 +307,14 @@ async def test_doctor_finds_a_store_log_that_is_torn_or_damaged(
 
 @asynccontextmanager
 async def serving(
-    pages: dict[str, str], context: ssl.SSLContext | None = None
+    pages: dict[str, str], context: ssl.SSLContext | None = None, late: timedelta = timedelta()
 ) -> AsyncIterator[int]:
-    """The port of a server with these pages, which it dates now."""
+    """The port of a server with these pages, whose clock is so *late*."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with_path = await reader.readline()
         body = pages.get(with_path.split()[1].decode(), "") if with_path else ""
-        date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        date = (datetime.now(UTC) - late).strftime("%a, %d %b %Y %H:%M:%S GMT")
         head = f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: {len(body)}\r\n"
         writer.write(f"{head}Connection: close\r\n\r\n{body}".encode())
         await writer.drain()
@@ -364,6 +364,18 @@ async def test_doctor_finds_services_and_an_edge_that_do_not_answer(
         proxy.hang()
         await doctor.finds("Parts", "services", _WRONG, "does not answer: DEADLINE_EXCEEDED")
         await doctor.finds("Parts", "edge", _WRONG, "nothing came in time")
+
+
+async def test_doctor_finds_a_process_whose_clock_is_off(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The edge's and a service's, by what they date their answers."""
+    async with serving({"/healthz": "ok"}, late=timedelta(minutes=1)) as port:
+        monkeypatch.setenv("KUJI_EDGE_URL", f"http://127.0.0.1:{port}")
+        await doctor.finds("Parts", "edge", _WRONG, "the edge's clock is")
+        metrics = {"metrics": {"draw": f"http://127.0.0.1:{port}/metrics"}}
+        (tmp_path / "endpoints.json").write_text(json.dumps(metrics))
+        await doctor.finds("Parts", "processes", _WRONG, "draw's clock is")
 
 
 async def test_doctor_ends_in_time_and_tells_no_secret_when_both_stores_are_dead_or_frozen(

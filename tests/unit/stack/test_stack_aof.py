@@ -96,3 +96,26 @@ def test_length_that_grew_is_no_torn_end(file: Path) -> None:
     with pytest.raises(StackError, match="is damaged at byte"):
         _mend(file, content)
     assert content == file.read_bytes()
+
+
+@pytest.mark.parametrize("looked_at", [1 << 20, 700])
+def test_torn_end_is_measured_and_left_as_it_is(
+    file: Path, monkeypatch: pytest.MonkeyPatch, looked_at: int
+) -> None:
+    """Wherever it is torn, of a short file and at the end of a long one."""
+    monkeypatch.setattr(aof, "_LOOKED_AT_BYTES", looked_at)
+    monkeypatch.setattr(aof, "_PAUSE_S", 0)
+    monkeypatch.setattr(aof, "_LOOKS", 1)
+    for size in range(1, len(WHOLE) + 1, 3):
+        content = WHOLE * 5 + WHOLE[:size]
+        file.write_bytes(content)
+        whole = max(end for end in ENDS if end <= size)
+        assert size - whole == aof.torn_bytes(file.parents[1])
+        assert content == file.read_bytes()
+
+
+def test_end_is_not_torn_while_it_is_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Valkey may run: half an entry is the beginning of a whole one."""
+    file.write_bytes(WHOLE + PIECES[2][:9])
+    monkeypatch.setattr("time.sleep", lambda _: file.write_bytes(WHOLE + PIECES[2]))
+    assert 0 == aof.torn_bytes(file.parents[1])
