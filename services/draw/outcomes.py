@@ -79,7 +79,8 @@ class OutcomeCounts:
             counter = shown.counters.get(outcome)
             if counter is None:
                 counter = shown.counters[outcome] = OUTCOMES.labels(activity, outcome)
-            counter.inc(count)
+            if count:
+                counter.inc(count)
         self._forget(shown.counted_at - _QUIET_S)
 
     def _forget(self, quiet_since: float) -> None:

@@ -26,8 +26,8 @@ from redis.asyncio import Redis
 from services.common.tasks import pause
 from services.pool.store.keys import STOCK, key, ledger_key
 from tests.support.command import run_kuji
-from tests.support.house import open_activity, open_goods
-from tests.support.monitoring import alerts, queries
+from tests.support.house import SERVICES, open_activity, open_goods
+from tests.support.monitoring import alerts, metric_rows, queries
 from tests.support.prometheus import groups, problem, program
 from tests.support.watched_house import WatchedHouse, going, open_watched_house, tried
 
@@ -334,6 +334,29 @@ async def _marks_told(watched: WatchedHouse) -> None:
     pool_id = await _pool_of(watched, watched.activity_id)
     while not await watched.house.postgres.fetchval(statement, pool_id):
         await pause(0.05)
+
+
+async def test_parts_export_what_the_runbook_says(watched: WatchedHouse) -> None:
+    """Each metric by the parts that its row names; one with labels may not have come up in all."""
+    counted = await watched.prometheus.query(
+        'count by (component, __name__) ({__name__=~"kuji_.+", __name__!~".+_(sum|count|created)"})'
+    )
+    found: dict[str, set[str]] = {}
+    for one in counted:
+        name = one["metric"]["__name__"].removesuffix("_bucket")
+        found.setdefault(name, set()).add(one["metric"]["component"])
+    rows = {
+        name: (set(SERVICES) if of == "all" else set(of.split(", ")), labels)
+        for name, labels, of in metric_rows()
+        if not of.endswith(" with traces")  # there are none here
+    }
+    wrong = {
+        name: parts
+        for name, (expected, labels) in rows.items()
+        if (parts := found.get(name, set())) - expected or (not labels and parts != expected)
+    }
+    assert {} == wrong
+    assert set() == found.keys() - rows.keys()
 
 
 async def test_queries_are_what_prometheus_takes(watched: WatchedHouse) -> None:

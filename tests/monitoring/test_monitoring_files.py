@@ -17,12 +17,12 @@ from tests.support.monitoring import (
     Query,
     alerts,
     dashboards,
+    metric_rows,
     panels,
     queries,
     selectors,
 )
 
-_ROW = re.compile(r"^\| `(kuji_\w+)(?:\{([\w,]+)\})?` \|", re.MULTILINE)
 _TARGET = {"job", "component", "instance", "namespace", "pod", "le"}
 _OF_OTHERS = re.compile("up|ALERTS|process_(cpu|resident|open|max|virtual)_.*|envoy_.*")
 _HEADING = re.compile(r"^### (\w+)$", re.MULTILINE)
@@ -31,8 +31,7 @@ _SEVERITIES = {"page", "ticket"}
 
 def _exported() -> Mapping[str, set[str]]:
     """Metric → labels, as the table of the runbook has them; it is held against the code."""
-    table = RUNBOOK.read_text("utf-8").partition("\n## Metrics\n")[2]
-    return {name: set(filter(None, labels.split(","))) for name, labels in _ROW.findall(table)}
+    return {name: set(filter(None, labels.split(","))) for name, labels, _ in metric_rows()}
 
 
 def _values() -> Mapping[str, set[str]]:

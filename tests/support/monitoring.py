@@ -13,6 +13,7 @@ from stack.processes import ROOT
 
 FOLDER = ROOT / "k8s" / "components" / "monitoring"
 RUNBOOK = ROOT / "docs" / "runbook.md"
+_ROW = re.compile(r"^\| `(kuji_\w+)(?:\{([\w,]+)\})?` \| ([^|]+) \|", re.MULTILINE)
 # What Grafana puts in by itself, and what the variables stand for.
 _VARIABLES = {"$__rate_interval": "1m", "$namespace": ".*", "$component": ".*", "$activity": ".*"}
 
@@ -29,6 +30,12 @@ class Query(NamedTuple):
 
     place: str
     expr: str
+
+
+def metric_rows() -> list[tuple[str, str, str]]:
+    """Of the table of metrics in the runbook: name, labels, and which parts have it."""
+    table = RUNBOOK.read_text("utf-8").partition("\n## Metrics\n")[2]
+    return [(name, labels, of) for name, labels, of in _ROW.findall(table)]
 
 
 @cache
