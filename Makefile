@@ -117,13 +117,13 @@ image-wheels: $(IMAGE_WHEELS)/.fetched ## what goes into the image, into dist/im
 	@$(MAKE) --no-print-directory wheels DIST=dist/image >/dev/null
 	@cp $(IMAGE_WHEELS)/*.whl dist/image
 
-image: image-wheels ## the container image, without a daemon (BASE=IMAGE: on another base)
-	@$(BIN)/python -m image
+image: image-wheels ## the container image, without a daemon (IMAGE=its name, BASE=what it is built on)
+	@$(BIN)/python -m image $(IMAGE)
 
 image-tools: ## for the image: Debian's packages that build and run one; needs root
 	@apt-get update -qq
 	@DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-	  buildah podman runc mmdebstrap >/dev/null
+	  buildah podman runc netavark iproute2 mmdebstrap >/dev/null
 
 image-test: $(STAMP) ## the real image of each part, as Kubernetes would run it
 	@$(BIN)/python -m pytest tests/image

@@ -39,6 +39,7 @@ _LONG = (
     "chaos",
     "e2e",
     "hostile",
+    "image",
     *(f"integration/{name}" for name in ("bench", "outages", "stack")),
 )
 _numbers = itertools.count(1)

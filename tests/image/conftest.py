@@ -1,39 +1,72 @@
-"""The real image, built once a test process where that can be done."""
+"""The real image, built once a run of the tests, where that can be done."""
 
 import fcntl
+import hashlib
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from image import tools
-from image.build import NAME
 from stack.processes import ROOT
 
 _BUILD_S = 900
+_CACHE = ROOT / ".cache"
+_CACHE.mkdir(exist_ok=True)
+# Each checkout has its own: another one may be tested at the same time.
+_NAME = f"localhost/kuji:test-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]}"
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
 
 
 @pytest.fixture(scope="session")
-def image() -> str:
-    """The name of the image: built from this checkout, unless KUJI_IMAGE names one that is here."""
+def image() -> Iterator[str]:
+    """The image: built from this checkout, unless KUJI_IMAGE names one that is here."""
+    if named := os.environ.get("KUJI_IMAGE"):
+        yield named
+        return
     if os.environ.get("CI") and tools.missing():
         _make("image-tools")
     if reason := tools.why_not():
         pytest.skip(reason)
-    if named := os.environ.get("KUJI_IMAGE"):
-        return named
-    lock = ROOT / ".cache" / "image.lock"
-    lock.parent.mkdir(exist_ok=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # another test process builds the same
-        _make("image")
-    return NAME
+    with (_CACHE / "image.used").open("a+") as use:
+        with _building() as built:
+            _build_once(built)
+            fcntl.flock(use, fcntl.LOCK_SH)
+        yield _NAME
+        with _building() as built:
+            _remove_if_last(use, built)
 
 
-def _make(target: str) -> None:
-    command = ["make", "-o", ".venv/.installed", target]
+@contextmanager
+def _building() -> Iterator[TextIO]:
+    """The file that says which run has built the image, for this process alone."""
+    with (_CACHE / "image.built").open("a+") as built:
+        fcntl.flock(built, fcntl.LOCK_EX)
+        built.seek(0)
+        yield built
+
+
+def _build_once(built: TextIO) -> None:
+    if built.read() != _RUN:
+        _make("image", f"IMAGE={_NAME}")
+        built.truncate(0)
+        built.write(_RUN)
+
+
+def _remove_if_last(use: TextIO, built: TextIO) -> None:
+    with suppress(BlockingIOError):
+        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        subprocess.run(["podman", "image", "rm", _NAME], check=True, timeout=120)
+        built.truncate(0)
+
+
+def _make(*what: str) -> None:
+    command = ["make", "-o", ".venv/.installed", *what]
     done = subprocess.run(
         command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=_BUILD_S
     )

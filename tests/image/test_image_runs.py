@@ -22,13 +22,13 @@ from stack.wheels import envoy_binary
 from tests.image.pods import LIMITS, Cluster, Pod, podman, until
 from tests.image.stores import Stores
 from tests.support.folders import throwaway_folder
-from tests.support.manifests import rendered
+from tests.support.manifests import of_kind, rendered
 from tests.support.namespaces import Switch
 
 pytestmark = pytest.mark.timeout(1000)  # the first of these builds it
 
 SERVICES = ("auth", "draw", "admin", "history", "recorder")
-JOBS = ("migrate",)
+JOBS = tuple(one["metadata"]["name"] for one in of_kind(rendered("dev"), "Job"))
 
 
 class Installation:
@@ -173,6 +173,18 @@ def _won(http: httpx.Client, activity: str) -> bool:
     path = "/api/lottery/global-history"
     answer = http.get(path, params={"activity_id": activity}).json()
     return ["Mug"] == [one["prize_name"] for one in answer["data"]["winners"]]
+
+
+def test_smoke_test_passes(installation: Installation, switch: Switch) -> None:
+    """`kuji smoke`, by its Job where the manifests have one, plays a draw and checks the books."""
+    smoke = installation.pods.get("smoke")
+    if smoke is None:
+        assert installation.run("smoke", "--edge", installation.edge)
+        return
+    (port,) = installation.cluster.find("Service", "envoy")["spec"]["ports"]
+    with switch.forwarding("envoy", port["port"], 8080):
+        ended = smoke.run_to_end()
+    assert 0 == ended.returncode, ended.stdout + ended.stderr
 
 
 def test_lost_redis_makes_draw_unready_and_leaves_it_alone(installation: Installation) -> None:

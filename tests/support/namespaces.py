@@ -4,10 +4,12 @@ Network namespaces on a switch of their own: hosts with addresses and ports of t
 Nothing of the machine's own network is touched, and nothing can leave.
 """
 
+import asyncio
 import ctypes
 import itertools
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,11 +55,19 @@ class Switch:
         _ip("-n", name, "link", "set", "eth0", "up")
         return Path("/run/netns", name), address
 
-    def answer_to(self) -> str:
-        """One more address of the switch itself."""
-        address = f"{_NETWORK}.{next(self._numbers)}"
-        _ip("-n", self.name, "address", "add", f"{address}/24", "dev", _BRIDGE)
-        return address
+    @contextmanager
+    def forwarding(self, host: str, port: int, target: int) -> Iterator[None]:
+        """Who connects to *port* of *host* gets to its port *target*, as with a Service."""
+        loop, ready = asyncio.new_event_loop(), threading.Event()
+        place = Path("/run/netns", f"{self.name}-{host}")
+        work = threading.Thread(target=_forward, args=(loop, ready, place, port, target))
+        work.start()
+        try:
+            assert ready.wait(10)
+            yield
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            work.join(10)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -86,3 +96,30 @@ def _enter(namespace: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(namespace, _CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")
+
+
+def _forward(
+    loop: asyncio.AbstractEventLoop, ready: threading.Event, place: Path, port: int, target: int
+) -> None:
+    there = os.open(place, os.O_RDONLY)
+    _enter(there)  # this thread alone, and it ends there
+    os.close(there)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", target)
+        await asyncio.gather(_pass(reader, inner_writer), _pass(inner_reader, writer))
+
+    loop.run_until_complete(asyncio.start_server(connected, "0.0.0.0", port))
+    ready.set()
+    loop.run_forever()
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
