@@ -53,7 +53,7 @@ class DrawCode(IntEnum):
 
 
 # Draws that users still make, as misses, of a lottery with nothing left to be won.
-LATE_DRAWS = 500
+LATE_DRAWS = 400
 
 
 class Confirm(IntEnum):

@@ -22,7 +22,7 @@ from services.pool.store.keys import OPENS, REQUESTS, key
 
 LEASE_S = 0.8
 _CHANGE_MS = 5000  # longer than a lease and a change take
-_BITS_OF_ONE = 16
+_BITS_OF_ONE = 32
 _SMALLEST, _LARGEST = 1 << 7, 1 << 22  # bytes
 _AT_ONCE = 512
 _NUMBERS = struct.Struct("<III")
@@ -103,7 +103,7 @@ class Closings:
 
 
 def size_for(count: int) -> int:
-    """Bytes for the request ids of *count* draws: one in 200 others is taken for one of them."""
+    """Bytes for the request ids of *count* draws: one in 1400 others is taken for one of them."""
     wanted = max(_SMALLEST, count * _BITS_OF_ONE // 8)
     return min(_LARGEST, 1 << (wanted - 1).bit_length())
 
