@@ -64,6 +64,11 @@ def references_lead_somewhere(objects: Objects) -> Problems:
             if found is None or (key and key not in found and key not in _UNSET_ALLOWED):
                 yield f"{name_of(workload)} refers to {name} {key}, which is nowhere"
             used.add((name, key))
+    used |= {
+        (one["spec"]["ca"]["secretName"], "")
+        for one in of_kind(objects, "Issuer")
+        if "ca" in one["spec"]
+    }
     read_elsewhere = {"KUJI_REDIS_URL"}  # of kuji-operator, by people
     for name, content in secrets.items():
         for key in set(content) - {key for one, key in used if one == name} - read_elsewhere:
@@ -164,6 +169,31 @@ def _endpoints(cluster: Object) -> Iterator[Object]:
     for locality in cluster["load_assignment"]["endpoints"]:
         for one in locality["lb_endpoints"]:
             yield one["endpoint"]["address"]["socket_address"]
+
+
+def certificates_name_services(objects: Objects) -> Problems:
+    """Whoever is called by TLS shows a certificate with the name that it is called by."""
+    names = {
+        one["spec"]["secretName"]: one["spec"].get("dnsNames", [])
+        for one in of_kind(objects, "Certificate")
+    }
+    parts = workloads(objects)
+    for edge in told_addresses(objects):
+        mounted = pod_of(parts[edge.callee]).get("volumes", []) if edge.callee in parts else []
+        shown = [
+            one["secret"]["secretName"] for one in mounted if one["name"] in ("tls", "edge-tls")
+        ]
+        if shown and not all(edge.callee in names.get(secret, []) for secret in shown):
+            yield f"{edge.callee} is called by that name, which {shown} have not"
+    for name, workload in parts.items():
+        for container, kind in ours(workload):
+            told: Any = read(kind, environment_of(container, objects))
+            if names and container["args"][0] != "migrate" and not _has_tls(told):
+                yield f"{name} speaks in the clear"
+
+
+def _has_tls(told: Any) -> bool:  # settings of any kind
+    return bool(getattr(told, "tls", None) or getattr(told, "edge_ca_file", None))
 
 
 def probes_differ(objects: Objects) -> Problems:

@@ -15,6 +15,7 @@ CHECKS: list[Check] = [
     checks.references_lead_somewhere,
     checks.ports_agree,
     checks.edge_leads_to_services,
+    checks.certificates_name_services,
     checks.probes_differ,
     checks.ends_leave_time,
     checks.network_is_what_is_used,
@@ -106,6 +107,11 @@ SPOILT: list[tuple[str, Check, Spoil]] = [
         ),
     ),
     (
+        "certificate of another name",
+        checks.certificates_name_services,
+        lambda parts, objects: objects["Certificate/kuji-draw"]["spec"].update(dnsNames=["x"]),
+    ),
+    (
         "liveness asks for readiness",
         checks.probes_differ,
         lambda parts, objects: _container(parts, "draw")["livenessProbe"]["grpc"].pop("service"),
@@ -187,7 +193,8 @@ SPOILT: list[tuple[str, Check, Spoil]] = [
 @pytest.mark.parametrize(("what", "check", "spoil"), SPOILT, ids=[one[0] for one in SPOILT])
 def test_check_finds_what_is_wrong(what: str, check: Check, spoil: Spoil) -> None:
     """The objects of an overlay with one thing spoilt do not pass."""
-    overlay = "prod" if check is pod_checks.autoscalers_fit else "dev"
+    of_prod = (pod_checks.autoscalers_fit, checks.certificates_name_services)
+    overlay = "prod" if check in of_prod else "dev"
     objects = deepcopy([dict(one) for one in rendered(overlay)])
     by_name = {f"{one['kind']}/{one['metadata']['name']}": one for one in objects}
     spoil({name: dict(one) for name, one in workloads(objects).items()}, by_name)
