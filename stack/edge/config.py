@@ -196,6 +196,6 @@ def envoy(edge: Edge, folder: Path, log: Path) -> Program:
         write_privately(folder / name, content)
     options = ["--disable-hot-restart", "--log-level", "warn", "--use-dynamic-base-id"]
     # It asks for the tokens' keys before auth is there, and again.
-    options += ["--component-log-level", "jwt:error"]
+    options += ["--component-log-level", "jwt:error,misc:error"]
     command = [envoy_binary(), "-c", str(folder / "envoy.yaml"), *options]
     return Program("envoy", command, log, folder=edge.admin_socket.parent)
