@@ -8,7 +8,7 @@ import pytest
 
 from tests.k8s import checks, pod_checks
 from tests.k8s.checks import Check
-from tests.support.manifests import OVERLAYS, components_for, rendered, workloads
+from tests.support.manifests import OVERLAYS, components_for, containers_of, rendered, workloads
 
 CHECKS: list[Check] = [
     checks.environments_fit,
@@ -204,3 +204,13 @@ def test_check_finds_what_is_wrong(what: str, check: Check, spoil: Spoil) -> Non
 def test_every_check_is_seen_to_fail() -> None:
     """None is there that nothing can offend."""
     assert {check.__name__ for check in CHECKS} == {check.__name__ for _, check, _ in SPOILT}
+
+
+def test_release_puts_its_digest_into_every_pod() -> None:
+    """As docs/kubernetes.md says: in one place, and so in all containers and Jobs of ours."""
+    digest = f"sha256:{'1f' * 32}"
+    by_digest, by_version = (workloads(rendered("prod", digest=one)) for one in (digest, ""))
+    for name, workload in by_version.items():
+        images = [one["image"] for one in containers_of(workload)]
+        expected = [f"kuji@{digest}" if one.startswith("kuji:") else one for one in images]
+        assert expected == [one["image"] for one in containers_of(by_digest[name])]

@@ -25,12 +25,13 @@ _WITH_PODS = ("Deployment", "StatefulSet", "Job")
 
 
 @lru_cache
-def rendered(overlay: str, *components: str) -> Objects:
-    """The objects of *overlay*, with *components* besides."""
+def rendered(overlay: str, *components: str, digest: str = "") -> Objects:
+    """The objects of *overlay*, with *components* besides, and our image by *digest*."""
     with TemporaryDirectory() as own:
         content = {
             "resources": [relpath(FOLDER / "overlays" / overlay, own)],
             "components": [relpath(FOLDER / "components" / name, own) for name in components],
+            "images": [{"name": "kuji", "digest": digest}] if digest else [],
         }
         (Path(own) / "kustomization.yaml").write_text(yaml.safe_dump(content), "utf-8")
         return tuple(render(Path(own)))
