@@ -10,6 +10,7 @@ from services.common.postgres import load_queries
 from services.pool.ledger.entries import DrawEntry, MalformedEntryError, decode_entry
 from services.pool.marks.mark import Mark
 from services.pool.store.keys import STATE, key, ledger_key
+from services.pool.store.layout import StateField
 
 _queries: Any = load_queries(__file__)
 _LAST_SUB_ID = (1 << 64) - 1
@@ -115,7 +116,7 @@ def _draws(first: int, last: int) -> str:
 
 
 async def _left(redis: Redis, pool_id: int, recorded_seq: int) -> _Left | None:
-    seq = await redis.hget(key(pool_id, STATE), "seq")
+    seq = await redis.hget(key(pool_id, STATE), StateField.SEQ)
     if seq is None:
         return None
     after = f"({recorded_seq}-{_LAST_SUB_ID}"

@@ -170,11 +170,11 @@ async def test_readme_shows_what_its_commands_answer(shell: Shell, stack: StackU
 
 def test_documents_name_make_targets_that_exist() -> None:
     """Nobody is told to make what the Makefile does not."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {
         name
         for page in PAGES
-        for name in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)
+        for name in re.findall(r"(?:^|`)make ([a-z0-9-]+)", page.read_text("utf-8"), re.MULTILINE)
     }
     assert set() == named - targets
     assert {"run", "demo", "test"} <= named
@@ -203,8 +203,9 @@ def test_documents_link_to_what_exists() -> None:
 
 
 def test_documents_name_variables_that_exist() -> None:
-    """Every KUJI_… variable in the documents is one that some process reads."""
+    """Every KUJI_… variable in the documents is one that some process reads, or compose.yaml."""
     read = {f"KUJI_{name.upper()}" for kind in SETTINGS for name in kind.model_fields}
+    read |= set(re.findall(r"\$\{(KUJI_\w+)", (ROOT / "compose.yaml").read_text("utf-8")))
     named = {
         name
         for page in PAGES
