@@ -58,7 +58,8 @@ demo: $(RUNTIME) ## play a small campaign and check the books
 	@$(BIN)/python -m demo
 
 test: $(STAMP) lint ## lint, types and all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/image tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/image  # by itself: it keeps the disk busy
 
 lint: $(STAMP) ## ruff, mypy, import contracts, protos
 	@$(BIN)/ruff check .

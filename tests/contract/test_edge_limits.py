@@ -104,7 +104,7 @@ async def test_each_layer_counts_what_it_stopped(tmp_path: Path) -> None:
         counted = await _counters(rig)
         page = (ROOT / "docs" / "operations.md").read_text("utf-8")
         named = re.findall(r"`(envoy_\w+\{.+?\})`", page)
-        assert 6 == len(named)
+        assert 7 == len(named)
         assert [] == [series for series in named if not counted.get(series)]
 
 

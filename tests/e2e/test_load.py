@@ -13,9 +13,8 @@ def test_mixed_load_is_good_though_the_draw_process_is_killed() -> None:
         "-m",
         "tests.load",
         "mixed",
-        "box",
         "--seconds",
-        "6",
+        "5",
         "--users",
         "12",
     ]

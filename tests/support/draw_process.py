@@ -25,10 +25,12 @@ class DrawProcess:
 
     Args:
         folder: For its log.
+        awaited: What ready() waits for: "" that it is ready, "live" that it answers at all.
         variables: KUJI_… settings.
     """
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, awaited: str = "", **variables: str) -> None:
+        self._awaited = awaited
         self.address = f"127.0.0.1:{free_port()}"
         inherited = {name: text for name, text in os.environ.items() if name[:5] != "KUJI_"}
         environment = {
@@ -50,7 +52,7 @@ class DrawProcess:
     async def _is_serving(self) -> bool:
         async with grpc.aio.insecure_channel(self.address) as channel:
             try:
-                request = health_pb2.HealthCheckRequest()
+                request = health_pb2.HealthCheckRequest(service=self._awaited)
                 answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=1)
             except grpc.aio.AioRpcError:
                 return False
@@ -72,9 +74,11 @@ class DrawProcess:
 
 
 @asynccontextmanager
-async def draw_process(folder: Path, **variables: str) -> AsyncIterator[DrawProcess]:
+async def draw_process(
+    folder: Path, awaited: str = "", **variables: str
+) -> AsyncIterator[DrawProcess]:
     """A draw process that serves, gone at the end whatever happened."""
-    process = DrawProcess(folder, **variables)
+    process = DrawProcess(folder, awaited, **variables)
     try:
         await process.ready()
         yield process

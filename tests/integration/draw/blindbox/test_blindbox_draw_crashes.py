@@ -11,6 +11,7 @@ import pytest
 from kuji.draw.v1 import pool_pb2
 from redis.asyncio import Redis
 
+from services.common.server.health import LIVE
 from tests.support.admin import auth_server
 from tests.support.blindbox import Box, ItemSpec, card_status, insert_card
 from tests.support.blindbox_draw import Customer, Mall, drew, open_mall, settled_books, told
@@ -65,7 +66,8 @@ async def process_of(
         auth_address = await stack.enter_async_context(auth_server(mall.world.auth))
         stores = {"KUJI_POSTGRES_DSN": dsn, "KUJI_REDIS_URL": redis_url}
         process = await stack.enter_async_context(
-            draw_process(folder, KUJI_AUTH_ADDRESS=auth_address, **stores, **variables)
+            # Without its store it is not ready; it answers all the same.
+            draw_process(folder, LIVE, KUJI_AUTH_ADDRESS=auth_address, **stores, **variables)
         )
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(process.address))
         yield process, Customer(channel, mall.world.auth.token(OWNER, "user-7", "admin"))
