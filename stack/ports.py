@@ -1,9 +1,15 @@
 """Ports: free ones, and those that a stack keeps from start to start."""
 
 import errno
+import fcntl
+import os
 import random
 import socket
+import tempfile
+from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from stack.processes import StackError
 
@@ -12,6 +18,9 @@ from stack.processes import StackError
 _CANDIDATES = range(20_000, 32_000)
 _LOOPBACK = "127.0.0.1"
 _given: set[int] = set()
+# The files that say which ports are ours; those of the last ones given, as files are few.
+_reserved: deque[int] = deque()
+_MOST_RESERVED = 256
 
 
 def is_free(port: int, address: str = _LOOPBACK) -> bool:
@@ -32,11 +41,38 @@ def _listen(address: str, port: int) -> None:
         probe.listen(1)
 
 
+def reserve(port: int) -> bool:
+    """
+    Whether no other stack of this user has chosen *port*; now it is this process's, to its end.
+
+    Between the choice of a port and the start of what listens there, others choose theirs.
+    """
+    folder = Path(tempfile.gettempdir()) / f"kuji-ports-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.lstat().st_uid != os.getuid():
+            return True
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(folder / str(port), flags, 0o600)
+    except OSError:
+        return True  # nowhere to say so
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return False
+    _reserved.append(file)
+    if len(_reserved) > _MOST_RESERVED:
+        with suppress(OSError):
+            os.close(_reserved.popleft())
+    return True
+
+
 def free_port() -> int:
     """A port that is free now and that this process has not been given before."""
     while True:
         port = random.choice(_CANDIDATES)  # noqa: S311  # no secret
-        if port not in _given and is_free(port):
+        if port not in _given and reserve(port) and is_free(port):
             _given.add(port)
             return port
 

@@ -192,7 +192,7 @@ def _log_errors(stack: StackUnderTest, alarms: Collection[str]) -> list[str]:
             if line.startswith(("Traceback", "kuji: ")):
                 found.append("\n".join([f"{service}: {line}", *lines[number + 1 : number + 40]]))
             elif '"level": "error"' in line:
-                found.append(f"{service}: {line[:300]}")
+                found.append(f"{service}: {line[:6000]}")
     return found
 
 

@@ -80,7 +80,7 @@ class Prometheus:
         alerts = (await self._http.get("/api/v1/alerts")).json()["data"]["alerts"]
         return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
 
-    async def until_fired(self, *names: str, patience_s: float = 30) -> None:
+    async def until_fired(self, *names: str, patience_s: float = 100) -> None:
         """Return once each of *names* has fired."""
         missing = set(names)
         try:
@@ -90,7 +90,7 @@ class Prometheus:
         except TimeoutError:
             raise AssertionError(f"do not fire: {sorted(missing)}") from None
 
-    async def until_quiet(self, *names: str, patience_s: float = 30) -> None:
+    async def until_quiet(self, *names: str, patience_s: float = 100) -> None:
         """Return once none of *names* fires."""
         try:
             async with asyncio.timeout(patience_s):

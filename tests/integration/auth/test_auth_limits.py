@@ -153,12 +153,12 @@ class Checks:
 
     def __init__(self) -> None:
         self.passwords: list[str] = []
-        self.may_go, self.done = threading.Semaphore(0), threading.Semaphore(0)
+        self.begun, self.may_go = threading.Semaphore(0), threading.Semaphore(0)
 
     async def let_one_go(self) -> None:
-        """Return when one more has been checked."""
+        """Return when the checks that run have begun, and one of them went on."""
+        await asyncio.to_thread(self.begun.acquire)
         self.may_go.release()
-        await asyncio.to_thread(self.done.acquire)
 
 
 @pytest.fixture
@@ -167,9 +167,9 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Checks]:
     checks, original = Checks(), PasswordHasher.verify
 
     def verify(self: PasswordHasher, stored: str, password: bytes) -> bool:
-        checks.may_go.acquire()
         checks.passwords.append(password.decode())
-        checks.done.release()
+        checks.begun.release()
+        checks.may_go.acquire()
         return original(self, stored, password)
 
     monkeypatch.setattr(PasswordHasher, "verify", verify)
@@ -197,9 +197,9 @@ async def test_flood_waits_for_itself(postgres_dsn: str, checks: Checks) -> None
         await until_waiting(stub, "known", 1)
         while PASSWORD not in checks.passwords:
             await checks.let_one_go()
+        checks.may_go.release(64)
         assert (await honest).username == "alice"
         assert checks.passwords.index(PASSWORD) <= 3
-        checks.may_go.release(64)
         assert Counter(await asyncio.gather(*flood)) == {"BAD_CREDENTIALS": 64}
 
 
@@ -216,8 +216,8 @@ async def test_stranger_from_elsewhere_is_next_too(postgres_dsn: str, checks: Ch
         await until_waiting(stub, "unknown", 20)
         while PASSWORD not in checks.passwords:
             await checks.let_one_go()
-        assert checks.passwords.index(PASSWORD) <= 2
         checks.may_go.release(64)
+        assert checks.passwords.index(PASSWORD) <= 2
         assert (await honest).username == "alice"
         await asyncio.gather(*flood)
 

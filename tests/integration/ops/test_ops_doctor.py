@@ -33,6 +33,7 @@ from stack.ports import free_port
 from tests.support.books import Pool, open_pool
 from tests.support.command import run_kuji
 from tests.support.doctor import Doctor
+from tests.support.draw_service import own_valkey
 from tests.support.proxy import proxying
 
 _WRONG, _WARNING, _UNKNOWN = Grade.WRONG, Grade.WARNING, Grade.UNKNOWN
@@ -281,11 +282,12 @@ async def test_doctor_finds_a_disk_that_fills(doctor: Doctor, tmp_path: Path) ->
 
 
 async def test_doctor_finds_a_store_log_that_is_torn_or_damaged(
-    doctor: Doctor, tmp_path: Path, redis: Redis, redis_url: str
+    doctor: Doctor, tmp_path: Path
 ) -> None:
     """Without touching it. What a power loss leaves is one thing, other damage another."""
-    await redis.set("a", b"\r\n*1\r\n" * 1000)
-    source = Path(str((await redis.config_get("dir"))["dir"])) / "appendonlydir"
+    async with own_valkey(tmp_path / "store") as valkey, Redis.from_url(valkey.url) as redis:
+        await redis.set("a", b"\r\n*1\r\n" * 1000)
+    source = tmp_path / "store" / "data" / "appendonlydir"
     folder = tmp_path / "data" / "valkey" / "appendonlydir"
     folder.mkdir(parents=True)
     for file in source.iterdir():

@@ -11,6 +11,7 @@ from services.pool.rule.terms import DrawCode
 from services.pool.store.blocks import BlockList
 from services.pool.store.keys import BLOCKED_NETWORKS, BLOCKS
 from services.pool.store.redis_store import RedisStore
+from stack.ports import free_port
 from tests.support.draw_service import own_valkey
 from tests.support.draws import NO_BACKLOG_BOUND, intent, odds
 from tests.support.history import eventually
@@ -26,7 +27,8 @@ _PAST_MS, _FAR_MS = 1_000_000, 4_000_000_000_000
 async def redis(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Redis]:
     """A server by itself, and one that is a cluster of its own: a script's keys share a slot."""
     is_cluster = request.param == "cluster"
-    options = ("--cluster-enabled", "yes") if is_cluster else ()
+    own_port = "--cluster-port", str(free_port())
+    options = ("--cluster-enabled", "yes", *own_port) if is_cluster else ()
     async with own_valkey(tmp_path, *options) as valkey, Redis.from_url(valkey.url) as redis:
         if is_cluster:
             await redis.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
