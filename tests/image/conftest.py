@@ -13,6 +13,8 @@ from typing import TextIO
 import pytest
 
 from image import tools
+from image.base import ensure_base
+from image.tools import ImageError
 from stack.processes import ROOT
 
 _BUILD_S = 900
@@ -30,10 +32,17 @@ def image() -> Iterator[str]:
         yield named
         return
     if os.environ.get("CI") and tools.missing():
-        with suppress(AssertionError):  # where they are not to be had, the reason below says so
+        with suppress(
+            AssertionError, subprocess.TimeoutExpired
+        ):  # where they are not to be had, the reason below says so
             _make("image-tools")
     if reason := tools.why_not():
         pytest.skip(reason)
+    with _building():
+        try:
+            ensure_base()
+        except ImageError as error:  # the registry of packages cannot be reached
+            pytest.skip(f"There is nothing to build the image on: {error}")
     with (_CACHE / "image.used").open("a+") as use:
         with _building() as built:
             _build_once(built)
