@@ -18,11 +18,19 @@ from image.tools import ImageError
 from stack.processes import ROOT
 
 _BUILD_S = 900
+_FIRST_S = 2000
 _CACHE = ROOT / ".cache"
 _CACHE.mkdir(exist_ok=True)
 # Each checkout has its own: another one may be tested at the same time.
 _NAME = f"localhost/kuji:test-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]}"
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Packages are fetched, and an image is built, before the first of these begins."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(_FIRST_S))
 
 
 @pytest.fixture(scope="session")
@@ -31,18 +39,9 @@ def image() -> Iterator[str]:
     if named := os.environ.get("KUJI_IMAGE"):
         yield named
         return
-    if os.environ.get("CI") and tools.missing():
-        with suppress(
-            AssertionError, subprocess.TimeoutExpired
-        ):  # where they are not to be had, the reason below says so
-            _make("image-tools")
-    if reason := tools.why_not():
-        pytest.skip(reason)
     with _building():
-        try:
-            ensure_base()
-        except ImageError as error:  # the registry of packages cannot be reached
-            pytest.skip(f"There is nothing to build the image on: {error}")
+        if reason := _why_not():
+            pytest.skip(reason)
     with (_CACHE / "image.used").open("a+") as use:
         with _building() as built:
             _build_once(built)
@@ -59,6 +58,20 @@ def _building() -> Iterator[TextIO]:
         fcntl.flock(built, fcntl.LOCK_EX)
         built.seek(0)
         yield built
+
+
+def _why_not() -> str | None:
+    """Why no image can be built here; None where one can. In CI the tools are installed."""
+    if os.environ.get("CI") and tools.missing():
+        with suppress(AssertionError, subprocess.TimeoutExpired):
+            _make("image-tools")
+    if reason := tools.why_not():
+        return reason
+    try:
+        ensure_base()
+    except ImageError as error:  # nobody has Debian's packages here
+        return f"There is nothing to build the image on: {error}"
+    return None
 
 
 def _build_once(built: TextIO) -> None:
