@@ -39,6 +39,7 @@ _OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
     ("grpc.server.max_pending_requests", _WITHOUT_BOUND),
     ("grpc.server.max_pending_requests_hard_limit", _WITHOUT_BOUND),
+    ("grpc.server_max_unrequested_time_in_server", _WITHOUT_BOUND),  # seconds; 30 by itself
 )
 # Share of the time to drain after which what is not done is answered so; the rest is for answering.
 _DRAINED = 0.8

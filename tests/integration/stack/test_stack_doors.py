@@ -6,6 +6,7 @@ import re
 import signal
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,10 @@ async def test_administration_of_envoy_is_a_socket_in_a_closed_folder(
 
 def _ports_of(pid: int) -> set[int]:
     """TCP ports on which process *pid* listens."""
-    found = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(str(link.readlink()))
     inodes = {text[8:-1] for text in found if text.startswith("socket:[")}
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     return {
