@@ -79,7 +79,7 @@ async def _use(stack: StackUnderTest, scale: Scale) -> dict[str, float]:
 def _cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
     # Postgres is many processes; the supervisor's children are the other parts.
     return {
-        part: machine.cpu_of_family_s(pid) if part == "postgres" else machine.cpu_s(pid)
+        part: machine.family_cpu_s(pid) if part == "postgres" else machine.cpu_s(pid)
         for part, pid in pids.items()
     }
 

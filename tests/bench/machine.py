@@ -17,13 +17,6 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def cpu_of_family_s(pid: int) -> float:
-    """CPU time of a process and its children, with those of them that have ended."""
-    ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return cpu_s(pid) + sum(map(int, ended)) / _TICKS_PER_S + sum(cpu_s(int(c)) for c in children)
-
-
 def load() -> float:
     """Runnable processes, the last minute's average."""
     return os.getloadavg()[0]

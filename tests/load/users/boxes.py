@@ -1,6 +1,7 @@
 """Users of blind boxes: a shop that orders, and players who open item cards."""
 
 import itertools
+from functools import cache
 from pathlib import Path
 
 from locust import task
@@ -13,6 +14,11 @@ _CARD = 3
 _INFINITE = 2
 _GONE = ("SOLD_OUT",)
 _cards = Turns()
+
+
+@cache
+def _given() -> list[str]:
+    return Path(plan().cards).read_text("utf-8").splitlines()
 
 
 class Shop(JsonUser):
@@ -43,11 +49,10 @@ class CardOwner(JsonUser):
     @task
     def opens_a_card(self) -> None:
         """The next that nobody has opened."""
-        cards = Path(plan().cards).read_text("utf-8").splitlines()
         turn = _cards.next(self.environment)
-        if turn >= len(cards):
+        if turn >= len(_given()):
             raise StopUser
-        number, card_id = map(int, cards[turn].split(","))
+        number, card_id = map(int, _given()[turn].split(","))
         body: dict[str, object] = {
             "goods_id": plan().goods_id,
             "item_card_id": card_id,
