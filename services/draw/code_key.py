@@ -56,6 +56,8 @@ class PoolCodes:
             draws: How many at once.
         """
         name = f"{user_id}|{request_id}|"
+        if draws < _CODES_IN_HASH:
+            return self._dozen(f"{name}0")[: CODE_BYTES * (draws + 1)]
         dozens = [self._dozen(f"{name}{dozen}") for dozen in range(draws // _CODES_IN_HASH + 1)]
         return b"".join(dozens)[: CODE_BYTES * (draws + 1)]
 

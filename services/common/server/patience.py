@@ -2,27 +2,79 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import TracebackType
 
 # What was cancelled may clean up for so long; some clients wait for a server that is frozen.
 _CLEANUP_S = 0.02
+# Bounds that end within the same hundredth of a second share a timer, which costs a third of two of
+# their own. What is kept back from a caller's deadline is five times that.
+_TICKS_PER_S = 100
+
+
+@dataclass(slots=True)
+class _Tick:
+    """Those that end at one moment, and the timer that tells them."""
+
+    timer: asyncio.TimerHandle
+    within: set["TimeBound"] = field(default_factory=set)
 
 
 class TimeBounds:
     """The bounds that are in force, and one more for all of them once the process is to end."""
 
     def __init__(self) -> None:
-        self.within: set[TimeBound] = set()
-        self.closes_at: float | None = None
+        self._ticks: dict[int, _Tick] = {}
+        self._unbounded: set[TimeBound] = set()
+        self._closes_at: float | None = None
 
     def close_at(self, moment: float) -> None:
         """
         Let no work last beyond *moment*, of the event loop's clock: what the process as it ends
         has no time for is told so, while it can still be told.
         """
-        self.closes_at = moment
-        for bound in self.within:
-            bound.end_by(moment)
+        self._closes_at = moment
+        closing = _number_of(moment)
+        later = [tick.within for number, tick in self._ticks.items() if number > closing]
+        for bound in [*self._unbounded, *(bound for within in later for bound in within)]:
+            self.discard(bound)
+            self.add(bound)
+
+    def add(self, bound: "TimeBound") -> None:
+        """End *bound* when it is time."""
+        until = bound.until
+        if self._closes_at is not None and (until is None or self._closes_at < until):
+            until = self._closes_at
+        if until is None:
+            self._unbounded.add(bound)
+            return
+        number = bound.tick = _number_of(until)
+        tick = self._ticks.get(number)
+        if tick is None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_at(number / _TICKS_PER_S, self._end, number)
+            tick = self._ticks[number] = _Tick(timer)
+        tick.within.add(bound)
+
+    def discard(self, bound: "TimeBound") -> None:
+        """Forget *bound*: its work is done."""
+        self._unbounded.discard(bound)
+        tick = self._ticks.get(bound.tick)
+        if tick is None:
+            return
+        tick.within.discard(bound)
+        if not tick.within:  # a timer of nobody's would stay as long as a stranger likes
+            tick.timer.cancel()
+            del self._ticks[bound.tick]
+
+    def _end(self, number: int) -> None:
+        for bound in self._ticks.pop(number).within:
+            bound.end()
+
+
+def _number_of(moment: float) -> int:
+    """The tick at or after *moment*."""
+    return -int(-moment * _TICKS_PER_S // 1)
 
 
 class TimeBound:
@@ -37,18 +89,18 @@ class TimeBound:
     def __init__(
         self, bounds: TimeBounds, seconds: float | None, on_late: Callable[[], None]
     ) -> None:
-        until = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        self.until = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        self.tick = -1
         self._bounds = bounds
-        self._timeout = asyncio.timeout_at(until)
         self._on_late = on_late
         self._late: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-        self._bounds.within.add(self)
-        self._arm()
-        if self._bounds.closes_at is not None:
-            self.end_by(self._bounds.closes_at)
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._bounds.add(self)
 
     async def __aexit__(
         self,
@@ -56,24 +108,15 @@ class TimeBound:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bounds.within.discard(self)
-        self._disarm()
-        await self._timeout.__aexit__(kind, error, traceback)
+        if self._late is None:
+            self._bounds.discard(self)
+            return
+        self._late.cancel()
+        # As in asyncio.Timeout: who else cancelled meanwhile is to be obeyed.
+        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
 
-    def end_by(self, moment: float) -> None:
-        """Bring the bound forward to *moment*, unless it is before that."""
-        until = self._timeout.when()
-        if not self._timeout.expired() and (until is None or moment < until):
-            self._timeout.reschedule(moment)
-            self._disarm()
-            self._arm()
-
-    def _arm(self) -> None:
-        until = self._timeout.when()
-        if until is not None:
-            loop = asyncio.get_running_loop()
-            self._late = loop.call_at(until + _CLEANUP_S, self._on_late)
-
-    def _disarm(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
+    def end(self) -> None:
+        """It is time."""
+        self._late = asyncio.get_running_loop().call_later(_CLEANUP_S, self._on_late)
+        self._task.cancel()

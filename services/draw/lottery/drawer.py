@@ -1,6 +1,6 @@
 """One draw for a caller: from a wish to a result, or to the error that says why not."""
 
-import uuid
+import secrets
 
 from services.common.errors import TicketInvalidError
 from services.draw.batcher import Batcher
@@ -44,7 +44,7 @@ class Drawer:
         """
         named = bool(wanted.request_id)
         if not named:
-            wanted = wanted._replace(request_id=uuid.uuid4().hex)
+            wanted = wanted._replace(request_id=secrets.token_hex(16))
         self._guard.check()
         pool = await self._pool_of(wanted, named)
         intent = pool.intent(
