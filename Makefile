@@ -129,6 +129,20 @@ image-tools: ## for the image: Debian's packages that build and run one; needs r
 image-test: $(STAMP) ## the real image of each part, as Kubernetes would run it
 	@$(BIN)/python -m pytest tests/image
 
+# What it builds is committed: neither a run nor an image needs Node.
+.PHONY: web web-tools
+WEB_PACKAGES := web/node_modules/.package-lock.json
+$(WEB_PACKAGES): web/package-lock.json
+	@cd web && npm ci --loglevel=error
+	@touch $@
+
+web: $(WEB_PACKAGES) ## check and build the pages, from web/src into web/dist; needs Node
+	@cd web && npm run -s build
+
+web-tools: $(WEB_PACKAGES) ## for the pages' tests: their packages, and Debian's Chromium; needs Node and root
+	@test -x /usr/bin/chromium || { apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk > /dev/null; }
+
 openapi-tools: ## for its test: a TypeScript compiler, into .cache; needs Node
 	@mkdir -p .cache/typescript
 	@cp tests/contract/typescript/{package.json,package-lock.json} .cache/typescript

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say of the wheel: Envoy's files lie elsewhere, and so do the stubs."""
+"""What pyproject.toml cannot say of the wheel: Envoy's files, pages and stubs lie elsewhere."""
 
 import tomllib
 from pathlib import Path
@@ -10,6 +10,7 @@ ABOUT = tomllib.loads((HERE / "pyproject.toml").read_text("utf-8"))
 STUBS = HERE / "gen"
 # In the wheel they are below the package that reads them: `envoy` itself is Envoy's own wheel.
 EDGE = "stack.edge.envoy"
+PAGES = "stack.edge.web"
 
 
 def stubs() -> str:
@@ -30,7 +31,9 @@ setup(
         ),
         EDGE,
         *(f"{EDGE}.{name}" for name in find_namespace_packages("envoy")),
+        PAGES,
+        *(f"{PAGES}.{name}" for name in find_namespace_packages("web/dist")),
     ],
-    package_dir={EDGE: "envoy"},
+    package_dir={EDGE: "envoy", PAGES: "web/dist"},
     install_requires=[*ABOUT["tool"]["kuji"]["dependencies"], stubs()],
 )

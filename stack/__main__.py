@@ -53,6 +53,7 @@ def _welcome(
 ) -> Panel:
     facts = Table.grid(padding=(0, 2))
     facts.add_row("URL", f"[bold cyan]{addresses.edge.url}[/]")
+    facts.add_row("page", f"[bold cyan]{addresses.edge.url}/[/]")
     facts.add_row("administrator", f"admin  [bold]{password}[/]")
     facts.add_row("logs", str(Home(settings.home).log("*")))
     facts.add_row("stop", "Ctrl-C" if ready_fd is None else command("down"))

@@ -16,6 +16,7 @@ from services.common.tls import TlsFiles
 from services.common.traces.settings import TraceSettings
 from stack.edge.contract import CLUSTERS, Route, routes
 from stack.edge.limits import Limits, of_address, of_user
+from stack.edge.pages import page_files
 from stack.edge.routes import envoy_routes
 from stack.edge.status import socket_address, status_listeners
 from stack.edge.tables import DOCUMENTS, Document, contract_lua, methods_lua
@@ -107,6 +108,7 @@ def render(edge: Edge, folder: Path) -> dict[str, bytes]:
         **scripts,
         **documents,
         **packed,
+        **page_files(),
     }
 
 
@@ -133,7 +135,7 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
         EDGE_SECRET=edge.secret,
         TRUSTED_HOPS=edge.trusted_hops,
         SERVICES=json.dumps(list(services)),
-        ROUTES=json.dumps(envoy_routes(known, DOCUMENTS, edge.limits.credentials)),
+        ROUTES=json.dumps(envoy_routes(known, DOCUMENTS, edge.limits.credentials, folder)),
         ADDRESS_LIMIT=json.dumps(of_address("flood", edge.limits.address)),
         USER_LIMIT=json.dumps(of_user("users", edge.limits.user)),
         LUA_PATH=f"{folder}/?.lua",

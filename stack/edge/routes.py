@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from kuji.common.v1.access_pb2 import Access
@@ -9,6 +10,7 @@ from kuji.common.v1.access_pb2 import Access
 from services.common.roles import EVERYONE, ROLES_OF_ACCESS
 from stack.edge.contract import Route
 from stack.edge.limits import Limit, of_address
+from stack.edge.pages import page_paths, page_routes
 
 Config = dict[str, Any]
 
@@ -145,7 +147,7 @@ def _document(name: str) -> Iterator[Config]:
 
 
 def envoy_routes(
-    routes: Iterable[Route], documents: Iterable[str], credentials: Limit
+    routes: Iterable[Route], documents: Iterable[str], credentials: Limit, pages: Path
 ) -> list[Config]:
     """
     The routes of Envoy's virtual host, in their order.
@@ -154,6 +156,7 @@ def envoy_routes(
         routes: As contract.routes() gives them: those of one path are neighbours.
         documents: What lies at the root, by its name.
         credentials: How often an address may try to log in.
+        pages: Where the files of the pages lie when Envoy reads them.
     """
     length = {"start": _MAX_BODY_BYTES + 1, "end": 2**63 - 1}
     too_large = {"prefix": "/", "headers": [{"name": "content-length", "range_match": length}]}
@@ -165,6 +168,9 @@ def envoy_routes(
             for found in _of_path(path, list(own), credentials)
         ],
         *[found for name in documents for found in _document(name)],
+        _nowhere("unknown", {"path_separated_prefix": "/admin/api"}, {}),  # no page
+        *page_routes(pages),
+        *[_nowhere("other_methods GET, HEAD", path, {}) for path in page_paths()],
         _nowhere("connect", {"connect_matcher": {}}, {}),
         _nowhere("grpc", {"safe_regex": {"regex": r"/[\w.]+\.\w+/\w+"}}, {}),
         _nowhere("unknown", {"prefix": "/"}, {}),
