@@ -16,15 +16,19 @@ from tests.bench.pools import BooksError
 from tests.bench.report import Conditions, print_table, to_json
 from tests.bench.scale import FULL, SHORT, Scale
 from tests.bench.servers import Bench, NotDurableError, open_bench
+from tests.bench.whole import sold_out, winner_list
 
 Measure = Callable[[Bench, Scale, Step], Awaitable[list[Figure]]]
 MEASURES: dict[str, Measure] = {
     "M1": unary.measure,
     "M3": sustained.measure,
+    "M6": winner_list.measure,
+    "M7": sold_out.measure,
     "M9": memory.measure,
     "M10": growth.measure,
     "M11": idle.measure,
-    "X1a": confirmed.measure,
+    "X1a": confirmed.measure_recorded,
+    "X1b": confirmed.measure_replica,
 }
 # A table in a file need not be as narrow as a terminal.
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
@@ -32,7 +36,7 @@ _err = Console(highlight=False, stderr=True)
 
 
 def _steps(ids: list[str], scale: Scale) -> int:
-    windows = {"M1": 2, "M3": 2, "M10": 6, "X1a": 4}
+    windows = {"M1": 2, "M3": 2, "M6": 2, "M7": 2, "M10": 6, "X1a": 4, "X1b": 4}
     once = {"M11": 2}
     return sum(windows[id_] * scale.rounds if id_ in windows else once.get(id_, 1) for id_ in ids)
 
@@ -62,7 +66,7 @@ def _chosen(only: str) -> list[str]:
 
 def bench(
     short: Annotated[bool, typer.Option(help="See that it works; judge nothing.")] = False,
-    only: Annotated[str, typer.Option(help="Some of M1,M3,M9,M10,M11,X1a.")] = "",
+    only: Annotated[str, typer.Option(help="Some of M1,M3,M6,M7,M9,M10,M11,X1a,X1b.")] = "",
     json: Annotated[bool, typer.Option(help="Print JSON instead of the table.")] = False,
 ) -> None:
     """

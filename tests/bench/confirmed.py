@@ -1,17 +1,31 @@
-"""X1a: what it costs to tell a win only once it is in Postgres, against telling it at once."""
+"""
+X1a, X1b: what it costs to tell a draw only once it is safer than on one disk.
 
+Against telling it at once: a win once it is in Postgres, any draw once a replica has it on disk.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
 from kuji.draw.v1 import pool_pb2
+from redis.asyncio import Redis
 
+from stack import servers
+from stack.ports import free_port
+from stack.processes import Child, stop
 from tests.bench.figures import Figure, Step, alternate, spread
 from tests.bench.jobs import Job
 from tests.bench.pools import MeasuredPool, open_pool
 from tests.bench.scale import Scale
-from tests.bench.servers import Bench
+from tests.bench.servers import Bench, Site
 
 _IN_FLIGHT = (1, 64)
+_WHAT = {"X1a": "wins confirmed by Postgres", "X1b": "draws confirmed by a replica"}
+_FOLLOWS_WITHIN_S = 60.0
+_STOP_TIMEOUT_S = 10.0
 
 
 @dataclass
@@ -38,20 +52,63 @@ class _Side:
         return f"{p50:.1f} / {p99:.1f} ms"
 
 
-async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
-    """A figure for each number of callers at once; a step for each window."""
+async def measure_recorded(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
+    """X1a: a figure for each number of callers at once; a step for each window."""
     async with bench.site(scale.users) as site:
-        stored = await open_pool(bench, site)
-        recorded = await open_pool(bench, site, confirm=pool_pb2.CONFIRM_RECORDED)
-        return [
-            await _compare(stored, recorded, in_flight, scale, step) for in_flight in _IN_FLIGHT
-        ]
+        return await _measure("X1a", pool_pb2.CONFIRM_RECORDED, bench, site, scale, step)
+
+
+async def measure_replica(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
+    """X1b: the same; both pools are in a store that has a replica."""
+    async with _replica(bench), bench.site(scale.users) as site:
+        return await _measure("X1b", pool_pb2.CONFIRM_REPLICA, bench, site, scale, step)
+
+
+async def _measure(
+    id_: str,
+    confirm: pool_pb2.Confirm.ValueType,
+    bench: Bench,
+    site: Site,
+    scale: Scale,
+    step: Step,
+) -> list[Figure]:
+    stored = await open_pool(bench, site)
+    confirmed = await open_pool(bench, site, confirm=confirm)
+    return [
+        await _compare(id_, stored, confirmed, in_flight, scale, step) for in_flight in _IN_FLIGHT
+    ]
+
+
+@asynccontextmanager
+async def _replica(bench: Bench) -> AsyncIterator[None]:
+    """A second Valkey that follows the first, and has on disk what it says it has."""
+    port, folder = free_port(), bench.folder / "replica"
+    url = f"redis://127.0.0.1:{port}/0"
+    child = Child(servers.valkey(folder, port, bench.folder / "replica.log"))
+    try:
+        await child.wait_until_ready(lambda: servers.valkey_answers(url))
+        async with Redis.from_url(f"{bench.redis_server}/0") as primary:
+            await primary.config_set("repl-diskless-sync-delay", 0)
+        async with Redis.from_url(url) as replica:
+            primary_port = bench.redis_server.rpartition(":")[2]
+            await replica.execute_command("REPLICAOF", "127.0.0.1", primary_port)  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(_FOLLOWS_WITHIN_S):
+                while (await replica.info("replication"))["master_link_status"] != "up":  # noqa: ASYNC110  # nothing tells us
+                    await asyncio.sleep(0.05)
+        yield
+    finally:
+        stop([child], _STOP_TIMEOUT_S)
 
 
 async def _compare(
-    stored: MeasuredPool, recorded: MeasuredPool, in_flight: int, scale: Scale, step: Step
+    id_: str,
+    stored: MeasuredPool,
+    confirmed: MeasuredPool,
+    in_flight: int,
+    scale: Scale,
+    step: Step,
 ) -> Figure:
-    a, b = _Side(recorded), _Side(stored)
+    a, b = _Side(confirmed), _Side(stored)
     job = Job(
         kind="unary",
         target="",
@@ -60,17 +117,10 @@ async def _compare(
         seconds=scale.unary_s,
         timed=True,
     )
-
-    async def draw_recorded() -> float:
-        return await a.draw(job)
-
-    async def draw_stored() -> float:
-        return await b.draw(job)
-
-    rates = await alternate(scale.rounds, draw_recorded, draw_stored, step, "X1a")
+    rates = await alternate(scale.rounds, lambda: a.draw(job), lambda: b.draw(job), step, id_)
     return Figure(
-        "X1a",
-        f"draws of confirmed wins, {in_flight} at once",
+        id_,
+        f"{_WHAT[id_]}, {in_flight} at once",
         f"{spread(rates.a)} draws/s",
         f"told at once: {spread(rates.b)} draws/s",
         rates.ratio,

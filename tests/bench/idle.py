@@ -1,13 +1,14 @@
-"""M11: what a whole stack costs while nobody draws: without pools, and with thousands."""
+"""M11: what a whole stack uses while nobody draws: without pools, and with thousands."""
 
 import asyncio
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import asyncpg
 import httpx
 
-from tests.bench import machine
+from tests.bench import parts
 from tests.bench.figures import Figure, Step
 from tests.bench.scale import Scale
 from tests.bench.servers import Bench, queries
@@ -17,6 +18,7 @@ from tests.support.stacks import StackUnderTest, stack_home
 
 GOAL_EMPTY = 3.0
 GOAL_POOLS = 6.0
+GOAL_MIB = 900e6 / 2**20
 _BOXES_A_CALL = 100
 _BOXES_OF_GOODS = 1000
 _CALL_TIMEOUT_S = 120.0
@@ -29,7 +31,7 @@ _ITEMS = (
 
 
 async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
-    """The two figures; a step for each."""
+    """The figures of both; a step for each."""
     del bench  # its servers are none of this stack's
     with stack_home() as home:
         stack = StackUnderTest(home)
@@ -40,7 +42,7 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
             await _until_recorded(stack, scale.idle_pools)
             full = await _use(stack, scale)
             step(f"M11 {scale.idle_pools} pools")
-    return [_figure(0, GOAL_EMPTY, empty), _figure(scale.idle_pools, GOAL_POOLS, full)]
+    return [*_figures(0, GOAL_EMPTY, empty), *_figures(scale.idle_pools, GOAL_POOLS, full)]
 
 
 async def _open_boxes(stack: StackUnderTest, count: int) -> None:
@@ -65,34 +67,42 @@ async def _until_recorded(stack: StackUnderTest, pools: int) -> None:
     await connection.close()
 
 
-async def _use(stack: StackUnderTest, scale: Scale) -> dict[str, float]:
-    """CPU time by part, in percent of one core."""
+class _Use(NamedTuple):
+    """Of a stack in which nobody draws, by part."""
+
+    percent: Mapping[str, float]  # of one core
+    mib: Mapping[str, float]
+
+
+async def _use(stack: StackUnderTest, scale: Scale) -> _Use:
     await asyncio.sleep(scale.idle_settle_s)
-    pids = stack.pids()
-    pids["supervisor"] = machine.parent(pids["draw"])
-    before, began = _cpu_s(pids), time.monotonic()
+    pids = parts.pids_of(stack)
+    before, began = parts.cpu_s(pids), time.monotonic()
     await asyncio.sleep(scale.idle_s)
-    after, seconds = _cpu_s(pids), time.monotonic() - began
-    return {part: 100 * (after[part] - before[part]) / seconds for part in pids}
+    used, seconds = parts.used_since(pids, before), time.monotonic() - began
+    percent = {part: 100 * part_s / seconds for part, part_s in used.items()}
+    return _Use(percent, parts.memory_mib(pids))
 
 
-def _cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
-    # Postgres is many processes; the supervisor's children are the other parts.
-    return {
-        part: machine.family_cpu_s(pid) if part == "postgres" else machine.cpu_s(pid)
-        for part, pid in pids.items()
-    }
+def _figures(pools: int, goal: float, use: _Use) -> list[Figure]:
+    return [
+        _figure("CPU", pools, use.percent, "% of a core", goal, 2),
+        _figure("memory", pools, use.mib, "MiB", GOAL_MIB, 0),
+    ]
 
 
-def _figure(pools: int, goal: float, use: Mapping[str, float]) -> Figure:
+def _figure(
+    what: str, pools: int, use: Mapping[str, float], unit: str, goal: float, digits: int
+) -> Figure:
     total = sum(use.values())
+    by_part = ", ".join(f"{part} {used:.{digits}f}" for part, used in use.items())
     return Figure(
         "M11",
-        f"CPU of an idle stack with {pools:,} pools, all processes",
-        f"{total:.1f} % of a core",
+        f"{what} of an idle stack with {pools:,} pools, all processes",
+        f"{total:,.1f} {unit}",
         "",
         None,
-        f"≤ {goal:.0f} %",
+        f"≤ {goal:.0f} {unit.partition(' ')[0]}",
         total <= goal,
-        [", ".join(f"{part} {percent:.2f}" for part, percent in use.items())],
+        [f"{what}, {pools:,} pools: {by_part}"],
     )

@@ -36,8 +36,12 @@ def cpu_model() -> str:
 
 def family_cpu_s(pid: int) -> float:
     """CPU time of a process and its living and ended children, seconds."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return cpu_s(pid) + _ended_children_s(pid) + sum(cpu_s(int(child)) for child in children)
+    return cpu_s(pid) + _ended_children_s(pid) + sum(map(cpu_s, children(pid)))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that it started and that live."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _ended_children_s(pid: int) -> float:

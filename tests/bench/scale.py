@@ -20,6 +20,9 @@ class Scale:
         idle_pools: Pools of a stack in which nobody draws.
         idle_settle_s: Pause before it is looked at.
         idle_s: For how long it is looked at.
+        players: Accounts that draw through the edge.
+        whole_s: Length of one window of calls of a whole stack.
+        list_pages: Pages of the winner list; more than the edge keeps.
     """
 
     rounds: int
@@ -33,6 +36,9 @@ class Scale:
     idle_pools: int
     idle_settle_s: float
     idle_s: float
+    players: int
+    whole_s: float
+    list_pages: int
 
 
 FULL = Scale(
@@ -47,6 +53,9 @@ FULL = Scale(
     idle_pools=4_000,
     idle_settle_s=30.0,
     idle_s=60.0,
+    players=10_000,
+    whole_s=6.0,
+    list_pages=200,
 )
 SHORT = Scale(
     rounds=1,
@@ -60,4 +69,7 @@ SHORT = Scale(
     idle_pools=20,
     idle_settle_s=0.1,
     idle_s=0.5,
+    players=200,
+    whole_s=0.5,
+    list_pages=65,
 )

@@ -5,7 +5,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -92,6 +92,8 @@ class Bench:
         self.auth_address = ""
         self.generator: Generator
         self.token = ""
+        self.exits = AsyncExitStack()
+        self.whole: object = None  # see whole/stack.py
 
     @asynccontextmanager
     async def running(self, *services: Service) -> AsyncIterator[list[Child]]:
@@ -188,7 +190,7 @@ async def open_bench() -> AsyncIterator[Bench]:
             await bench.postgres.wait_until_ready(partial(databases.is_up, data, postgres_port))
             await databases.open_to_superuser(data, postgres_port, password)
             await _wait_until_durable(bench)
-            async with _with_auth(bench):
+            async with _with_auth(bench), bench.exits:
                 yield bench
         finally:
             stop([bench.valkey, bench.postgres], _STOP_TIMEOUT_S)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -49,6 +49,12 @@ class AnswerBook:
         if self._file is None:  # not before: a process that forks has users in its children alone
             self._file = (self._folder / f"answers-{os.getpid()}.jsonl").open("a", buffering=1)
         self._file.write(json.dumps([_NAMES[type(answer)], *answer]) + "\n")
+
+
+def write_answers(folder: Path, name: str, answers: Iterable[Answer]) -> None:
+    """Write *answers* down all at once, in a file of *folder* that is theirs alone."""
+    lines = (json.dumps([_NAMES[type(answer)], *answer]) + "\n" for answer in answers)
+    (folder / f"answers-{name}.jsonl").write_text("".join(lines), "utf-8")
 
 
 def read_answers(folder: Path) -> Iterator[Answer]:

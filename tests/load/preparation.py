@@ -50,11 +50,7 @@ async def prepare(
     Raises:
         OperatorError: Accounts or tokens could not be made.
     """
-    tokens = folder / "tokens"
-    await _kuji(
-        home, "users", "create", "--count", players, "--prefix", _PREFIX, "--password", _PASSWORD
-    )
-    await _kuji(home, "users", "tokens", "--count", players, "--prefix", _PREFIX, "--out", tokens)
+    tokens = await make_players(home, players, folder)
     plan = Plan(
         edge=system.endpoints.edge,
         draw=system.endpoints.grpc["draw"],
@@ -73,6 +69,19 @@ async def prepare(
         case Needs.FEW_UNITS:
             return await _with_activity(system, plan, _FEW)
     return await _with_activity(system, plan, _PRIZES)
+
+
+async def make_players(home: Path, players: int, folder: Path) -> Path:
+    """
+    Accounts of so many, on the stack in *home*; the file in *folder* that has a token of each.
+
+    Raises:
+        OperatorError: They could not be made.
+    """
+    tokens, count = folder / "tokens", ("--count", players, "--prefix", _PREFIX)
+    await _kuji(home, "users", "create", *count, "--password", _PASSWORD)
+    await _kuji(home, "users", "tokens", *count, "--out", tokens)
+    return tokens
 
 
 async def _with_activity(

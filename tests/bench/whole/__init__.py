@@ -1,0 +1,1 @@
+"""Measurements of a whole stack, through its edge."""
