@@ -16,7 +16,7 @@ from tests.bench.pools import BooksError
 from tests.bench.report import Conditions, print_table, to_json
 from tests.bench.scale import FULL, SHORT, Scale
 from tests.bench.servers import Bench, NotDurableError, open_bench
-from tests.bench.whole import sold_out, winner_list
+from tests.bench.whole import latency, sold_out, visible, winner_list
 
 Measure = Callable[[Bench, Scale, Step], Awaitable[list[Figure]]]
 MEASURES: dict[str, Measure] = {
@@ -24,9 +24,11 @@ MEASURES: dict[str, Measure] = {
     "M3": sustained.measure,
     "M6": winner_list.measure,
     "M7": sold_out.measure,
+    "M8": visible.measure,
     "M9": memory.measure,
     "M10": growth.measure,
     "M11": idle.measure,
+    "M12": latency.measure,
     "X1a": confirmed.measure_recorded,
     "X1b": confirmed.measure_replica,
 }
@@ -36,7 +38,7 @@ _err = Console(highlight=False, stderr=True)
 
 
 def _steps(ids: list[str], scale: Scale) -> int:
-    windows = {"M1": 2, "M3": 2, "M6": 2, "M7": 2, "M10": 6, "X1a": 4, "X1b": 4}
+    windows = {"M1": 2, "M3": 2, "M6": 2, "M7": 2, "M8": 1, "M10": 6, "M12": 4, "X1a": 4, "X1b": 4}
     once = {"M11": 2}
     return sum(windows[id_] * scale.rounds if id_ in windows else once.get(id_, 1) for id_ in ids)
 
@@ -66,7 +68,7 @@ def _chosen(only: str) -> list[str]:
 
 def bench(
     short: Annotated[bool, typer.Option(help="See that it works; judge nothing.")] = False,
-    only: Annotated[str, typer.Option(help="Some of M1,M3,M6,M7,M9,M10,M11,X1a,X1b.")] = "",
+    only: Annotated[str, typer.Option(help="Some of M1,M3,M6,M7,M8,M9,M10,M11,M12,X1a,X1b.")] = "",
     json: Annotated[bool, typer.Option(help="Print JSON instead of the table.")] = False,
 ) -> None:
     """

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from statistics import median
 
 Side = Callable[[], Awaitable[float]]
@@ -64,3 +65,9 @@ def spread(values: Sequence[float], digits: int = 0) -> str:
     if len(values) == 1:
         return middle
     return f"{middle} ({min(values):,.{digits}f}–{max(values):,.{digits}f})"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The least of *values* that so many of a hundred do not exceed; there has to be one."""
+    ordered = sorted(values)
+    return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]

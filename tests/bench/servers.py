@@ -199,15 +199,29 @@ async def open_bench() -> AsyncIterator[Bench]:
 async def _wait_until_durable(bench: Bench) -> None:
     redis_url, dsn = f"{bench.redis_server}/0", f"{bench.postgres_server}/postgres"
     await bench.valkey.wait_until_ready(lambda: servers.valkey_answers(redis_url))
-    async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        told = await redis.config_get("append*")
     connection = await asyncpg.connect(dsn)
-    settings = {**await queries.durability(connection)}
+    async with Redis.from_url(redis_url) as redis:
+        await check_durable(redis, connection)
     await connection.close()
+
+
+async def check_durable(redis: Redis, postgres: asyncpg.Connection | asyncpg.Pool) -> None:
+    """
+    Return where both keep what they acknowledge.
+
+    Raises:
+        NotDurableError: One does not.
+    """
+    told = {_text(k): _text(v) for k, v in (await redis.config_get("append*")).items()}
+    settings = {**await queries.durability(postgres)}
     if (told["appendonly"], told["appendfsync"]) != ("yes", "always"):
         raise NotDurableError(f"Valkey runs with {told}")
     if set(settings.values()) != {"on"}:
         raise NotDurableError(f"Postgres runs with {settings}")
+
+
+def _text(told: object) -> str:
+    return told.decode() if isinstance(told, bytes) else str(told)
 
 
 @asynccontextmanager

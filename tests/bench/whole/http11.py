@@ -54,7 +54,8 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             raise ConnectionResetError("the server hung up")
         loop = asyncio.get_running_loop()
-        self._answer = answer = loop.create_future()
+        answer: asyncio.Future[Response] = loop.create_future()
+        self._answer = answer
         late = loop.call_later(timeout_s, self._end, TimeoutError("no answer"))
         self._transport.write(request)
         try:

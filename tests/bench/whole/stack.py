@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,11 +17,11 @@ from demo.system import System, open_system
 from ops.connections import read_endpoints
 from stack.processes import ROOT
 from tests.bench.pools import BooksError
-from tests.bench.servers import Bench
+from tests.bench.servers import Bench, check_durable
 from tests.bench.whole.jobs import WholeJob, WholeTally, whole_tally_of
 from tests.load.preparation import make_players
 from tests.load.verdict import judge
-from tests.support.stacks import StackUnderTest, stack_home
+from tests.support.stacks import StackUnderTest
 
 _PLENTY = 1_000_000
 FOUR_PRIZES = ((_PLENTY, 0.025),) * 4  # one draw in ten wins
@@ -175,15 +176,19 @@ async def open_whole(players: int) -> AsyncIterator[WholeStack]:
     A fresh stack with so many players; gone at the end.
 
     Raises:
+        NotDurableError: A store of it does not keep what it acknowledges.
         StackError: It does not start.
     """
-    with stack_home() as home:
+    # Not in memory, where tests have theirs: an fsync would cost nothing.
+    with tempfile.TemporaryDirectory(prefix="kuji-bench-") as name:
+        home = Path(name, "home")
         under_test = StackUnderTest(home, _LIMITS)
         async with (
             under_test.running_beside(),
             open_system(read_endpoints(home), _CONNECTIONS, Progress(disable=True)) as system,
             _generator() as generator,
         ):
+            await check_durable(system.stores.redis, system.stores.postgres)
             folder = home / "measured"
             folder.mkdir()
             tokens = await make_players(home, players, folder)
