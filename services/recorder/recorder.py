@@ -73,19 +73,19 @@ class Recorder:
         """Hold locks and record until stop(), or until a part fails."""
         held: dict[int, HeldPool] = {}
         settings = self._settings
-        async with asyncio.TaskGroup() as tasks:
-            locking = open_locks(settings.postgres_dsn, settings.postgres_timeout_s, self._news.set)
-            async with locking as locks, asyncio.TaskGroup() as writers:
-                start = partial(self._start_writing, writers)
-                resting = RestingPools(self._reader, settings.rest_block_ms, start)
-                beside = [
-                    tasks.create_task(self._keep_holding(held, locks)),
-                    tasks.create_task(resting.watch()),
-                    tasks.create_task(self._lag.run(held)),
-                ]
-                await self._record_active(held, resting, start)
-                for task in beside:
-                    task.cancel()
+        locking = open_locks(settings.postgres_dsn, settings.postgres_timeout_s, self._news.set)
+        # Writers outlive whoever starts them: a group that is being given up takes no more tasks.
+        async with locking as locks, asyncio.TaskGroup() as writers, asyncio.TaskGroup() as tasks:
+            start = partial(self._start_writing, writers)
+            resting = RestingPools(self._reader, settings.rest_block_ms, start)
+            beside = [
+                tasks.create_task(self._keep_holding(held, locks)),
+                tasks.create_task(resting.watch()),
+                tasks.create_task(self._lag.run(held)),
+            ]
+            await self._record_active(held, resting, start)
+            for task in beside:
+                task.cancel()
 
     async def _record_active(
         self, held: Mapping[int, HeldPool], resting: RestingPools, start: _Start

@@ -146,6 +146,7 @@ class Proxy:
                 self.held.set()
             await self._requests_pass.wait()
             if self._reset and self._reset in chunk:
+                self.refused.set()
                 _no_linger(writer)
                 return
             if self._held and self._held in chunk:

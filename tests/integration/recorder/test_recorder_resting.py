@@ -1,11 +1,16 @@
 """Pools in which nothing happens cost nothing, and are recorded at once when something does."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from operator import le
+from urllib.parse import urlsplit
 
 import asyncpg
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
+from services.pool.store.keys import ledger_key
 from tests.support.history import (
     eventually,
     make_pool,
@@ -13,6 +18,7 @@ from tests.support.history import (
     recording,
     until_recorded,
 )
+from tests.support.proxy import Proxy, proxying
 
 # No pool is looked for but by being told of it.
 SETTINGS = {"refresh_s": 3600.0, "rest_after_s": 0.1, "rest_block_ms": 1000}
@@ -79,3 +85,55 @@ async def test_new_pool_is_recorded_though_nobody_looks_for_it(
         await eventually(is_let_go)
         await postgres.execute(halt, "", writer.pool_id)
         await until_recorded(postgres, writer)
+
+
+@asynccontextmanager
+async def gate(url: str) -> AsyncIterator[tuple[Proxy, str]]:
+    """A proxy to the server of *url*, and the URL by way of it."""
+    port = int(urlsplit(url).port or 0)
+    async with proxying("127.0.0.1", port) as proxy:
+        yield proxy, url.replace(f":{port}/", f":{proxy.port}/")
+
+
+def defects() -> float:
+    """How often holding pools has failed by a defect of ours."""
+    told = {"work": "hold_pools", "kind": "defect"}
+    return REGISTRY.get_sample_value("kuji_work_failed_rounds_total", told) or 0.0
+
+
+async def reads_that_wait(redis: Redis) -> int:
+    """How many reads of ledgers Redis holds at this moment."""
+    return sum("b" in client["flags"] for client in await redis.client_list())
+
+
+async def test_pool_that_wakes_while_all_are_given_up_is_no_defect(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """B1: a read is cut off, a batch is long in ending, other pools wake: an outage, no more."""
+    (user,) = await make_users(postgres, 1)
+    drawn, *resting = [(await make_pool(postgres, redis, prizes=1))[0] for _ in range(READS)]
+    before = defects()
+
+    async def all_rest() -> bool:
+        return READS == await reads_that_wait(redis)
+
+    async with (
+        gate(postgres_dsn) as (wire, dsn),
+        gate(redis_url) as (reading, url),
+        recording(dsn, url, **SETTINGS),
+    ):
+        await until_recorded(postgres, drawn)
+        await eventually(all_rest)
+        wire.freeze()
+        await drawn.draw([(user, 0)])
+        await wire.held.wait()
+        reading.reset_on(ledger_key(drawn.pool_id).encode())
+        await reading.refused.wait()
+        for writer in resting:
+            await writer.draw([(user, 0)])
+            await asyncio.sleep(0.1)  # one of them while the batch is being given up
+        for one in (wire, reading):
+            one.resume()
+        for writer in (drawn, *resting):
+            await until_recorded(postgres, writer)
+    assert before == defects()
