@@ -50,6 +50,8 @@ class HonestUser(Player):
             while answer.get("reason") == "COOLDOWN":
                 await asyncio.sleep(int(answer["metadata"]["retry_after_ms"]) / 1000)
                 answer = await self.draw(**solved(issued))
+            if answer.get("reason") == "TICKET_EXPIRED":
+                continue  # the machine was slow; a fresh one, as the answer says
             assert answer.get("status"), answer
             left -= 1
 

@@ -85,10 +85,15 @@ class Prometheus:
         missing = set(names)
         try:
             async with asyncio.timeout(patience_s):
-                while missing := missing - await self.firing():
-                    await pause(0.1)
+                await self.cross_off(missing)
         except TimeoutError:
             raise AssertionError(f"do not fire: {sorted(missing)}") from None
+
+    async def cross_off(self, missing: set[str]) -> None:
+        """Take out of *missing* what fires, until nothing is left."""
+        while missing:
+            missing -= await self.firing()
+            await pause(0.1)
 
     async def until_quiet(self, *names: str, patience_s: float = 100) -> None:
         """Return once none of *names* fires."""

@@ -65,14 +65,22 @@ class WatchedHouse:
 
     @asynccontextmanager
     async def expecting(self, *alarms: str, patience_s: float = 30) -> AsyncIterator[None]:
-        """None of *alarms* fires before the block; each has, once it is left, because of it."""
+        """
+        None of *alarms* fires before the block; each has, once it is left, because of it.
+
+        Args:
+            patience_s: From the end of the block on: how long it takes, the machine decides.
+        """
         await self.prometheus.until_quiet(*alarms)
-        firing = asyncio.ensure_future(self.prometheus.until_fired(*alarms, patience_s=patience_s))
+        missing = set(alarms)
+        looking = asyncio.ensure_future(self.prometheus.cross_off(missing))
         try:
             yield
-            await firing
+            done, _ = await asyncio.wait([looking], timeout=patience_s)
+            assert done, f"do not fire: {sorted(missing)}"
+            looking.result()
         finally:
-            firing.cancel()
+            looking.cancel()
 
     async def draw(self, activity_id: int, request_id: str = "") -> None:
         """Draw once; nothing is said of the outcome."""
