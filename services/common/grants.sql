@@ -61,7 +61,7 @@ GRANT SELECT (id, username, email, role, created_at, deactivated_at) ON users TO
 -- ---------------------------------------------------------------- history: reads
 GRANT SELECT ON
     activities, boxes, goods, goods_items, item_cards, item_counters, lottery_records, order_items,
-    orders, pool_versions, pools, prizes, shangs, winner_counter, winners
+    orders, pool_marks, pool_versions, pools, prizes, shangs, winner_counter, winners
 TO kuji_history;
 GRANT SELECT (id, username) ON users TO kuji_history;
 

@@ -160,6 +160,16 @@ async def make_pool(
     return writer, specs
 
 
+async def mark_answered(postgres: asyncpg.Pool, pool_id: int, seq: int) -> None:
+    """Note that the draws of a pool up to *seq* were answered, as draw processes do."""
+    await postgres.execute(
+        "INSERT INTO pool_marks (pool_id, seq, reserved_seq, run_id, witness)"
+        " VALUES ($1, $2, $2, '', '')",
+        pool_id,
+        seq,
+    )
+
+
 async def next_version(postgres: asyncpg.Pool) -> int:
     """A configuration version never used before."""
     version: int = await postgres.fetchval("SELECT nextval('pool_versions_seq')")

@@ -17,6 +17,7 @@ from services.common.tasks import repeat
 from services.pool.configuration import config_of
 from services.pool.ledger.entries import DrawEntry
 from services.pool.ledger.reader import entry_of
+from services.pool.marks.missing import refuse_if_answered
 from services.pool.rule import fairness
 from services.pool.rule.prize_code import code_prefix, prize_code
 from services.pool.rule.selection import PPB, Mode, uniform
@@ -66,7 +67,8 @@ class Prover:
 
         Raises:
             NotFoundError: There is no such draw.
-            UnavailableError: Its configuration is on its way between the two; ask again.
+            UnavailableError: Its configuration is on its way between the two, or the store is an
+                older copy, without the draw; ask again.
         """
         # The second look is for a draw that was recorded, and trimmed, between the first two.
         row = (
@@ -86,6 +88,7 @@ class Prover:
     async def _in_ledger(self, pool_id: int, seq: int) -> _Row | None:
         found = await entry_of(self._redis, pool_id, seq)
         if found is None:
+            await refuse_if_answered(self._postgres, pool_id, seq)
             return None
         entry = found.entry
         # Its roll tells as much as its prize.

@@ -10,6 +10,7 @@ from services.common.orders import order_item_id
 from services.common.postgres import load_queries
 from services.common.timestamps import ms_of
 from services.history.blindbox.tail import LedgerTails, TailDraw
+from services.pool.marks.missing import refuse_if_answered
 
 _queries = load_queries(__file__)
 _WON = 1
@@ -71,6 +72,9 @@ class OrderReader:
 
         Args:
             user_id: Whose it has to be; 0: whoever's.
+
+        Raises:
+            UnavailableError: It was drawn, and the store is an older copy, without it.
         """
         order = await self._find(user_id, order_num, goods_type)
         if order is None or order.status == "released":
@@ -102,7 +106,10 @@ class OrderReader:
     async def _draws_near(self, order: _Order) -> list[TailDraw]:
         """Draws among which are those of the order, if the ledger has them."""
         if order.first_seq is not None:
-            return await self._tails.entry_at(order.pool_id, order.first_seq)
+            draws = await self._tails.entry_at(order.pool_id, order.first_seq)
+            if draws is None:
+                await refuse_if_answered(self._postgres, order.pool_id, order.first_seq)
+            return draws or []
 
         # A draw is answered also where its order could not be marked any more.
         async def look() -> _Order:

@@ -64,12 +64,16 @@ class LedgerTails:
         self._redis = redis
         self._max_draws = max_draws
 
-    async def entry_at(self, pool_id: int, seq: int) -> list[TailDraw]:
-        """The draws made in one step with draw *seq*; none that the ledger may not tell of."""
+    async def entry_at(self, pool_id: int, seq: int) -> list[TailDraw] | None:
+        """
+        The draws made in one step with draw *seq*, but for those that may not be told yet.
+
+        None: the ledger does not have it.
+        """
         # A configuration noted at the same seq has a higher sub-id, so it comes after.
         raw: Any = await self._redis.xrange(ledger_key(pool_id), min=f"{seq}-0", count=1)
         draws = _draws_of(pool_id, raw)
-        return _announced(draws) if draws and draws[0].seq <= seq else []
+        return _announced(draws) if draws and draws[0].seq <= seq else None
 
     async def settle(self, look: Callable[[], Awaitable[R]]) -> tuple[R, list[TailDraw]]:
         """

@@ -15,6 +15,7 @@ from services.common.masking import mask
 from services.common.postgres import load_queries
 from services.common.timestamps import datetime_of_ms
 from services.pool.ledger.entries import DrawEntry, decode_entry
+from services.pool.marks.missing import refuse_if_answered
 from services.pool.rule.prize_code import prize_code
 from services.pool.store.keys import DOCUMENT, key, ledger_key
 from services.pool.won_prize import WonPrize
@@ -63,7 +64,8 @@ class ResultReader:
 
         Raises:
             NotFoundError: There is no such draw.
-            UnavailableError: It has won, and may be announced only once it is recorded.
+            UnavailableError: It has won, and may be announced only once it is recorded; or the
+                store is an older copy, without it.
         """
         # The second look is for a draw that was recorded, and trimmed, between the first two.
         result = (
@@ -128,6 +130,7 @@ class ResultReader:
             entry = decode_entry(stream_id, fields)
             if isinstance(entry, DrawEntry) and entry.first_seq <= draw_id.seq:
                 return entry
+        await refuse_if_answered(self._postgres, *draw_id)
         return None
 
     async def _config(self, pool_id: int, version: int) -> PoolConfig:

@@ -20,6 +20,13 @@ FROM pool_marks
 LEFT JOIN pools ON pools.id = pool_id
 WHERE pool_id = ANY(:pool_ids::bigint[]);
 
+-- name: is_answered(pool_id, seq)$
+-- Whether a draw was, of those that are not recorded.
+SELECT pool_marks.seq >= :seq AND recorded_seq < :seq
+FROM pool_marks
+JOIN pools ON pools.id = pool_id
+WHERE pool_id = :pool_id;
+
 -- name: lock_mark(pool_id)^
 SELECT seq, clock_us, reserved_seq, base_seq, run_id, witness
 FROM pool_marks

@@ -21,7 +21,7 @@ from services.pool.store.keys import ledger_key
 from services.recorder.recording import record
 from tests.support.draw_service import SEED_KEY, open_world
 from tests.support.draws import SEED
-from tests.support.history import eventually
+from tests.support.history import eventually, mark_answered
 from tests.support.ledgers import (
     ENDED,
     ODDS,
@@ -342,6 +342,18 @@ async def test_draw_proves_later_while_its_configuration_is_on_its_way(
         await prover.prove(campaign.pool_id, 1)
     await campaign.record()
     assert (await prover.prove(campaign.pool_id, 1)).valid
+
+
+async def test_draw_proves_later_while_the_store_is_an_older_copy_without_it(
+    campaign: Campaign, prover: Prover
+) -> None:
+    """A1: what was answered is not called unknown."""
+    await mark_answered(campaign.postgres, campaign.pool_id, 6)
+    await campaign.redis.xtrim(ledger_key(campaign.pool_id), 1)
+    with pytest.raises(UnavailableError):
+        await prover.prove(campaign.pool_id, 1)
+    with pytest.raises(NotFoundError):
+        await prover.prove(campaign.pool_id, 7)
 
 
 async def test_service_shows_the_seed_when_its_watch_has_revealed_it(

@@ -19,7 +19,7 @@ from services.common.paging import Page
 from services.history.lottery import winners
 from services.history.lottery.winners import WinnersQuery, WinnerStore
 from services.pool.rule.prize_code import prize_code
-from services.pool.store.keys import FEED_CHANNEL, key
+from services.pool.store.keys import FEED_CHANNEL, key, ledger_key
 from tests.support.history import (
     ANYONE,
     START_MS,
@@ -30,6 +30,7 @@ from tests.support.history import (
     history_of,
     make_pool,
     make_users,
+    mark_answered,
     next_version,
     recording,
     until_recorded,
@@ -255,6 +256,26 @@ async def test_result_is_not_found_when_there_was_no_such_draw(
                 await history.servicer.GetResult(
                     pb.GetResultRequest(draw_id=draw_id), as_user(user)
                 )
+
+
+async def test_result_is_unavailable_while_the_store_is_an_older_copy_without_it(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """A1: what was answered exists; beyond it there is no draw; recorded, it is found."""
+    (user,) = await make_users(postgres, 1)
+    writer, _ = await make_pool(postgres, redis)
+    await writer.draw([(user, 0)])
+    await mark_answered(postgres, writer.pool_id, 1)
+    answered, never = [pb.GetResultRequest(draw_id=f"{writer.pool_id}-{seq}") for seq in (1, 2)]
+    newest: Any = await redis.dump(ledger_key(writer.pool_id))
+    await redis.xtrim(ledger_key(writer.pool_id), 1)
+    async with history_of(postgres_dsn, redis_url) as history:
+        with pytest.raises(UnavailableError):
+            await history.servicer.GetResult(answered, as_user(user))
+        with pytest.raises(NotFoundError):
+            await history.servicer.GetResult(never, as_user(user))
+        await redis.restore(ledger_key(writer.pool_id), 0, newest, replace=True)
+        assert not (await history.servicer.GetResult(answered, as_user(user))).result.won
 
 
 async def test_user_sees_the_own_draws_alone_newest_first(

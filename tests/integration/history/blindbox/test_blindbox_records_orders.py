@@ -11,14 +11,14 @@ from kuji.blindbox.v1 import records_pb2 as pb
 from redis.asyncio import Redis
 
 from services.common.context import RequestContext
-from services.common.errors import UnauthenticatedError
+from services.common.errors import UnauthenticatedError, UnavailableError
 from services.common.orders import GoodslistType
 from services.history.assembly import HistoryParts
 from services.history.blindbox.orders import OrderReader
 from services.pool.store.keys import ledger_key
 from tests.support.blindbox import ItemSpec
 from tests.support.box_sales import Bought, Item, Shop, open_shop
-from tests.support.history import ANYONE, AS_ADMIN, AS_SERVICE, as_user, history_of
+from tests.support.history import ANYONE, AS_ADMIN, AS_SERVICE, as_user, history_of, mark_answered
 
 ICHIBAN = (
     ItemSpec(stock=25, title="Mug", price="9.90", sc_money="2.05"),
@@ -204,6 +204,24 @@ async def test_order_is_found_when_it_is_recorded_and_trimmed_between_the_looks(
 
     monkeypatch.setattr(OrderReader, "_unrecorded", overtaken)
     async with history_of(postgres_dsn, redis_url) as history:
+        prizes = await listed(history, "ichiban", bought.order_num, as_user(7))
+    assert expected(shop, bought.items) == prizes
+
+
+async def test_drawn_order_is_unavailable_while_the_store_is_an_older_copy_without_it(
+    postgres: asyncpg.Pool, redis: Redis, postgres_dsn: str, redis_url: str
+) -> None:
+    """A1: never an empty list for what was answered; recorded, it is found."""
+    shop = await open_goods(postgres, redis)
+    box = await shop.open_box()
+    bought = await shop.buy(box, 7, 3)
+    await mark_answered(postgres, box.pool_id, 3)
+    newest: Any = await redis.dump(ledger_key(box.pool_id))
+    await redis.delete(ledger_key(box.pool_id))
+    async with history_of(postgres_dsn, redis_url) as history:
+        with pytest.raises(UnavailableError):
+            await listed(history, "ichiban", bought.order_num, as_user(7))
+        await redis.restore(ledger_key(box.pool_id), 0, newest)
         prizes = await listed(history, "ichiban", bought.order_num, as_user(7))
     assert expected(shop, bought.items) == prizes
 
