@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ HOME_SIZE = "4g"  # of the file system of KUJI_HOME: a bound, what is not used c
 _ROOM_KIB = 16 << 10  # left to those who write while the size is changed
 _STORM_S = 0.05
 _DRAWN_ON_S = 4.0  # after the older copy was made
+_ALARMED_S = 60.0  # the books are audited every 15 s
+_OLDER = frozenset({'"the store is older than what was answered"', '"Redis is at draw '})
 READ_ONLY = "ALTER SYSTEM SET default_transaction_read_only = on"
 WRITABLE = "ALTER SYSTEM RESET default_transaction_read_only"
 RELOAD = "SELECT pg_reload_conf()"
@@ -246,6 +249,7 @@ def older_copy(seconds: float) -> Fault:
             older.rename(data)
         try:
             yield
+            await _until_logged(ground, _OLDER)
         finally:
             async with _valkey_gone(ground):
                 shutil.rmtree(data)
@@ -258,8 +262,19 @@ def older_copy(seconds: float) -> Fault:
         dies=frozenset({"valkey"}),
         kills=True,
         reasons=frozenset({"POOL_NOT_LOADED"}),
-        alarms=frozenset({'"the store is older than what was answered"', '"Redis is at draw '}),
+        alarms=_OLDER,
     )
+
+
+async def _until_logged(ground: Ground, alarms: Collection[str]) -> None:
+    """Return once draw processes have logged all of *alarms*, or will not: the verdict tells."""
+    deadline = time.monotonic() + _ALARMED_S
+    while time.monotonic() < deadline:
+        logs = (ground.stack.home / "logs").glob("draw*.log")
+        said = "".join([log.read_text() for log in logs])
+        if all(alarm in said for alarm in alarms):
+            return
+        await asyncio.sleep(0.2)
 
 
 @asynccontextmanager
