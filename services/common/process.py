@@ -1,7 +1,6 @@
 """A service's process, from its settings to its exit code."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
@@ -31,7 +30,6 @@ def run_process(
     cannot serve: an address is taken, a database refuses, a secret does not open what is stored.
     """
     settings = read_settings(kind)
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it would write lines of its own into the log
     configure_logs(name, settings.log_level)
     failure: BaseException | None = None
     try:

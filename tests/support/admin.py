@@ -112,8 +112,11 @@ class Caller:
 
     async def read(self, request: Any) -> list[Any]:
         """All that the stream of *request*'s method gives; grpc.aio.AioRpcError on failure."""
-        method = self._method(request)
-        return [message async for message in method(request, timeout=8, metadata=self._metadata)]
+        return [message async for message in self.listen(request)]
+
+    def listen(self, request: Any) -> Any:
+        """The stream itself; what gives way to others may take its time on a busy machine."""
+        return self._method(request)(request, timeout=100, metadata=self._metadata)
 
     def _method(self, request: Any) -> Any:
         stub = self._stubs[request.DESCRIPTOR.file]

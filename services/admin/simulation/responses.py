@@ -6,6 +6,7 @@ from services.admin.models import Prize
 from services.admin.simulation.job import Step
 from services.admin.simulation.simulations import SimulationOutcome, cost_of
 from services.admin.simulation.summary import PrizeSummary, Quantiles
+from services.common.errors import KujiError
 from services.common.orders import money
 
 
@@ -15,6 +16,12 @@ def event(value: Step | SimulationOutcome) -> simulations_pb2.SimulateActivityRe
         return simulations_pb2.SimulateActivityResponse(result=_result(value))
     progress = simulations_pb2.SimulationProgress(runs_played=value.played, runs=value.runs)
     return simulations_pb2.SimulateActivityResponse(progress=progress)
+
+
+def failure(error: KujiError) -> simulations_pb2.SimulateActivityResponse:
+    """Why nothing comes out of a simulation that has begun."""
+    told = simulations_pb2.SimulationFailure(reason=error.reason_name, message=error.message)
+    return simulations_pb2.SimulateActivityResponse(failure=told)
 
 
 def _result(value: SimulationOutcome) -> simulations_pb2.SimulationResult:

@@ -8,6 +8,7 @@ from kuji.admin.v1 import simulations_pb2
 from services.admin.simulation import requests, responses
 from services.admin.simulation.simulations import Simulations
 from services.common.context import RequestContext
+from services.common.errors import UnavailableError
 
 
 class SimulationServicer:
@@ -21,6 +22,13 @@ class SimulationServicer:
     ) -> AsyncIterator[simulations_pb2.SimulateActivityResponse]:
         """Progress, then the result."""
         expected = requests.expectation(request)
-        async with aclosing(self._simulations.play(request.activity_id, expected)) as events:
-            async for event in events:
-                yield responses.event(event)
+        has_begun = False
+        try:
+            async with aclosing(self._simulations.play(request.activity_id, expected)) as events:
+                async for event in events:
+                    has_begun = True
+                    yield responses.event(event)
+        except UnavailableError as error:
+            if has_begun:  # over HTTP, it is too late for a status
+                yield responses.failure(error)
+            raise

@@ -268,13 +268,13 @@ async def test_result_is_unavailable_while_the_store_is_an_older_copy_without_it
     await mark_answered(postgres, writer.pool_id, 1)
     answered, never = [pb.GetResultRequest(draw_id=f"{writer.pool_id}-{seq}") for seq in (1, 2)]
     newest: Any = await redis.dump(ledger_key(writer.pool_id))
-    await redis.xtrim(ledger_key(writer.pool_id), 1)
+    await redis.delete(ledger_key(writer.pool_id))
     async with history_of(postgres_dsn, redis_url) as history:
         with pytest.raises(UnavailableError):
             await history.servicer.GetResult(answered, as_user(user))
         with pytest.raises(NotFoundError):
             await history.servicer.GetResult(never, as_user(user))
-        await redis.restore(ledger_key(writer.pool_id), 0, newest, replace=True)
+        await redis.restore(ledger_key(writer.pool_id), 0, newest)
         assert not (await history.servicer.GetResult(answered, as_user(user))).result.won
 
 

@@ -29,7 +29,7 @@ from kuji.common.v1 import contract_pb2 as kuji_dot_common_dot_v1_dot_contract__
 from kuji.common.v1 import error_reason_pb2 as kuji_dot_common_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkuji/admin/v1/simulations.proto\x12\rkuji.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\x1a!kuji/common/v1/error_reason.proto\"\xba\x01\n\x17SimulateActivityRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12$\n\x10\x64raws_per_second\x18\x02 \x01(\x01\x42\n\xfa\xd4\x18\x06\x10\x00\x18\xc0\x84=\x12\x35\n\x08\x61rrivals\x18\x03 \x03(\x0b\x32\x1a.google.protobuf.ListValueB\x07\xfa\xd4\x18\x03P\xe8\x07\x12\x1c\n\x04runs\x18\x04 \x01(\x05\x42\t\xfa\xd4\x18\x05\x10\x01\x18\x90NH\x00\x88\x01\x01\x42\x07\n\x05_runs\"\x8d\x01\n\x18SimulateActivityResponse\x12\x35\n\x08progress\x18\x01 \x01(\x0b\x32!.kuji.admin.v1.SimulationProgressH\x00\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32\x1f.kuji.admin.v1.SimulationResultH\x00\x42\x07\n\x05\x65vent\"7\n\x12SimulationProgress\x12\x13\n\x0bruns_played\x18\x01 \x01(\x05\x12\x0c\n\x04runs\x18\x02 \x01(\x05\"\x86\x01\n\x10SimulationResult\x12\x0c\n\x04runs\x18\x01 \x01(\x05\x12\r\n\x05\x64raws\x18\x02 \x01(\x03\x12\x18\n\x10\x64uration_seconds\x18\x03 \x01(\x01\x12-\n\x06prizes\x18\x04 \x03(\x0b\x32\x1d.kuji.admin.v1.SimulatedPrize\x12\x0c\n\x04\x63ost\x18\x05 \x01(\t\"\xd1\x01\n\x0eSimulatedPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05units\x18\x03 \x01(\x05\x12\x33\n\x11stock_out_seconds\x18\x04 \x01(\x0b\x32\x18.kuji.admin.v1.Quantiles\x12&\n\x04left\x18\x05 \x01(\x0b\x32\x18.kuji.admin.v1.Quantiles\x12\x13\n\x0b\x63hance_left\x18\x06 \x01(\x01\x12\x0c\n\x04\x63ost\x18\x07 \x01(\t\x12\x10\n\x08\x66indings\x18\x08 \x03(\t\"W\n\tQuantiles\x12\x0f\n\x02p5\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03p50\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03p95\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x05\n\x03_p5B\x06\n\x04_p50B\x06\n\x04_p952\xbe\x01\n\x11SimulationService\x12\xa8\x01\n\x10SimulateActivity\x12&.kuji.admin.v1.SimulateActivityRequest\x1a\'.kuji.admin.v1.SimulateActivityResponse\"A\xa8\xd4\x18\x07\xb2\xd4\x18\x02()\x82\xd3\xe4\x93\x02\x31\",/admin/api/activities/{activity_id}/simulate:\x01*0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkuji/admin/v1/simulations.proto\x12\rkuji.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bkuji/common/v1/access.proto\x1a\x1dkuji/common/v1/contract.proto\x1a!kuji/common/v1/error_reason.proto\"\xba\x01\n\x17SimulateActivityRequest\x12\x1b\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x42\x06\xfa\xd4\x18\x02 \x01\x12$\n\x10\x64raws_per_second\x18\x02 \x01(\x01\x42\n\xfa\xd4\x18\x06\x10\x00\x18\xc0\x84=\x12\x35\n\x08\x61rrivals\x18\x03 \x03(\x0b\x32\x1a.google.protobuf.ListValueB\x07\xfa\xd4\x18\x03P\xe8\x07\x12\x1c\n\x04runs\x18\x04 \x01(\x05\x42\t\xfa\xd4\x18\x05\x10\x01\x18\x90NH\x00\x88\x01\x01\x42\x07\n\x05_runs\"\xc2\x01\n\x18SimulateActivityResponse\x12\x35\n\x08progress\x18\x01 \x01(\x0b\x32!.kuji.admin.v1.SimulationProgressH\x00\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32\x1f.kuji.admin.v1.SimulationResultH\x00\x12\x33\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32 .kuji.admin.v1.SimulationFailureH\x00\x42\x07\n\x05\x65vent\"7\n\x12SimulationProgress\x12\x13\n\x0bruns_played\x18\x01 \x01(\x05\x12\x0c\n\x04runs\x18\x02 \x01(\x05\"4\n\x11SimulationFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x86\x01\n\x10SimulationResult\x12\x0c\n\x04runs\x18\x01 \x01(\x05\x12\r\n\x05\x64raws\x18\x02 \x01(\x03\x12\x18\n\x10\x64uration_seconds\x18\x03 \x01(\x01\x12-\n\x06prizes\x18\x04 \x03(\x0b\x32\x1d.kuji.admin.v1.SimulatedPrize\x12\x0c\n\x04\x63ost\x18\x05 \x01(\t\"\xd1\x01\n\x0eSimulatedPrize\x12\x10\n\x08prize_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05units\x18\x03 \x01(\x05\x12\x33\n\x11stock_out_seconds\x18\x04 \x01(\x0b\x32\x18.kuji.admin.v1.Quantiles\x12&\n\x04left\x18\x05 \x01(\x0b\x32\x18.kuji.admin.v1.Quantiles\x12\x13\n\x0b\x63hance_left\x18\x06 \x01(\x01\x12\x0c\n\x04\x63ost\x18\x07 \x01(\t\x12\x10\n\x08\x66indings\x18\x08 \x03(\t\"W\n\tQuantiles\x12\x0f\n\x02p5\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03p50\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03p95\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x05\n\x03_p5B\x06\n\x04_p50B\x06\n\x04_p952\xbe\x01\n\x11SimulationService\x12\xa8\x01\n\x10SimulateActivity\x12&.kuji.admin.v1.SimulateActivityRequest\x1a\'.kuji.admin.v1.SimulateActivityResponse\"A\xa8\xd4\x18\x07\xb2\xd4\x18\x02()\x82\xd3\xe4\x93\x02\x31\",/admin/api/activities/{activity_id}/simulate:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,15 +49,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIMULATEACTIVITYREQUEST']._serialized_start=206
   _globals['_SIMULATEACTIVITYREQUEST']._serialized_end=392
   _globals['_SIMULATEACTIVITYRESPONSE']._serialized_start=395
-  _globals['_SIMULATEACTIVITYRESPONSE']._serialized_end=536
-  _globals['_SIMULATIONPROGRESS']._serialized_start=538
-  _globals['_SIMULATIONPROGRESS']._serialized_end=593
-  _globals['_SIMULATIONRESULT']._serialized_start=596
-  _globals['_SIMULATIONRESULT']._serialized_end=730
-  _globals['_SIMULATEDPRIZE']._serialized_start=733
-  _globals['_SIMULATEDPRIZE']._serialized_end=942
-  _globals['_QUANTILES']._serialized_start=944
-  _globals['_QUANTILES']._serialized_end=1031
-  _globals['_SIMULATIONSERVICE']._serialized_start=1034
-  _globals['_SIMULATIONSERVICE']._serialized_end=1224
+  _globals['_SIMULATEACTIVITYRESPONSE']._serialized_end=589
+  _globals['_SIMULATIONPROGRESS']._serialized_start=591
+  _globals['_SIMULATIONPROGRESS']._serialized_end=646
+  _globals['_SIMULATIONFAILURE']._serialized_start=648
+  _globals['_SIMULATIONFAILURE']._serialized_end=700
+  _globals['_SIMULATIONRESULT']._serialized_start=703
+  _globals['_SIMULATIONRESULT']._serialized_end=837
+  _globals['_SIMULATEDPRIZE']._serialized_start=840
+  _globals['_SIMULATEDPRIZE']._serialized_end=1049
+  _globals['_QUANTILES']._serialized_start=1051
+  _globals['_QUANTILES']._serialized_end=1138
+  _globals['_SIMULATIONSERVICE']._serialized_start=1141
+  _globals['_SIMULATIONSERVICE']._serialized_end=1331
 # @@protoc_insertion_point(module_scope)

@@ -49,8 +49,8 @@ class SimulationServiceServicer:
     def SimulateActivity(self, request, context):
         """Plays an activity as it stands, from the units that are left, again and
         again on the engine that draws, and changes nothing. Progress comes a few
-        times a second, then the result, and the stream ends. Over HTTP they are
-        Server-Sent Events without a name, whose data is the message as JSON; a
+        times a second, then the result, or why there is none, and the stream ends.
+        Over HTTP they are Server-Sent Events without a name, whose data is the message as JSON; a
         number that there is not (a prize that does not sell out) is left out.
 
         Users' limits take no part: the draws are those that get through them.

@@ -36,8 +36,8 @@ class SimulationServiceStub:
     SimulateActivity: _grpc.UnaryStreamMultiCallable[_simulations_pb2.SimulateActivityRequest, _simulations_pb2.SimulateActivityResponse]
     """Plays an activity as it stands, from the units that are left, again and
     again on the engine that draws, and changes nothing. Progress comes a few
-    times a second, then the result, and the stream ends. Over HTTP they are
-    Server-Sent Events without a name, whose data is the message as JSON; a
+    times a second, then the result, or why there is none, and the stream ends.
+    Over HTTP they are Server-Sent Events without a name, whose data is the message as JSON; a
     number that there is not (a prize that does not sell out) is left out.
 
     Users' limits take no part: the draws are those that get through them.
@@ -54,8 +54,8 @@ class SimulationServiceAsyncStub(SimulationServiceStub):
     SimulateActivity: _aio.UnaryStreamMultiCallable[_simulations_pb2.SimulateActivityRequest, _simulations_pb2.SimulateActivityResponse]  # type: ignore[assignment]
     """Plays an activity as it stands, from the units that are left, again and
     again on the engine that draws, and changes nothing. Progress comes a few
-    times a second, then the result, and the stream ends. Over HTTP they are
-    Server-Sent Events without a name, whose data is the message as JSON; a
+    times a second, then the result, or why there is none, and the stream ends.
+    Over HTTP they are Server-Sent Events without a name, whose data is the message as JSON; a
     number that there is not (a prize that does not sell out) is left out.
 
     Users' limits take no part: the draws are those that get through them.
@@ -75,8 +75,8 @@ class SimulationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_simulations_pb2.SimulateActivityResponse], _abc.AsyncIterator[_simulations_pb2.SimulateActivityResponse]]:
         """Plays an activity as it stands, from the units that are left, again and
         again on the engine that draws, and changes nothing. Progress comes a few
-        times a second, then the result, and the stream ends. Over HTTP they are
-        Server-Sent Events without a name, whose data is the message as JSON; a
+        times a second, then the result, or why there is none, and the stream ends.
+        Over HTTP they are Server-Sent Events without a name, whose data is the message as JSON; a
         number that there is not (a prize that does not sell out) is left out.
 
         Users' limits take no part: the draws are those that get through them.

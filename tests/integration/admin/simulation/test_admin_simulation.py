@@ -1,8 +1,11 @@
 """Simulations over gRPC: from a stored activity to what would become of its prizes."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -102,6 +105,33 @@ async def test_simulation_that_cannot_be_is_refused(world: World) -> None:
         world.admin.read(request(activity.activity_id, draws_per_second=1))
     )
     assert ("ACTIVITY_NOT_ONGOING", {"status": "ended"}) == (reason, metadata)
+
+
+def player_pid() -> int:
+    """The process that plays for this one."""
+    own = os.getpid()
+    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+    (pid,) = (
+        int(child)
+        for child in children
+        if b"simulation.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+    )
+    return pid
+
+
+async def test_simulation_that_breaks_off_says_why_in_its_last_event(world: World) -> None:
+    """Over HTTP it is too late for a status; over gRPC that comes, too."""
+    activity = await world.activity()
+    await world.prize(activity.activity_id, total_count=400_000, probability=1)
+    simulating = world.admin.listen(request(activity.activity_id, arrivals=[[1, 400_000]]))
+    first = await simulating.read()
+    assert "progress" == first.WhichOneof("event")
+    os.kill(player_pid(), signal.SIGKILL)
+    while (last := await simulating.read()).WhichOneof("event") == "progress":
+        pass
+    reason, _ = await failure(simulating.read())
+    assert ("UNAVAILABLE", "UNAVAILABLE") == (reason, last.failure.reason)
+    assert last.failure.message
 
 
 async def test_simulation_ends_with_its_caller_and_others_wait_their_turn() -> None:
