@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench load chaos fuzz
+.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench bench-smoke load chaos fuzz
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -79,8 +79,11 @@ chaos: $(STAMP) ## the oversell storm at full size, then every fault on a stack 
 	@KUJI_SOLD_OUT_DRAWS=20000 $(BIN)/python -m pytest -s tests/e2e/test_sold_out_storm.py
 	@$(BIN)/python -m tests.chaos
 
-bench: $(STAMP) ## measure: ratios in one run, durability on
-	@$(BIN)/python -m tests.bench
+bench: $(STAMP) ## measure: ratios in one run, durability on (BENCH="M2 M4": some of it)
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-smoke: $(STAMP) ## each measure at a tiny size, to see that it works (part of test)
+	@$(BIN)/python -m tests.bench --smoke
 
 load: $(STAMP) ## load of every kind, each answer compared with Postgres (LOAD="draw --seconds 60": as you like)
 	@$(BIN)/python -m tests.load $(or $(LOAD),all)

@@ -14,7 +14,7 @@ from tests.bench import confirmed, growth, idle, machine, memory, sustained, una
 from tests.bench.figures import Figure, Step
 from tests.bench.pools import BooksError
 from tests.bench.report import Conditions, print_table, to_json
-from tests.bench.scale import FULL, SHORT, Scale
+from tests.bench.scale import FULL, SMOKE, Scale
 from tests.bench.servers import Bench, NotDurableError, open_bench
 from tests.bench.whole import latency, sold_out, visible, winner_list
 
@@ -52,23 +52,25 @@ async def _measure(ids: list[str], scale: Scale) -> list[Figure]:
         def step(label: str) -> None:
             bar.update(task, advance=1, description=label)
 
-        async with open_bench() as bench:
+        async with open_bench(scale) as bench:
             for id_ in ids:
                 figures += await MEASURES[id_](bench, scale, step)
     return figures
 
 
-def _chosen(only: str) -> list[str]:
-    ids = [id_.strip() for id_ in only.split(",") if id_.strip()] or list(MEASURES)
+def _chosen(ids: list[str]) -> list[str]:
     unknown = set(ids) - set(MEASURES)
     if unknown:
         raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}")
-    return ids
+    return ids or list(MEASURES)
 
 
 def bench(
-    short: Annotated[bool, typer.Option(help="See that it works; judge nothing.")] = False,
-    only: Annotated[str, typer.Option(help="Some of M1,M3,M6,M7,M8,M9,M10,M11,M12,X1a,X1b.")] = "",
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID…]", help=f"Of {', '.join(MEASURES)}; none: all."),
+    ] = None,
+    smoke: Annotated[bool, typer.Option(help="See that it works; judge nothing.")] = False,
     json: Annotated[bool, typer.Option(help="Print JSON instead of the table.")] = False,
 ) -> None:
     """
@@ -77,10 +79,10 @@ def bench(
     Exit code 0: measured, whatever the verdicts; 1: a draw failed, or the rows in Postgres are
     not the answers that were given, or a server did not start.
     """
-    ids = _chosen(only)
-    conditions = Conditions(machine.cores(), machine.cpu_model(), machine.load(), short)
+    chosen = _chosen(ids or [])
+    conditions = Conditions(machine.cores(), machine.cpu_model(), machine.load(), smoke)
     try:
-        figures = asyncio.run(_measure(ids, SHORT if short else FULL))
+        figures = asyncio.run(_measure(chosen, SMOKE if smoke else FULL))
     except (BooksError, NotDurableError, StackError) as error:
         _err.print(f"✗ {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)

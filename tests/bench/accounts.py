@@ -18,6 +18,7 @@ from statistics import median
 
 import asyncpg
 
+from tests.bench.scale import FULL
 from tests.bench.servers import Bench, open_bench
 from tests.support.history import eventually
 
@@ -158,7 +159,7 @@ async def _rows(count: int) -> AsyncIterator[bytes]:
 
 
 async def _measure(count: int, rounds: int) -> None:
-    async with open_bench() as bench:
+    async with open_bench(FULL) as bench:
         accounts = Accounts(bench, Path(bench.folder), count)
         ratios = []
         for number in range(rounds):

@@ -54,13 +54,13 @@ class _Side:
 
 async def measure_recorded(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
     """X1a: a figure for each number of callers at once; a step for each window."""
-    async with bench.site(scale.users) as site:
+    async with bench.site() as site:
         return await _measure("X1a", pool_pb2.CONFIRM_RECORDED, bench, site, scale, step)
 
 
 async def measure_replica(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
     """X1b: the same; both pools are in a store that has a replica."""
-    async with _replica(bench), bench.site(scale.users) as site:
+    async with _replica(bench), bench.site() as site:
         return await _measure("X1b", pool_pb2.CONFIRM_REPLICA, bench, site, scale, step)
 
 

@@ -15,7 +15,7 @@ _HISTORY_CHUNK = 250_000
 
 async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
     """The three figures; a step for each window."""
-    async with bench.site(scale.users) as site:
+    async with bench.site() as site:
         figures = [
             await _with_users(bench, site, scale, step),
             await _with_prizes(bench, site, scale, step),
@@ -38,7 +38,7 @@ async def _with_prizes(bench: Bench, site: Site, scale: Scale, step: Step) -> Fi
 
 
 async def _with_history(bench: Bench, scale: Scale, step: Step) -> Figure:
-    async with bench.site(scale.users) as young, bench.site(scale.users) as old:
+    async with bench.site() as young, bench.site() as old:
         await _age(old, scale)
         pools = await open_pool(bench, old), await open_pool(bench, young)
         sides = [(pool, scale.users) for pool in pools]

@@ -14,7 +14,7 @@ from tests.bench.scale import Scale
 from tests.bench.servers import Bench, queries
 from tests.support.edge import caller, log_in_admin
 from tests.support.shop import open_shop
-from tests.support.stacks import StackUnderTest, stack_home
+from tests.support.stacks import StackUnderTest
 
 GOAL_EMPTY = 3.0
 GOAL_POOLS = 6.0
@@ -32,16 +32,13 @@ _ITEMS = (
 
 async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
     """The figures of both; a step for each."""
-    del bench  # its servers are none of this stack's
-    with stack_home() as home:
-        stack = StackUnderTest(home)
-        async with stack.running_beside():
-            empty = await _use(stack, scale)
-            step("M11 no pools")
-            await _open_boxes(stack, scale.idle_pools)
-            await _until_recorded(stack, scale.idle_pools)
-            full = await _use(stack, scale)
-            step(f"M11 {scale.idle_pools} pools")
+    async with bench.stack() as stack:
+        empty = await _use(stack, scale)
+        step("M11 no pools")
+        await _open_boxes(stack, scale.idle_pools)
+        await _until_recorded(stack, scale.idle_pools)
+        full = await _use(stack, scale)
+        step(f"M11 {scale.idle_pools} pools")
     return [*_figures(0, GOAL_EMPTY, empty), *_figures(scale.idle_pools, GOAL_POOLS, full)]
 
 

@@ -30,6 +30,7 @@ from services.pool.marks.records import MarkRecords
 from services.pool.rule.selection import PPB
 from services.pool.rule.terms import Intent
 from services.pool.store.redis_store import RedisStore
+from tests.bench.scale import FULL
 from tests.bench.servers import open_bench
 from tests.support.draws import NO_BACKLOG_BOUND, intent, odds
 
@@ -82,7 +83,7 @@ def _intents(call: int, size: int, pool_id: int) -> list[Intent]:
 
 
 async def _measure(rounds: int, seconds: float) -> None:
-    async with open_bench() as bench:
+    async with open_bench(FULL) as bench:
         dsn = await bench.new_database("marks")
         with tempfile.TemporaryDirectory(prefix="kuji-bench-marks-") as name:
             async with (

@@ -19,13 +19,13 @@ class Conditions:
         cores: Cores that the run could use.
         cpu: The processor.
         load_before: Load average of the minute before.
-        short: Whether it was the short form, whose figures mean nothing.
+        is_smoke: Whether it was the smoke test, whose figures mean nothing.
     """
 
     cores: int
     cpu: str
     load_before: float
-    short: bool
+    is_smoke: bool
 
     def __str__(self) -> str:
         busy = "" if self.load_before < 0.5 else " (not quiet)"
@@ -47,7 +47,7 @@ def print_table(console: Console, conditions: Conditions, figures: Sequence[Figu
             figure.against,
             ratio,
             figure.goal,
-            _verdict(figure, conditions.short),
+            _verdict(figure, conditions.is_smoke),
         )
     console.print(table)
     for figure in figures:
@@ -56,8 +56,8 @@ def print_table(console: Console, conditions: Conditions, figures: Sequence[Figu
     console.print(str(conditions), markup=False, soft_wrap=True)
 
 
-def _verdict(figure: Figure, short: bool) -> str:
-    if short or not figure.goal:
+def _verdict(figure: Figure, is_smoke: bool) -> str:
+    if is_smoke or not figure.goal:
         return "not judged"
     return "[green]met[/]" if figure.met else "[red]missed[/]"
 

@@ -1,4 +1,4 @@
-"""How much a run measures: the full one, and the short one that only sees whether it works."""
+"""How much a run measures: the full one, and the smoke test, which only sees whether it works."""
 
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ class Scale:
         players: Accounts that draw through the edge.
         whole_s: Length of one window of calls of a whole stack.
         list_pages: Pages of the winner list; more than the edge keeps.
+        is_smoke: Whether the figures mean nothing, so that measures may share what they measure.
     """
 
     rounds: int
@@ -39,6 +40,7 @@ class Scale:
     players: int
     whole_s: float
     list_pages: int
+    is_smoke: bool = False
 
 
 FULL = Scale(
@@ -57,7 +59,7 @@ FULL = Scale(
     whole_s=6.0,
     list_pages=200,
 )
-SHORT = Scale(
+SMOKE = Scale(
     rounds=1,
     users=5_000,
     few_users=500,
@@ -72,4 +74,5 @@ SHORT = Scale(
     players=200,
     whole_s=0.5,
     list_pages=65,
+    is_smoke=True,
 )

@@ -5,7 +5,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,10 @@ from services.common.postgres import load_queries
 from stack import databases, servers
 from stack.ports import free_port
 from stack.processes import Child, Program, stop
+from tests.bench.kept import Kept
 from tests.bench.load import Generator, open_generator
+from tests.bench.scale import Scale
+from tests.support.stacks import StackUnderTest
 
 queries = load_queries(__file__)
 _RECORDER = "services.recorder"
@@ -33,6 +36,11 @@ _SECRETS = {
     "KUJI_SERVICE_SECRET": _SERVICE_SECRET,
     "KUJI_ADMIN_PASSWORD": "battery staple",
     "KUJI_SERVICE_TOKEN_TTL_S": "86400",
+}
+# All load comes from this machine.
+_NO_LIMIT_OF_AN_ADDRESS = {
+    "KUJI_EDGE_ADDRESS_PER_S": "1000000",
+    "KUJI_EDGE_ADDRESS_BURST": "1000000",
 }
 _STOP_TIMEOUT_S = 10.0
 
@@ -82,9 +90,13 @@ class Site:
 class Bench:
     """What all measurements share."""
 
-    def __init__(self, folder: Path, redis_server: str, postgres_server: str) -> None:
+    def __init__(self, folder: Path, redis_server: str, postgres_server: str, scale: Scale) -> None:
         self.folder = folder
         self._sites = 0
+        self.exits = AsyncExitStack()
+        keeps = self.exits if scale.is_smoke else None
+        self._kept_sites = Kept(lambda: self._fresh_site(scale.users), keeps)
+        self._kept_stacks = Kept(self._fresh_stack, keeps)
         self.valkey: Child
         self.postgres: Child
         self.redis_server = redis_server
@@ -92,7 +104,6 @@ class Bench:
         self.auth_address = ""
         self.generator: Generator
         self.token = ""
-        self.exits = AsyncExitStack()
         self.whole: object = None  # see whole/stack.py
 
     @asynccontextmanager
@@ -115,9 +126,16 @@ class Bench:
             {**_inherited(), **_SECRETS, "KUJI_LISTEN": service.address, **service.environment},
         )
 
+    def site(self) -> AbstractAsyncContextManager[Site]:
+        """A site with the scale's users, numbered from 1."""
+        return self._kept_sites.alone()
+
+    def stack(self) -> AbstractAsyncContextManager[StackUnderTest]:
+        """The whole of Kuji, as `make up` runs it, with stores of its own."""
+        return self._kept_stacks.shared()
+
     @asynccontextmanager
-    async def site(self, users: int) -> AsyncIterator[Site]:
-        """A fresh site with users 1 … *users*; gone at the end."""
+    async def _fresh_site(self, users: int) -> AsyncIterator[Site]:
         number = self._sites = self._sites + 1
         dsn = await self.new_database(f"site_{number}")
         redis_url = f"{self.redis_server}/{number}"
@@ -136,6 +154,14 @@ class Bench:
             await queries.vacuum(postgres)
             yield Site(draw, recorder, services[0].address, redis_url, redis, postgres)
             await redis.flushdb()
+
+    @asynccontextmanager
+    async def _fresh_stack(self) -> AsyncIterator[StackUnderTest]:
+        # On the disk on which the other servers are: what is in memory is synced for nothing.
+        home = Path(tempfile.mkdtemp(prefix="stack-", dir=self.folder))
+        stack = StackUnderTest(home, _NO_LIMIT_OF_AN_ADDRESS)
+        async with stack.running_beside():
+            yield stack
 
     async def new_database(self, name: str) -> str:
         """The DSN of a fresh database with the schema."""
@@ -165,9 +191,9 @@ async def _serves(address: str) -> bool:
 
 
 @asynccontextmanager
-async def open_bench() -> AsyncIterator[Bench]:
+async def open_bench(scale: Scale) -> AsyncIterator[Bench]:
     """
-    Start what is shared; all of it is gone at the end.
+    Start what is shared by the measures of *scale*; all of it is gone at the end.
 
     Raises:
         NotDurableError: A server does not keep what it acknowledges.
@@ -180,6 +206,7 @@ async def open_bench() -> AsyncIterator[Bench]:
             folder,
             f"redis://127.0.0.1:{redis_port}",
             f"postgresql://postgres:{password}@127.0.0.1:{postgres_port}",
+            scale,
         )
         bench.valkey = Child(servers.valkey(folder / "valkey", redis_port, folder / "valkey.log"))
         bench.postgres = Child(

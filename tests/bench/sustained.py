@@ -50,7 +50,7 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
         in_flight=_IN_FLIGHT,
         seconds=scale.sustained_s,
     )
-    async with bench.site(scale.users) as site, open_bare_pool(bench) as bare:
+    async with bench.site() as site, open_bare_pool(bench) as bare:
         pool = await open_pool(bench, site)
         names = itertools.count()
 

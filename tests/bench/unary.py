@@ -40,7 +40,7 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
     service = Service("tests.bench.empty", {"KUJI_AUTH_ADDRESS": bench.auth_address})
     target, users = service.address, scale.users
     job = Job("unary", target, users=users, in_flight=_IN_FLIGHT, seconds=scale.unary_s)
-    async with bench.site(users) as site, bench.running(service) as (empty,):
+    async with bench.site() as site, bench.running(service) as (empty,):
         pool = await open_pool(bench, site)
         drawn, idle = _Cost(site.draw), _Cost(empty)
 

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import sys
-import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -28,11 +27,6 @@ FOUR_PRIZES = ((_PLENTY, 0.025),) * 4  # one draw in ten wins
 _CONNECTIONS = 4
 _LONGEST_LINE = 64 * 1024 * 1024
 _STOP_TIMEOUT_S = 5.0
-# One address makes all the load.
-_LIMITS = {
-    "KUJI_EDGE_ADDRESS_PER_S": "1000000",
-    "KUJI_EDGE_ADDRESS_BURST": "1000000",
-}
 _names = itertools.count(1)
 
 
@@ -165,34 +159,31 @@ class MeasuredActivity:
 async def whole_stack(bench: Bench, players: int) -> WholeStack:
     """The one that all measurements of *bench* share; there from the first call on."""
     if bench.whole is None:
-        bench.whole = await bench.exits.enter_async_context(open_whole(players))
+        bench.whole = await bench.exits.enter_async_context(open_whole(bench, players))
     assert isinstance(bench.whole, WholeStack)
     return bench.whole
 
 
 @asynccontextmanager
-async def open_whole(players: int) -> AsyncIterator[WholeStack]:
+async def open_whole(bench: Bench, players: int) -> AsyncIterator[WholeStack]:
     """
-    A fresh stack with so many players; gone at the end.
+    A stack of *bench* with so many players.
 
     Raises:
         NotDurableError: A store of it does not keep what it acknowledges.
         StackError: It does not start.
     """
-    # Not in memory, where tests have theirs: an fsync would cost nothing.
-    with tempfile.TemporaryDirectory(prefix="kuji-bench-") as name:
-        home = Path(name, "home")
-        under_test = StackUnderTest(home, _LIMITS)
+    async with bench.stack() as stack:
+        endpoints = read_endpoints(stack.home)
         async with (
-            under_test.running_beside(),
-            open_system(read_endpoints(home), _CONNECTIONS, Progress(disable=True)) as system,
+            open_system(endpoints, _CONNECTIONS, Progress(disable=True)) as system,
             _generator() as generator,
         ):
             await check_durable(system.stores.redis, system.stores.postgres)
-            folder = home / "measured"
+            folder = stack.home / "measured"
             folder.mkdir()
-            tokens = await make_players(home, players, folder)
-            yield WholeStack(under_test, system, folder, tokens, generator)
+            tokens = await make_players(stack.home, players, folder)
+            yield WholeStack(stack, system, folder, tokens, generator)
 
 
 @asynccontextmanager
