@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stack.processes import StackError
 from tests.bench import confirmed, growth, idle, machine, memory, sustained, unary
+from tests.bench.contest import measures as contest
 from tests.bench.figures import Figure, Step
 from tests.bench.pools import BooksError
 from tests.bench.report import Conditions, print_table, to_json
@@ -21,7 +22,10 @@ from tests.bench.whole import latency, sold_out, visible, winner_list
 Measure = Callable[[Bench, Scale, Step], Awaitable[list[Figure]]]
 MEASURES: dict[str, Measure] = {
     "M1": unary.measure,
+    "M2": contest.measure_m2,
     "M3": sustained.measure,
+    "M4": contest.measure_m4,
+    "M5": contest.measure_m5,
     "M6": winner_list.measure,
     "M7": sold_out.measure,
     "M8": visible.measure,
@@ -39,8 +43,11 @@ _err = Console(highlight=False, stderr=True)
 
 def _steps(ids: list[str], scale: Scale) -> int:
     windows = {"M1": 2, "M3": 2, "M6": 2, "M7": 2, "M8": 1, "M10": 6, "M12": 4, "X1a": 4, "X1b": 4}
-    once = {"M11": 2}
-    return sum(windows[id_] * scale.rounds if id_ in windows else once.get(id_, 1) for id_ in ids)
+    sides = {"M2": 2, "M4": 3, "M5": 2}
+    once = {"M5": 2, "M11": 2, "M9": 1}
+    of_sides = sum(sides.get(id_, 0) for id_ in ids) * (scale.rounds + scale.contest_rounds)
+    in_turn = sum(windows.get(id_, 0) for id_ in ids) * scale.rounds
+    return of_sides + in_turn + sum(once.get(id_, 0) for id_ in ids)
 
 
 async def _measure(ids: list[str], scale: Scale) -> list[Figure]:

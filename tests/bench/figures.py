@@ -23,6 +23,7 @@ class Figure:
         goal: What was aimed at; "": nothing, it is what it is.
         met: Whether it was reached.
         notes: More that was seen on the way.
+        is_valid: Whether it tells of what was measured, and not of the generator.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Figure:
     goal: str
     met: bool
     notes: Sequence[str] = field(default_factory=tuple)
+    is_valid: bool = True
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def print_table(console: Console, conditions: Conditions, figures: Sequence[Figu
             figure.against,
             ratio,
             figure.goal,
-            _verdict(figure, conditions.is_smoke),
+            verdict(figure, conditions.is_smoke),
         )
     console.print(table)
     for figure in figures:
@@ -56,9 +56,12 @@ def print_table(console: Console, conditions: Conditions, figures: Sequence[Figu
     console.print(str(conditions), markup=False, soft_wrap=True)
 
 
-def _verdict(figure: Figure, is_smoke: bool) -> str:
+def verdict(figure: Figure, is_smoke: bool) -> str:
+    """What the table says of *figure*."""
     if is_smoke or not figure.goal:
         return "not judged"
+    if not figure.is_valid:
+        return "[red]invalid[/]"
     return "[green]met[/]" if figure.met else "[red]missed[/]"
 
 

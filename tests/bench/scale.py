@@ -23,6 +23,10 @@ class Scale:
         players: Accounts that draw through the edge.
         whole_s: Length of one window of calls of a whole stack.
         list_pages: Pages of the winner list; more than the edge keeps.
+        rush: Users of a contest's burst, each of whom draws once.
+        crowd: Users of a contest in all; the sustained draws take who is left.
+        contest_s: Length of one window of a contest's sustained draws.
+        contest_rounds: How often the sides of a contest take turns at those.
         is_smoke: Whether the figures mean nothing, so that measures may share what they measure.
     """
 
@@ -40,6 +44,10 @@ class Scale:
     players: int
     whole_s: float
     list_pages: int
+    rush: int
+    crowd: int
+    contest_s: float
+    contest_rounds: int
     is_smoke: bool = False
 
 
@@ -58,6 +66,10 @@ FULL = Scale(
     players=10_000,
     whole_s=6.0,
     list_pages=200,
+    rush=10_000,
+    crowd=400_000,
+    contest_s=60.0,
+    contest_rounds=1,
 )
 SMOKE = Scale(
     rounds=1,
@@ -74,5 +86,9 @@ SMOKE = Scale(
     players=200,
     whole_s=0.5,
     list_pages=65,
+    rush=300,
+    crowd=8_000,
+    contest_s=0.5,
+    contest_rounds=1,
     is_smoke=True,
 )

@@ -163,12 +163,16 @@ class Bench:
         async with stack.running_beside():
             yield stack
 
-    async def new_database(self, name: str) -> str:
-        """The DSN of a fresh database with the schema."""
+    async def create_database(self, name: str) -> str:
+        """The DSN of an empty database."""
         connection = await asyncpg.connect(f"{self.postgres_server}/postgres")
         await connection.execute(f"CREATE DATABASE {name}")
         await connection.close()
-        dsn = f"{self.postgres_server}/{name}"
+        return f"{self.postgres_server}/{name}"
+
+    async def new_database(self, name: str) -> str:
+        """The DSN of a fresh database with Kuji's schema."""
+        dsn = await self.create_database(name)
         connection = await asyncpg.connect(dsn)
         await migrate(connection)
         await connection.close()

@@ -1,0 +1,1 @@
+"""One lottery, drawn from through JSON, by Kuji and by what others would write."""
