@@ -7,7 +7,7 @@ from typing import Any
 from services.common.grants import SERVICES, role_of
 from stack import databases
 from stack.credentials import OPERATOR, Passwords
-from stack.edge import CLUSTERS
+from stack.edge.contract import CLUSTERS
 from stack.home import SECRETS_OF_PART, STORES_SECRET, fresh_secrets
 from stack.parts import USERS_OF_REDIS
 

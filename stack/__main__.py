@@ -9,19 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from services.common.settings import read_settings
-from stack.foreground import run_stack
 from stack.home import Home
-from stack.parts import Addresses
 from stack.processes import StackError, command
 from stack.report import Reporter
 from stack.settings import StackSettings
-from stack.status import ask
+
+if TYPE_CHECKING:
+    from stack.parts import Addresses
 
 USAGE = "usage: python -m stack run|up|down|status"
 _START_TIMEOUT_S = 120.0
@@ -32,10 +33,12 @@ report = Reporter()
 
 def run(settings: StackSettings, ready_fd: int | None = None) -> int:
     """The stack in the foreground; once ready, in the background where *ready_fd* is given."""
+    from stack.foreground import run_stack  # long to import, and only needed here
+
     started = time.monotonic()
     report(f"Kuji starts in {settings.home}")
 
-    def on_ready(addresses: Addresses, admin_password: str) -> None:
+    def on_ready(addresses: "Addresses", admin_password: str) -> None:
         report(f"✓ all healthy after {time.monotonic() - started:.1f} s")
         report.show(_welcome(settings, addresses, admin_password, ready_fd))
         if ready_fd is not None:
@@ -49,7 +52,7 @@ def run(settings: StackSettings, ready_fd: int | None = None) -> int:
 
 
 def _welcome(
-    settings: StackSettings, addresses: Addresses, password: str, ready_fd: int | None
+    settings: StackSettings, addresses: "Addresses", password: str, ready_fd: int | None
 ) -> Panel:
     facts = Table.grid(padding=(0, 2))
     facts.add_row("URL", f"[bold cyan]{addresses.edge.url}[/]")
@@ -120,6 +123,8 @@ def down(settings: StackSettings) -> int:
 
 def status(settings: StackSettings) -> int:
     """What runs, and how it is; 0 where nothing has to be done."""
+    from stack.status import ask  # likewise
+
     home = Home(settings.home)
     if home.owner() is None:
         report(f"No stack runs in {home.folder}")

@@ -14,9 +14,10 @@ from services.common.grants import SERVICES, role_of
 from services.common.settings import read_settings
 from services.common.traces.settings import TraceSettings
 from stack import aof, databases, probes, servers
-from stack import edge as edges
 from stack.credentials import OPERATOR, Passwords
-from stack.edge import Edge
+from stack.edge.config import Edge, envoy
+from stack.edge.contract import CLUSTERS
+from stack.edge.health import is_healthy_upstream, is_serving
 from stack.home import SECRET_NAMES, SECRETS_OF_PART, Home, write_privately
 from stack.ports import Ports, edge_address
 from stack.processes import Probe, Program, StackError
@@ -91,7 +92,7 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
     """
     _check_readable([*(settings.edge_tls or ()), *(settings.tls or ())])
     ports = Ports(settings.ports, home.ports())
-    processes = dict.fromkeys(edges.CLUSTERS, 1) | {"draw": settings.draw_processes}
+    processes = dict.fromkeys(CLUSTERS, 1) | {"draw": settings.draw_processes}
     names = {
         service: [_process(service, n) for n in range(1, count + 1)]
         for service, count in processes.items()
@@ -189,7 +190,7 @@ def service_parts(home: Home, addresses: Addresses, secrets: Mapping[str, str]) 
     services = [
         Part(
             maker.program(service, number, address),
-            partial(edges.is_healthy_upstream, addresses.edge, address),
+            partial(is_healthy_upstream, addresses.edge, address),
         )
         for service, upstreams in addresses.edge.upstreams.items()
         for number, address in enumerate(upstreams, start=1)
@@ -201,8 +202,8 @@ def service_parts(home: Home, addresses: Addresses, secrets: Mapping[str, str]) 
 
 def edge_part(home: Home, addresses: Addresses) -> Part:
     """Envoy; it is ready when all behind it is healthy."""
-    program = edges.envoy(addresses.edge, home.folder / "envoy", home.log("envoy"))
-    return Part(program, partial(edges.is_serving, addresses.edge))
+    program = envoy(addresses.edge, home.folder / "envoy", home.log("envoy"))
+    return Part(program, partial(is_serving, addresses.edge))
 
 
 def _shared_environment(addresses: Addresses) -> dict[str, str]:

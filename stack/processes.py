@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _IS_CHECKOUT = (ROOT / "Makefile").exists()
 _TETHER = Path(__file__).with_name("tether.py")
 _POLL_S = 0.03
+_LONGEST_POLL_S = 0.25  # most parts take seconds, and each look takes time from them
 _LAST_WORDS_BYTES = 4096
 
 Probe = Callable[[], Awaitable[bool]]
@@ -115,14 +116,15 @@ class Child:
         Raises:
             StackError: The process ended, or is not ready within *timeout_s*.
         """
-        name, deadline = self.program.name, time.monotonic() + timeout_s
+        name, deadline, pause_s = self.program.name, time.monotonic() + timeout_s, _POLL_S
         while not await probe():
             code = self.exit_code()
             if code is not None:
                 raise StackError(f"{name} ended at start with code {code}{self.log_end()}")
             if time.monotonic() > deadline:
                 raise StackError(f"{name} is not ready after {timeout_s:.0f} s{self.log_end()}")
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(_LONGEST_POLL_S, pause_s * 1.3)
 
     def restart(self) -> None:
         """Start it again, after it has ended."""

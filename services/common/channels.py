@@ -8,7 +8,8 @@ from typing import Any
 
 import grpc
 
-from services.common.tls import Identity, TlsFiles, channel_credentials
+from services.common.tls import Identity, channel_credentials
+from services.common.tls_files import TlsFiles
 from services.common.traces.propagation import telling
 
 _OPTIONS = (

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.common.tls import TlsFiles
+from services.common.tls_files import TlsFiles
 
 
 def _begins_with(*schemes: str) -> AfterValidator:

@@ -1,36 +1,16 @@
 """Certificates of this process, read again when their files have changed."""
 
 import threading
-from pathlib import Path
 from typing import NamedTuple
 
 import grpc
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+
+from services.common.tls_files import TlsFiles
 
 log = structlog.get_logger()
 
 _UNREADABLE = (OSError, ValueError)
-
-
-class TlsFiles(NamedTuple):
-    """
-    Where certificates are; all PEM.
-
-    Args:
-        cert: Of this process, with those in between, its own first.
-        key: Of that.
-        ca: Those whose certificates others show.
-    """
-
-    cert: Path
-    key: Path
-    ca: Path
 
 
 class TlsIdentity(NamedTuple):
@@ -79,6 +59,14 @@ class Identity:
 
 
 def _read(files: TlsFiles) -> TlsIdentity:
+    # They take long to be imported, and most processes have no certificate.
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+
     found = TlsIdentity(*(file.read_bytes() for file in files))
     own = x509.load_pem_x509_certificates(found.cert)[0].public_key()
     key = load_pem_private_key(found.key, password=None).public_key()

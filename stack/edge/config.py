@@ -12,7 +12,7 @@ from typing import Any
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
-from services.common.tls import TlsFiles
+from services.common.tls_files import TlsFiles
 from services.common.traces.settings import TraceSettings
 from stack.edge.contract import CLUSTERS, Route, routes
 from stack.edge.limits import Limits, of_address, of_user

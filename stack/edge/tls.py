@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from services.common.tls import TlsFiles
+from services.common.tls_files import TlsFiles
 
 Config = dict[str, Any]
 

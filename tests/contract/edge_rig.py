@@ -24,11 +24,11 @@ from services.common.server.health import START, Health
 from services.common.server.rpc import Rpc
 from services.common.server.serve import Implementation, build_server, gate_of, handlers_of
 from services.common.settings import ServiceSettings
-from services.common.tls import TlsFiles
+from services.common.tls_files import TlsFiles
 from services.common.tokens import TokenVerifier
-from stack import edge as edges
-from stack.edge import Edge
-from stack.edge.contract import cluster_of, services
+from stack.edge.config import EVERYBODY, Edge, envoy
+from stack.edge.contract import CLUSTERS, cluster_of, services
+from stack.edge.health import is_serving
 from stack.edge.limits import Limits
 from stack.edge.tls import CertFiles
 from stack.ports import free_port
@@ -38,7 +38,7 @@ from stack.processes import Child, stop
 # What each process serves.
 SERVICES = {
     name: tuple(service for service in services() if cluster_of(service) == name)
-    for name in edges.CLUSTERS
+    for name in CLUSTERS
 }
 Behaviour = Callable[[Any, RequestContext], Awaitable[Message]]
 _KID = "test"
@@ -210,7 +210,7 @@ async def running_rig(
     draw_processes: int = 1,
     trusted_hops: int = 0,
     missing: str = "",
-    origins: Sequence[str] = (edges.EVERYBODY,),
+    origins: Sequence[str] = (EVERYBODY,),
     methods_lua: str = "",
     limits: Limits | None = None,
     tls: CertFiles | None = None,
@@ -246,12 +246,12 @@ async def running_rig(
         tls=tls,
         services_tls=services_tls,
     )
-    program = edges.envoy(edge, folder, folder / "envoy.log")
+    program = envoy(edge, folder, folder / "envoy.log")
     if methods_lua:
         (folder / "methods.lua").write_text(methods_lua)
     child = Child(program)
     try:
-        await child.wait_until_ready(partial(_is_up if missing else edges.is_serving, edge))
+        await child.wait_until_ready(partial(_is_up if missing else is_serving, edge))
         believed = certificate_itself(tls.cert) if tls else True
         async with httpx.AsyncClient(base_url=edge.url, timeout=20, verify=believed) as http:
             yield Rig(edge, script, upstreams, http, child.pid)

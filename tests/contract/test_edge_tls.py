@@ -13,7 +13,7 @@ from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 from kuji.draw.v1 import draw_pb2
 
 from services.common.channels import open_channel
-from services.common.tls import TlsFiles
+from services.common.tls_files import TlsFiles
 from stack.edge.tls import CertFiles
 from tests.contract.edge_rig import Rig, running_rig
 from tests.support.certificates import Authority

@@ -8,8 +8,9 @@ import yaml
 from pydantic import ValidationError
 
 from services.common.server.health import LIVE
-from stack.edge import CLUSTERS, render
+from stack.edge.config import render
 from stack.edge.container import container_edge
+from stack.edge.contract import CLUSTERS
 from stack.edge.settings import ContainerEdgeSettings
 from tests.k8s.environment import SERVICES, environment_of, ours, read, secrets_of
 from tests.k8s.network import Edge, allowed_edges, told_addresses, told_edges

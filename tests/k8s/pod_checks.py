@@ -3,7 +3,7 @@
 import re
 from importlib.metadata import version
 
-from ops.cli import app
+from ops.cli import COMMANDS
 from tests.k8s.checks import Problems
 from tests.k8s.environment import SERVICES, ours
 from tests.support.manifests import (
@@ -89,12 +89,9 @@ def images_are_fixed(objects: Objects) -> Problems:
 
 def arguments_are_known(objects: Objects) -> Problems:
     """The entrypoint takes a part, or a command of `kuji`."""
-    commands = {one.name for one in app.registered_commands} | {
-        group.name for group in app.registered_groups
-    }
     for workload in workloads(objects).values():
         for container, _ in ours(workload):
-            if container["args"][0] not in commands | SERVICES.keys():
+            if container["args"][0] not in COMMANDS.keys() | SERVICES.keys():
                 yield f"{name_of(workload)}: {container['args']}"
             if "command" in container:
                 yield f"{name_of(workload)}: the entrypoint is passed by"

@@ -20,6 +20,8 @@ REQUEST_BYTES = 1 << 20
 
 def serve(requests: socket.socket) -> None:
     """Answer requests until the other end is closed."""
+    for name in ops.cli.COMMANDS:
+        ops.cli.command(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who reports an end is waited for by nobody
     while True:
         request, descriptors, _, _ = socket.recv_fds(requests, REQUEST_BYTES, 3)

@@ -24,8 +24,9 @@ from kuji.history.v1 import history_pb2
 
 from services.common.tasks import pause
 from services.common.traces.settings import TraceSettings
-from stack import edge as edges
-from stack.edge import CLUSTERS, Edge
+from stack.edge.config import Edge, envoy
+from stack.edge.contract import CLUSTERS
+from stack.edge.health import is_serving
 from stack.ports import free_port
 from stack.processes import Child, stop
 from tests.support.house import House, open_activity, open_house
@@ -228,9 +229,9 @@ async def _edge_of(house: House, folder: Path) -> AsyncIterator[Edge]:
         traces=traces,
     )
     (folder / "edge").mkdir()
-    child = Child(edges.envoy(edge, folder / "edge", folder / "envoy.log"))
+    child = Child(envoy(edge, folder / "edge", folder / "envoy.log"))
     try:
-        await child.wait_until_ready(partial(edges.is_serving, edge))
+        await child.wait_until_ready(partial(is_serving, edge))
         yield edge
     finally:
         stop([child], timeout_s=10)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stack.edge import Edge, render
+from stack.edge.config import Edge, render
 from stack.wheels import envoy_binary
 from tests.support.certificates import Authority
 from tests.support.command import Ran, run_kuji

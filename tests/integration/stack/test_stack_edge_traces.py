@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.common.traces.settings import TraceSettings
-from stack.edge import Edge, render
+from stack.edge.config import Edge, render
 from stack.wheels import envoy_binary
 
 UPSTREAMS = {name: ["127.0.0.1:9001"] for name in ("auth", "draw", "admin", "history")}
