@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench bench-smoke load chaos fuzz
+.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench bench-smoke profile load chaos fuzz
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -84,6 +84,9 @@ bench: $(STAMP) ## measure: ratios in one run, durability on (BENCH="M2 M4": som
 
 bench-smoke: $(STAMP) ## each measure at a tiny size, to see that it works (part of test)
 	@$(BIN)/python -m tests.bench --smoke
+
+profile: $(STAMP) ## where the CPU time of a draw goes, by part and by subject (py-spy, and perf if it is there)
+	@$(BIN)/python -m tests.bench P1
 
 load: $(STAMP) ## load of every kind, each answer compared with Postgres (LOAD="draw --seconds 60": as you like)
 	@$(BIN)/python -m tests.load $(or $(LOAD),all)

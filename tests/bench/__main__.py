@@ -14,6 +14,7 @@ from tests.bench import confirmed, growth, idle, machine, memory, sustained, una
 from tests.bench.contest import measures as contest
 from tests.bench.figures import Figure, Step
 from tests.bench.pools import BooksError
+from tests.bench.profile import measure as profile
 from tests.bench.report import Conditions, print_table, to_json
 from tests.bench.scale import FULL, SMOKE, Scale
 from tests.bench.servers import Bench, NotDurableError, open_bench
@@ -33,6 +34,7 @@ MEASURES: dict[str, Measure] = {
     "M10": growth.measure,
     "M11": idle.measure,
     "M12": latency.measure,
+    "P1": profile.measure,
     "X1a": confirmed.measure_recorded,
     "X1b": confirmed.measure_replica,
 }
@@ -44,7 +46,7 @@ _err = Console(highlight=False, stderr=True)
 def _steps(ids: list[str], scale: Scale) -> int:
     windows = {"M1": 2, "M3": 2, "M6": 2, "M7": 2, "M8": 1, "M10": 6, "M12": 4, "X1a": 4, "X1b": 4}
     sides = {"M2": 2, "M4": 3, "M5": 2}
-    once = {"M5": 2, "M11": 2, "M9": 1}
+    once = {"M5": 2, "M11": 2, "M9": 1, "P1": 4}
     of_sides = sum(sides.get(id_, 0) for id_ in ids) * (scale.rounds + scale.contest_rounds)
     in_turn = sum(windows.get(id_, 0) for id_ in ids) * scale.rounds
     return of_sides + in_turn + sum(once.get(id_, 0) for id_ in ids)

@@ -1,6 +1,7 @@
 """The machine under the measurements: what it is, and what its processes use."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -37,6 +38,20 @@ def cpu_model() -> str:
 def family_cpu_s(pid: int) -> float:
     """CPU time of a process and its living and ended children, seconds."""
     return cpu_s(pid) + _ended_children_s(pid) + sum(map(cpu_s, children(pid)))
+
+
+def threads_cpu_s(pid: int, is_one: Callable[[str], bool]) -> float:
+    """CPU time of those threads of a process whose names *is_one* takes, seconds."""
+    ticks = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
+        except FileNotFoundError:
+            continue  # it has ended
+        if is_one(name):
+            user, system = fields.split()[11:13]
+            ticks += int(user) + int(system)
+    return ticks / _TICKS_PER_S
 
 
 def children(pid: int) -> list[int]:

@@ -22,6 +22,7 @@ class Scale:
         idle_s: For how long it is looked at.
         players: Accounts that draw through the edge.
         whole_s: Length of one window of calls of a whole stack.
+        profile_s: Length of one window in which it is looked where the time goes.
         list_pages: Pages of the winner list; more than the edge keeps.
         rush: Users of a contest's burst, each of whom draws once.
         crowd: Users of a contest in all; the sustained draws take who is left.
@@ -43,6 +44,7 @@ class Scale:
     idle_s: float
     players: int
     whole_s: float
+    profile_s: float
     list_pages: int
     rush: int
     crowd: int
@@ -65,6 +67,7 @@ FULL = Scale(
     idle_s=60.0,
     players=10_000,
     whole_s=6.0,
+    profile_s=10.0,
     list_pages=200,
     rush=10_000,
     crowd=400_000,
@@ -85,6 +88,7 @@ SMOKE = Scale(
     idle_s=0.5,
     players=200,
     whole_s=0.5,
+    profile_s=1.0,
     list_pages=65,
     rush=300,
     crowd=8_000,

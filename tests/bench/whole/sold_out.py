@@ -1,15 +1,15 @@
 """M7: a crowd at an activity with nothing left, against draws of one that gives some."""
 
 from dataclasses import replace
-from statistics import median
 
 from services.pool.rule.terms import LATE_DRAWS
 from tests.bench.figures import Figure, Step, alternate, spread
 from tests.bench.pools import BooksError
 from tests.bench.scale import Scale
 from tests.bench.servers import Bench
+from tests.bench.whole.cost import Cost, compared
 from tests.bench.whole.jobs import WholeJob
-from tests.bench.whole.stack import FOUR_PRIZES, MeasuredActivity, whole_stack
+from tests.bench.whole.stack import FOUR_PRIZES, whole_stack
 
 GOAL = 4.0
 _IN_FLIGHT = 64
@@ -23,16 +23,23 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
     job = WholeJob("json", "", "", "", in_flight=_IN_FLIGHT, seconds=scale.whole_s)
     await empty.draw(replace(job, seconds=0.0, calls=1 + LATE_DRAWS))
     await live.draw(replace(job, seconds=scale.whole_s / 4))
-    cores: list[float] = []
+    told, drawn = Cost(), Cost()
 
     async def storm() -> float:
-        tally = await empty.draw(job)
+        tally = await told.of(empty, job)
+        await empty.check()
         if tally.sold_out != tally.calls:
             raise BooksError(f"{tally.calls - tally.sold_out} draws of what is sold out")
-        cores.append(tally.cpu_s / tally.seconds)
         return tally.calls_per_s
 
-    rates = await alternate(scale.rounds, storm, lambda: _draw(live, job), step, "M7")
+    async def draw() -> float:
+        tally = await drawn.of(live, job)
+        await live.check()
+        if tally.sold_out:
+            raise BooksError(f"{tally.sold_out} draws were told that nothing is left")
+        return tally.calls_per_s
+
+    rates = await alternate(scale.rounds, storm, draw, step, "M7")
     return [
         Figure(
             "M7",
@@ -42,13 +49,6 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
             rates.ratio,
             f"≥ {GOAL:.0f}",
             rates.ratio >= GOAL,
-            (f"generator at {median(cores):.2f} cores in the storm",),
+            (f"sold out: {told}", f"live: {drawn}", compared(told, drawn)),
         )
     ]
-
-
-async def _draw(live: MeasuredActivity, job: WholeJob) -> float:
-    tally = await live.draw(job)
-    if tally.sold_out:
-        raise BooksError(f"{tally.sold_out} draws were told that nothing is left")
-    return tally.calls_per_s

@@ -2,14 +2,14 @@
 
 import json
 from dataclasses import dataclass, field
-from statistics import median
 
 from services.common.postgres import load_queries
 from tests.bench.figures import Figure, Step, alternate, spread
 from tests.bench.pools import BooksError
 from tests.bench.scale import Scale
 from tests.bench.servers import Bench
-from tests.bench.whole.jobs import WholeJob, WholeTally
+from tests.bench.whole.cost import Cost, compared
+from tests.bench.whole.jobs import WholeJob
 from tests.bench.whole.stack import MeasuredActivity, whole_stack
 
 queries = load_queries(__file__)
@@ -26,12 +26,11 @@ class _Reader:
     activity: MeasuredActivity
     expected: list[str]
     job: WholeJob
-    generator_cores: list[float] = field(default_factory=list)
+    cost: Cost = field(default_factory=Cost)
 
     async def read(self) -> float:
         """Pages a second; each of them was what is recorded."""
-        tally = await self.activity.do(self.job)
-        self._note(tally)
+        tally = await self.cost.of(self.activity, self.job)
         file = self.activity.folder / f"pages-{self.job.name}.json"
         found: dict[str, list[str]] = json.loads(file.read_text("utf-8"))
         for page, draw_ids in found.items():
@@ -39,12 +38,6 @@ class _Reader:
             if self.expected[first : first + _PAGE_SIZE] != draw_ids:
                 raise BooksError(f"page {page} of the winner list is not what is recorded")
         return tally.calls_per_s
-
-    def _note(self, tally: WholeTally) -> None:
-        self.generator_cores.append(tally.cpu_s / tally.seconds)
-
-    def __str__(self) -> str:
-        return f"generator at {median(self.generator_cores):.2f} cores"
 
 
 async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
@@ -76,6 +69,6 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
             rates.ratio,
             f"≥ {GOAL:.0f}",
             rates.ratio >= GOAL,
-            (f"kept: {kept}; not kept: {asked}",),
+            (f"kept: {kept.cost}", f"not kept: {asked.cost}", compared(kept.cost, asked.cost)),
         )
     ]
