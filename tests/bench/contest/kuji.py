@@ -16,8 +16,8 @@ import httpx
 
 from ops.errors import OperatorError
 from services.common.postgres import load_queries
-from stack import edge as edges
-from stack.edge import Edge
+from stack.edge.config import Edge, envoy
+from stack.edge.health import is_serving
 from stack.edge.limits import Limit, Limits
 from stack.ports import free_port
 from stack.processes import ROOT, Child, stop
@@ -181,9 +181,9 @@ async def empty_side(bench: Bench, stack: StackUnderTest, crowd: Crowd) -> Async
         limits=Limits(_NO_LIMIT, Limits().credentials, Limits().user),
     )
     async with bench.running(service) as (handler,):
-        envoy = Child(edges.envoy(edge, folder, folder.with_suffix(".log")))
+        child = Child(envoy(edge, folder, folder.with_suffix(".log")))
         try:
-            await envoy.wait_until_ready(partial(edges.is_serving, edge))
-            yield EmptySide(port, replace(crowd), [handler.pid, envoy.pid])
+            await child.wait_until_ready(partial(is_serving, edge))
+            yield EmptySide(port, replace(crowd), [handler.pid, child.pid])
         finally:
-            stop([envoy], _STOP_TIMEOUT_S)
+            stop([child], _STOP_TIMEOUT_S)
