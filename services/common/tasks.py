@@ -52,6 +52,16 @@ def stray_cancellation() -> OSError:
     return ConnectionAbortedError("what it waited for was cancelled")
 
 
+async def outcome_of(work: Awaitable[Result]) -> Result | Exception:
+    """What *work* gives or raises, a stray cancellation included."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return stray_cancellation()
+    except Exception as error:  # noqa: BLE001  # it is for others
+        return error
+
+
 async def pause(delay_s: float) -> None:
     """Sleep between two rounds of a loop without end; ends it once it is cancelled."""
     end_if_cancelled()

@@ -70,12 +70,28 @@ class TokenVerifier:
             UnauthenticatedError: It is not good, or not any more.
             UnavailableError: Its key is not known here, and the auth service cannot be asked.
         """
+        caller = self.verified(token)
+        if caller is not None:
+            return caller
+        known = self._verified[token] = await self._decode(token)
+        return self._not_over(known[0])
+
+    def verified(self, token: str) -> Caller | None:
+        """
+        As verify(), of a token that was verified before; None: this one was not.
+
+        Raises:
+            UnauthenticatedError: It is over.
+        """
         known = self._verified.get(token)
         if known is None or self._now() >= known[1]:
-            known = self._verified[token] = await self._decode(token)
-        if self._ended.include(known[0]):
+            return None
+        return self._not_over(known[0])
+
+    def _not_over(self, caller: Caller) -> Caller:
+        if self._ended.include(caller):
             raise UnauthenticatedError("The access token is over. Log in again.")
-        return known[0]
+        return caller
 
     async def _decode(self, token: str) -> tuple[Caller, float]:
         CHECKED.inc()

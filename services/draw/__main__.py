@@ -11,7 +11,13 @@ async def run(settings: DrawSettings, health: Health) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with open_draw(settings) as draw:
         await serve_until_stopped(
-            draw.services, draw.verifier, settings, health, ready=draw.ready, needs=draw.needs
+            draw.services,
+            draw.verifier,
+            settings,
+            health,
+            ready=draw.ready,
+            needs=draw.needs,
+            front=settings.draw_front,
         )
 
 

@@ -52,6 +52,7 @@ from services.draw.lottery.batch_drawer import BatchDrawer
 from services.draw.lottery.closings import EdgeAdvice
 from services.draw.lottery.draw_tickets import TicketSeal
 from services.draw.lottery.drawer import Drawer
+from services.draw.lottery.gathered_drawer import GatheredDrawer
 from services.draw.lottery.results import Results
 from services.draw.lottery.servicer import DrawServicer
 from services.draw.lottery.ticket_office import TicketOffice
@@ -128,7 +129,7 @@ async def open_draw(settings: DrawSettings) -> AsyncIterator[DrawParts]:
         advice = EdgeAdvice(core.pools, closings)
         sweeper, boxes = _boxes(settings, postgres, core)
         services = [
-            _implementation(_lottery(settings, postgres, core, office), draw_pb2, "DrawService"),
+            _gathered(_lottery(settings, postgres, core, office)),
             _implementation(
                 PoolServicer(core.pools, core.store, closings, advice), pool_pb2, "PoolService"
             ),
@@ -212,8 +213,10 @@ def _lottery(
     results = Results(core.pools, core.made)
     users = Users(postgres, required=settings.require_users)
     shared = (core.pools, core.batcher, results, core.confirmer, core.guard, users)
-    batch_drawer = BatchDrawer(*shared, settings.max_batch_draws)
-    return DrawServicer(Drawer(*shared), batch_drawer, office, core.pools, core.store, core.prover)
+    most = settings.max_batch_draws
+    drawer, batch_drawer = Drawer(*shared), BatchDrawer(*shared, most)
+    gathered = GatheredDrawer(drawer, core.pools, core.batcher, core.guard, users, most)
+    return DrawServicer(drawer, gathered, batch_drawer, office, core.pools, core.store, core.prover)
 
 
 def _boxes(
@@ -260,6 +263,11 @@ def _cipher(settings: DrawSettings) -> SeedCipher:
 def _seal(settings: DrawSettings) -> TicketSeal:
     keys = [settings.code_key, settings.other_code_key]
     return TicketSeal([key.get_secret_value() for key in keys if key is not None])
+
+
+def _gathered(lottery: DrawServicer) -> Implementation:
+    service = draw_pb2.DESCRIPTOR.services_by_name["DrawService"]
+    return Implementation(lottery, service, {"Draw": lottery.DrawEach})
 
 
 def _implementation(servicer: object, module: ModuleType, name: str) -> Implementation:

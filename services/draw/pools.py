@@ -153,6 +153,14 @@ class Pools:
         """The activity of a pool that this process knows; 0: it is a box's."""
         return self._activities.get(pool_id, 0)
 
+    def at_hand(self, activity_id: int) -> Pool | None:
+        """The pool of an activity, if this process knows it already."""
+        return self._of_activity.get(activity_id)
+
+    def at_hand_by_id(self, pool_id: int) -> Pool | None:
+        """The pool with this id, if this process knows it already."""
+        return self._of_id.get(pool_id)
+
     async def of_activity(self, activity_id: int) -> Pool:
         """
         The pool of an activity; 0: of the only one that is ongoing.

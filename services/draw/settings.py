@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
+from services.common.server.serve import Front
 from services.common.settings import PostgresDsn, RedisUrl, ServiceSettings
 from services.pool.rule.terms import LATE_DRAWS
 
@@ -42,6 +43,8 @@ class DrawSettings(ServiceSettings):
         late_draws: Draws of an activity with nothing left to be won that users still make, as
             misses; then they are told that it is sold out, and the edge answers for it.
         require_users: Whether services may draw only for users who exist.
+        draw_front: What serves gRPC here: "grpcio" is grpc.aio; "gathering" is grpc's core with the
+            draws answered together that have arrived.
         sweep_every_s: How often orders are looked for that were left reserved.
         sweep_after_s: How long an order is reserved before it counts as left.
     """
@@ -68,6 +71,7 @@ class DrawSettings(ServiceSettings):
     audit_every_s: float = Field(default=15.0, gt=0)
     late_draws: int = Field(default=LATE_DRAWS, ge=0)
     require_users: bool = False
+    draw_front: Front = Front.GRPCIO
     sweep_every_s: float = Field(default=5.0, gt=0)
     sweep_after_s: float = Field(default=10.0, ge=0)
 

@@ -24,8 +24,8 @@ class Users:
     """
 
     def __init__(self, postgres: asyncpg.Pool, *, required: bool) -> None:
+        self.are_required = required
         self._postgres = postgres
-        self._required = required
         self._known: LRUCache[int, bool] = LRUCache(_KEPT)
 
     async def refused(self, user_ids: Collection[int], deadline: float) -> Mapping[int, KujiError]:
@@ -35,7 +35,7 @@ class Users:
         Args:
             deadline: By the event loop's time.
         """
-        if not self._required:
+        if not self.are_required:
             return {}
         strangers = {user_id for user_id in user_ids if user_id not in self._known}
         if not strangers:

@@ -20,7 +20,7 @@ from kuji.auth.v1 import auth_pb2
 from protos.examples import fill
 from services.common.context import RequestContext
 from services.common.keyset import Jwks
-from services.common.server.serve import Implementation, build_server
+from services.common.server.serve import Front, Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
 from tests.support.access import CALLERS, EXPIRED, NOBODY, OK, row
@@ -90,12 +90,14 @@ def seen() -> SimpleNamespace:
     return SimpleNamespace(caller=None)
 
 
-@pytest.fixture(scope="module")
-async def channel(seen: SimpleNamespace) -> AsyncIterator[grpc.aio.Channel]:
+@pytest.fixture(scope="module", params=Front)
+async def channel(
+    seen: SimpleNamespace, request: pytest.FixtureRequest
+) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server of every service, each RPC answering with nothing."""
     services = [Implementation(Answering(service, seen), service) for service in SERVICES]
     settings = ServiceSettings(listen="127.0.0.1:0")
-    server, port, _ = build_server(services, TokenVerifier(_fetch_jwks), settings)
+    server, port, _ = build_server(services, TokenVerifier(_fetch_jwks), settings, request.param)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel

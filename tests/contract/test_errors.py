@@ -20,7 +20,7 @@ from services.common import errors
 from services.common.contract import facts_of
 from services.common.errors import KujiError
 from services.common.keyset import Jwks
-from services.common.server.serve import Implementation, build_server
+from services.common.server.serve import Front, Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.status import STATUS_OF_REASON, error_info_of
 from services.common.tokens import TokenVerifier
@@ -93,15 +93,17 @@ def failing() -> Failing:
     return Failing()
 
 
-@pytest.fixture(scope="module")
-async def channel(failing: Failing) -> AsyncIterator[grpc.aio.Channel]:
+@pytest.fixture(scope="module", params=Front)
+async def channel(
+    failing: Failing, request: pytest.FixtureRequest
+) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server whose RPCs fail."""
     services = [
         Implementation(failing, auth_pb2.DESCRIPTOR.services_by_name["AuthService"]),
         Implementation(failing, history_pb2.DESCRIPTOR.services_by_name["HistoryService"]),
     ]
     settings = ServiceSettings(listen="127.0.0.1:0", default_timeout_s=0.01, strict_contract=False)
-    server, port, _ = build_server(services, TokenVerifier(_no_keys), settings)
+    server, port, _ = build_server(services, TokenVerifier(_no_keys), settings, request.param)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
@@ -221,7 +223,10 @@ async def test_call_is_answered_in_time_when_its_work_does_not_end(
     assert [] == caplog.records  # grpc's own
 
 
-async def test_call_is_answered_in_time_when_its_token_cannot_be_checked(failing: Failing) -> None:
+@pytest.mark.parametrize("front", Front)
+async def test_call_is_answered_in_time_when_its_token_cannot_be_checked(
+    failing: Failing, front: Front
+) -> None:
     """The bound of a call holds for the question whether its token is good, too."""
 
     async def never() -> Jwks:
@@ -230,7 +235,7 @@ async def test_call_is_answered_in_time_when_its_token_cannot_be_checked(failing
 
     service = Implementation(failing, auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
     settings = ServiceSettings(listen="127.0.0.1:0", default_timeout_s=0.01)
-    server, port, _ = build_server([service], TokenVerifier(never), settings)
+    server, port, _ = build_server([service], TokenVerifier(never), settings, front)
     await server.start()
     token = jwt.encode({}, "x" * 32, headers={"kid": "unknown"})
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -263,11 +268,12 @@ def _told(method: str, reason: str) -> float:
     return REGISTRY.get_sample_value("kuji_rpc_calls_total", labels) or 0.0
 
 
-async def test_caller_that_hangs_up_is_no_error(failing: Failing) -> None:
+@pytest.mark.parametrize("front", Front)
+async def test_caller_that_hangs_up_is_no_error(failing: Failing, front: Front) -> None:
     """The metrics say that it left; nothing says INTERNAL, and no error is logged."""
     service = Implementation(failing, auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
     settings = ServiceSettings(listen="127.0.0.1:0", strict_contract=False)
-    server, port, _ = build_server([service], TokenVerifier(_no_keys), settings)
+    server, port, _ = build_server([service], TokenVerifier(_no_keys), settings, front)
     await server.start()
     failing.begun.clear()
     before = [_told("Login", reason) for reason in ("CALLER_LEFT", "INTERNAL", "UNAVAILABLE")]

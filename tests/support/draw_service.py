@@ -206,7 +206,7 @@ async def replica(auth_address: str, **settings: Any) -> AsyncIterator[str]:
     secrets = {"seed_key": SEED_KEY, "code_key": CODE_KEY}
     read = DrawSettings(**{**given, **secrets, **settings})
     async with open_draw(read) as draw:
-        server, port, _ = build_server(draw.services, draw.verifier, read)
+        server, port, _ = build_server(draw.services, draw.verifier, read, read.draw_front)
         await server.start()
         try:
             yield f"127.0.0.1:{port}"

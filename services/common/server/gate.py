@@ -66,6 +66,25 @@ class Gate:
         """
         metadata = call.invocation_metadata() or ()
         caller = await self._admitted(access, metadata)
+        return self._context(caller, metadata, call)
+
+    def admit_known(self, access: int, call: Call) -> RequestContext | None:
+        """
+        As admit(), where it is to wait for nothing; None: *call* has to wait for something.
+
+        Raises:
+            UnauthenticatedError, PermissionDeniedError: As admit() does.
+        """
+        metadata = call.invocation_metadata() or ()
+        token = _token_in(metadata)
+        caller = None if token is None else self._verifier.verified(token)
+        if caller is None:
+            return None
+        if access != _PUBLIC and caller.role not in ROLES_OF_ACCESS[access]:
+            raise PermissionDeniedError
+        return self._context(caller, metadata, call)
+
+    def _context(self, caller: Caller | None, metadata: _Metadata, call: Call) -> RequestContext:
         origin = self._origins.origin_of(metadata, call.peer)
         return RequestContext(caller, self.patience_s(call), origin, _if_match(metadata))
 
@@ -84,13 +103,18 @@ class Gate:
         return caller
 
     async def _caller(self, metadata: _Metadata) -> Caller | None:
-        for key, value in metadata:
-            if key == "authorization":
-                scheme, _, token = str(value).partition(" ")
-                if scheme.lower() != "bearer":
-                    raise UnauthenticatedError("The authorization header is not a bearer token.")
-                return await self._verifier.verify(token.strip())
-        return None
+        token = _token_in(metadata)
+        return None if token is None else await self._verifier.verify(token)
+
+
+def _token_in(metadata: _Metadata) -> str | None:
+    for key, value in metadata:
+        if key == "authorization":
+            scheme, _, token = str(value).partition(" ")
+            if scheme.lower() != "bearer":
+                raise UnauthenticatedError("The authorization header is not a bearer token.")
+            return token.strip()
+    return None
 
 
 def _if_match(metadata: _Metadata) -> str:

@@ -18,10 +18,18 @@ class Load:
         self._in_hand = 0
         IN_HAND.labels(kind).set_function(lambda: self._in_hand)
 
-    def __enter__(self) -> None:
+    def take(self) -> None:
+        """Have one more in hand, until give_back()."""
         if self._in_hand >= self._at_most:
             raise OverloadedError
         self._in_hand += 1
 
-    def __exit__(self, *_: object) -> None:
+    def give_back(self) -> None:
+        """Have one less in hand."""
         self._in_hand -= 1
+
+    def __enter__(self) -> None:
+        self.take()
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Protocol
 
 # What was cancelled may clean up for so long; some clients wait for a server that is frozen.
 _CLEANUP_S = 0.02
@@ -12,12 +13,28 @@ _CLEANUP_S = 0.02
 _TICKS_PER_S = 100
 
 
+class Bound(Protocol):
+    """
+    What is to end by some moment.
+
+    Args:
+        until: That, of the event loop's clock; None: bounded by close_at() alone.
+        tick: For TimeBounds.
+    """
+
+    until: float | None
+    tick: int
+
+    def end(self) -> None:
+        """It is time."""
+
+
 @dataclass(slots=True)
 class _Tick:
     """Those that end at one moment, and the timer that tells them."""
 
     timer: asyncio.TimerHandle
-    within: set["TimeBound"] = field(default_factory=set)
+    within: set[Bound] = field(default_factory=set)
 
 
 class TimeBounds:
@@ -25,7 +42,7 @@ class TimeBounds:
 
     def __init__(self) -> None:
         self._ticks: dict[int, _Tick] = {}
-        self._unbounded: set[TimeBound] = set()
+        self._unbounded: set[Bound] = set()
         self._closes_at: float | None = None
 
     def close_at(self, moment: float) -> None:
@@ -40,7 +57,7 @@ class TimeBounds:
             self.discard(bound)
             self.add(bound)
 
-    def add(self, bound: "TimeBound") -> None:
+    def add(self, bound: Bound) -> None:
         """End *bound* when it is time."""
         until = bound.until
         if self._closes_at is not None and (until is None or self._closes_at < until):
@@ -56,7 +73,7 @@ class TimeBounds:
             tick = self._ticks[number] = _Tick(timer)
         tick.within.add(bound)
 
-    def discard(self, bound: "TimeBound") -> None:
+    def discard(self, bound: Bound) -> None:
         """Forget *bound*: its work is done."""
         self._unbounded.discard(bound)
         tick = self._ticks.get(bound.tick)

@@ -39,4 +39,5 @@ def offer_reflection(
 ) -> None:
     """Let *server* tell of the services *names*, and of reflection itself."""
     told: Any = ReflectedPool(pool)
+    # Which of its two servicers fits is told by grpc.aio.Server, which every server of ours is.
     reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server, told)

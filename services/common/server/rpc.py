@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, NamedTuple, NoReturn
 
 import grpc
 import structlog
@@ -34,6 +34,14 @@ _DEFECT = "INTERNAL"
 _NAMES = ("request_id", "order_num")
 
 
+class Refusal(NamedTuple):
+    """How a call ends that fails: what abort() of its context takes."""
+
+    status: grpc.StatusCode
+    message: str
+    trailers: tuple[tuple[str, bytes], ...]
+
+
 class Rpc:
     """
     An RPC.
@@ -58,12 +66,12 @@ class Rpc:
         self._gate = gate
         self._load = gate.streams if descriptor.server_streaming else gate.calls
         self._strict = strict
-        self._access = access_of(descriptor)
+        self.access = access_of(descriptor)
         self._reasons = reasons_of(descriptor)
-        self._parse = message_factory.GetMessageClass(descriptor.input_type).FromString
+        self._message_of = message_factory.GetMessageClass(descriptor.input_type).FromString
         self._streams_in = descriptor.client_streaming
         self._name = descriptor.name
-        self._layer = descriptor.containing_service.full_name.split(".")[1]
+        self.layer = descriptor.containing_service.full_name.split(".")[1]
         self._calls = CALLS.labels(descriptor.name, "OK")
         CALLS.labels(descriptor.name, _DEFECT)  # from nought on: the first one is a rise, too
         self._latency_s = LATENCY_S.labels(descriptor.name)
@@ -77,10 +85,10 @@ class Rpc:
             with self._load:
                 failing.layer = TOKEN
                 async with TimeBound(self._gate.bounds, self._gate.patience_s(call), failing.late):
-                    ctx = await self._gate.admit(self._access, call)
+                    ctx = await self._gate.admit(self.access, call)
                     failing.layer = BOUNDS
-                    message = failing.message = self._parse_one(request)
-                    failing.layer = self._layer
+                    message = failing.message = self.parse(request)
+                    failing.layer = self.layer
                     response = await self._function(message, ctx)
         except asyncio.CancelledError:
             await failing.by(self._given_up())
@@ -99,10 +107,10 @@ class Rpc:
             with self._load:
                 failing.layer = TOKEN
                 async with TimeBound(self._gate.bounds, self._gate.patience_s(call), failing.late):
-                    ctx = await self._gate.admit(self._access, call)
+                    ctx = await self._gate.admit(self.access, call)
                 failing.layer = BOUNDS
                 messages = self._parsed(request)
-                failing.layer = self._layer
+                failing.layer = self.layer
                 responses = aiter(self._function(messages, ctx))
                 while (response := await self._next(responses, failing)) is not _END:
                     if response is None:
@@ -128,17 +136,28 @@ class Rpc:
         try:
             return stray_cancellation()
         except asyncio.CancelledError:
-            CALLS.labels(self._name, CALLER_LEFT).inc()
+            self.count_left()
             raise
+
+    def count_left(self) -> None:
+        """Count a caller who did not wait for his answer."""
+        CALLS.labels(self._name, CALLER_LEFT).inc()
+
+    def count_answered(self, waits_s: Iterable[float]) -> None:
+        """Count calls that were answered after so many seconds each."""
+        for waited_s in waits_s:
+            self._latency_s.observe(waited_s)
+            self._calls.inc()
 
     def _parsed(self, request: Any) -> Any:  # noqa: ANN401
         if self._streams_in:
-            return (self._parse_one(one) async for one in request)
-        return self._parse_one(request)
+            return (self.parse(one) async for one in request)
+        return self.parse(request)
 
-    def _parse_one(self, request: bytes) -> Message:
+    def parse(self, request: bytes) -> Message:
+        """The message that *request* is; InvalidArgumentError if it is none, or out of bounds."""
         try:
-            message = self._parse(request)
+            message = self._message_of(request)
         except DecodeError as error:
             raise InvalidArgumentError("body", "The message is malformed.") from error
         self.check(message)
@@ -152,13 +171,17 @@ class Rpc:
         self, call: Call, error: Exception, layer: str, message: Message | None = None
     ) -> NoReturn:
         """End *call*, which asked for *message*, with the reason that *error*, of *layer*, has."""
+        await call.abort(*self.refusal(error, layer, message))
+
+    def refusal(self, error: Exception, layer: str, message: Message | None = None) -> Refusal:
+        """How a call that asked for *message* ends by *error*, of *layer*; it is counted."""
         with bound_contextvars(**_names_in(message)):
             outward = self._stated(to_kuji_error(error, self._name))
             log.debug("refused", method=self._name, reason=outward.reason_name, layer=layer)
         CALLS.labels(self._name, outward.reason_name).inc()
         count_stopped(layer, outward)
         trailers = (("grpc-status-details-bin", details_of(outward)),)
-        await call.abort(status_of(outward), outward.message, trailers)
+        return Refusal(status_of(outward), outward.message, trailers)
 
     def _stated(self, error: KujiError) -> KujiError:
         """*error*, whose reason the proto has to state: else the contract lies to its callers."""

@@ -6,18 +6,22 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import grpc
 import structlog
+from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.common.origin import Origins
+from services.common.server.front.server import FrontServer
 from services.common.server.gate import Gate
+from services.common.server.gathered import AnswersEach, GatheredRpc
 from services.common.server.health import START, Health
 from services.common.server.load import Load
 from services.common.server.needs import Look, watching_needs
@@ -56,10 +60,22 @@ class Implementation:
     the RPC streams answers, an async generator; where it streams requests, *request* is an
     async iterator. A generator whose answers may be long in coming yields None once it listens:
     then the caller sees the stream open.
+
+    Args:
+        gathered: By the name of an RPC, what answers many of its calls at once, see
+            services.common.server.gathered: used where the front gathers calls.
     """
 
     servicer: object
     service: ServiceDescriptor
+    gathered: Mapping[str, AnswersEach] = field(default_factory=dict)
+
+
+class Front(StrEnum):
+    """What takes the calls of a process."""
+
+    GRPCIO = "grpcio"
+    GATHERING = "gathering"
 
 
 def handlers_of(
@@ -103,7 +119,10 @@ def _maker_of(gate: Gate, settings: ServiceSettings) -> Callable[[Any, MethodDes
 
 
 def build_server(
-    services: Sequence[Implementation], verifier: TokenVerifier, settings: ServiceSettings
+    services: Sequence[Implementation],
+    verifier: TokenVerifier,
+    settings: ServiceSettings,
+    front: Front = Front.GRPCIO,
 ) -> tuple[grpc.aio.Server, int, Health]:
     """
     A server for *services*, listening but not started.
@@ -116,7 +135,7 @@ def build_server(
         ValueError: A proto does not say who may call an RPC, or what a field may hold.
     """
     health = Health()
-    server, _, port = _build(services, verifier, settings, health)
+    server, _, port = _build(services, verifier, settings, health, front)
     return server, port, health
 
 
@@ -125,21 +144,44 @@ def _build(
     verifier: TokenVerifier,
     settings: ServiceSettings,
     health: Health,
+    front: Front,
 ) -> tuple[grpc.aio.Server, Gate, int]:
     most = settings.max_calls + settings.max_streams
     own = (
         ("grpc.max_concurrent_streams", most),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
     )
-    server = grpc.aio.server(options=[*_OPTIONS, *own])
+    options = [*_OPTIONS, *own]
     gate = gate_of(verifier, settings)
     make = _maker_of(gate, settings)
+    server: grpc.aio.Server
+    if front is Front.GATHERING:
+        server = FrontServer(options)
+        if pipeline() is None:  # where calls are traced, each has a task of its own
+            for one in services:
+                _gather(server, one, gate, make)
+    else:
+        server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers(tuple(handlers_of(one, make) for one in services))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = [one.service.full_name for one in services]
     health.serve_under(names)
     offer_reflection(server, [*names, _HEALTH])
     return server, gate, _listen(server, settings)
+
+
+def _gather(
+    server: FrontServer,
+    served: Implementation,
+    gate: Gate,
+    make: Callable[[Any, MethodDescriptor], Rpc],
+) -> None:
+    for name, each in served.gathered.items():
+        method = served.service.methods_by_name[name]
+        rpc = make(getattr(served.servicer, name), method)
+        serialize = message_factory.GetMessageClass(method.output_type).SerializeToString
+        gathered = GatheredRpc(rpc, each, gate, server.run, serialize)
+        server.gather(f"/{served.service.full_name}/{name}", gathered.take)
 
 
 def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:
@@ -156,6 +198,7 @@ async def serve_until_stopped(
     on_stopping: Callable[[], None] = lambda: None,
     ready: Callable[[], Awaitable[object]] | None = None,
     needs: Mapping[str, Look] = MappingProxyType({}),
+    front: Front = Front.GRPCIO,
 ) -> None:
     """
     Serve until SIGTERM or SIGINT; then be not ready, stop accepting, drain, and return.
@@ -169,8 +212,9 @@ async def serve_until_stopped(
         ready: The process calls itself ready once this returns, until the signal; until then it
             answers what it can.
         needs: What it has to see in order to call itself ready.
+        front: What takes the calls.
     """
-    server, gate, port = _build(services, verifier, settings, health)
+    server, gate, port = _build(services, verifier, settings, health, front)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:

@@ -13,6 +13,7 @@ from services.draw.lottery.results import DrawResult, Results
 from services.draw.pools import Pool, Pools
 from services.draw.users import Users
 from services.pool.rule import fairness
+from services.pool.rule.terms import Answer, Drawing, Intent
 
 
 class Drawer:
@@ -43,19 +44,21 @@ class Drawer:
                 the one in which that request_id has drawn is meant, else the only ongoing one.
         """
         named = bool(wanted.request_id)
-        if not named:
-            wanted = wanted._replace(request_id=secrets.token_hex(16))
         self._guard.check()
         pool = await self._pool_of(wanted, named)
-        intent = pool.intent(
-            wanted.user_id,
-            wanted.request_id,
-            1,
-            draw_ticket=wanted.draw_ticket,
-            address=wanted.address,
-        )
+        intent = intent_of(pool, wanted)
         drawing = await self._batcher.draw(pool.pool_id, [intent])
-        answer = drawing.answers[0]
+        return await self.result_of(pool, intent, drawing, drawing.answers[0])
+
+    async def result_of(
+        self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer
+    ) -> DrawResult:
+        """
+        What *answer* gave to *intent*, once it may be told; the caller bounds the wait.
+
+        Raises:
+            KujiError: See Results.of.
+        """
         if must_wait(drawing, answer):
             await self._confirmer.confirm(pool.pool_id, [win_of(intent, answer)])
         return await self._results.of(pool, intent, drawing, answer)
@@ -81,3 +84,14 @@ class Drawer:
             digest = fairness.request_digest(wanted.user_id, wanted.request_id)
             return await self._pools.of_request(digest)
         return await self._pools.of_activity(wanted.activity_id)
+
+
+def intent_of(pool: Pool, wanted: WantedDraw) -> Intent:
+    """The wish for one draw; it gets a name where its caller gave none."""
+    return pool.intent(
+        wanted.user_id,
+        wanted.request_id or secrets.token_hex(16),
+        1,
+        draw_ticket=wanted.draw_ticket,
+        address=wanted.address,
+    )

@@ -19,6 +19,7 @@ class WantedDraw(NamedTuple):
         address: Where the user is; empty where a service draws, which does not tell.
         draw_ticket: See Intent; None: a service asks.
         ticket_pool_id: Where the ticket draws; 0: there is none.
+        is_by_service: Whether a service asks for it.
     """
 
     activity_id: int
@@ -27,6 +28,7 @@ class WantedDraw(NamedTuple):
     address: str = ""
     draw_ticket: DrawTicket | None = None
     ticket_pool_id: int = 0
+    is_by_service: bool = False
 
 
 # Of a batch or a stream: a draw, or why it cannot be drawn.

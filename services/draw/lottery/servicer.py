@@ -1,7 +1,8 @@
 """kuji.draw.v1 on the wire: messages to domain and back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from kuji.draw.v1 import draw_pb2
@@ -9,9 +10,12 @@ from kuji.draw.v1 import draw_pb2
 from services.common.context import RequestContext, Role
 from services.common.draw_id import DrawId, parse_draw_id
 from services.common.errors import InvalidArgumentError, PermissionDeniedError, SoldOutError
+from services.common.server.gathered import Tell
 from services.common.stopped import count_stopped
+from services.draw.deadlines import reply_by
 from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
 from services.draw.lottery.drawer import Drawer
+from services.draw.lottery.gathered_drawer import Ask, GatheredDrawer
 from services.draw.lottery.odds import Odds, current_odds
 from services.draw.lottery.requests import WantedDraw, element_of
 from services.draw.lottery.results import DrawResult
@@ -31,6 +35,7 @@ class DrawServicer:
     def __init__(
         self,
         drawer: Drawer,
+        gathered_drawer: GatheredDrawer,
         batch_drawer: BatchDrawer,
         office: TicketOffice,
         pools: Pools,
@@ -38,6 +43,7 @@ class DrawServicer:
         prover: Prover,
     ) -> None:
         self._drawer = drawer
+        self._gathered_drawer = gathered_drawer
         self._batch_drawer = batch_drawer
         self._office = office
         self._pools = pools
@@ -48,21 +54,43 @@ class DrawServicer:
         self, request: draw_pb2.DrawRequest, ctx: RequestContext
     ) -> draw_pb2.DrawResponse:
         """See DrawService.Draw."""
+        wanted = self._wanted(request, ctx)
+        if wanted.is_by_service:
+            await self._drawer.check_user(wanted.user_id, ctx.remaining_s)
+        return _response(await self._drawer.draw(wanted))
+
+    async def DrawEach(
+        self,
+        requests: Sequence[draw_pb2.DrawRequest],
+        contexts: Sequence[RequestContext],
+        tell: Tell,
+    ) -> None:
+        """Draw() for each of *requests*, see services.common.server.gathered."""
+
+        def tell_of(place: int, outcome: DrawResult | Exception) -> None:
+            tell(place, outcome if isinstance(outcome, Exception) else _response(outcome))
+
+        asks: list[Ask] = []
+        for place, (request, ctx) in enumerate(zip(requests, contexts, strict=True)):
+            try:
+                asks.append(Ask(self._wanted(request, ctx), partial(tell_of, place)))
+            except Exception as error:  # noqa: BLE001  # this caller gets it, and nobody else
+                tell(place, error)
+        deadline = reply_by(max(ctx.remaining_s for ctx in contexts))
+        await self._gathered_drawer.draw_each(asks, deadline)
+
+    def _wanted(self, request: draw_pb2.DrawRequest, ctx: RequestContext) -> WantedDraw:
         user_id, address = _user_of(request, ctx), ctx.origin.address
         request_id, pool_id, draw_ticket = self._office.look_at(
             user_id, request.ticket, request.solution, request.request_id
         )
-        if ctx.require_caller().role is Role.SERVICE:
+        is_by_service = ctx.require_caller().role is Role.SERVICE
+        if is_by_service:
             address = ""  # its own is not the user's
             draw_ticket = draw_ticket if request.ticket else None
-            await self._drawer.check_user(user_id, ctx.remaining_s)
-        wanted = WantedDraw(request.activity_id, user_id, request_id, address, draw_ticket, pool_id)
-        result = await self._drawer.draw(wanted)
-        if result.is_sold_out:
-            count_stopped("draw", SoldOutError(0))
-        response = draw_pb2.DrawResponse()
-        _write_result(response.result, result)
-        return response
+        return WantedDraw(
+            request.activity_id, user_id, request_id, address, draw_ticket, pool_id, is_by_service
+        )
 
     async def IssueTicket(
         self, request: draw_pb2.IssueTicketRequest, ctx: RequestContext
@@ -114,6 +142,14 @@ class DrawServicer:
         del ctx
         draw_id = parse_draw_id(request.draw_id)
         return _proof(draw_id, await self._prover.prove(draw_id.pool_id, draw_id.seq))
+
+
+def _response(result: DrawResult) -> draw_pb2.DrawResponse:
+    if result.is_sold_out:
+        count_stopped("draw", SoldOutError(0))
+    response = draw_pb2.DrawResponse()
+    _write_result(response.result, result)
+    return response
 
 
 def _user_of(request: draw_pb2.DrawRequest, ctx: RequestContext) -> int:

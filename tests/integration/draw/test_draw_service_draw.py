@@ -11,18 +11,24 @@ import pytest
 from kuji.draw.v1 import draw_pb2, pool_pb2
 from prometheus_client import REGISTRY
 
+from services.common.server.serve import Front
 from tests.support.admin import failure
 from tests.support.draw_service import Caller, World, open_world
 
 SURE = 1_000_000_000
 
 
-@pytest.fixture
+@pytest.fixture(params=Front)
 async def world(
-    postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: object
+    request: pytest.FixtureRequest,
+    postgres: asyncpg.Pool,
+    postgres_dsn: str,
+    redis_url: str,
+    redis: object,
 ) -> AsyncIterator[World]:
     """A draw service over an empty Redis and a fresh database."""
-    async with open_world(postgres, postgres_dsn, redis_url) as world:
+    front: Front = request.param
+    async with open_world(postgres, postgres_dsn, redis_url, draw_front=front) as world:
         yield world
 
 

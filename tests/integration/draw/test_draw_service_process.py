@@ -15,6 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis.asyncio import Redis
 
+from services.common.server.serve import Front
 from services.pool.rule.selection import PPB
 from stack.ports import free_port
 from tests.support.admin import failure
@@ -83,11 +84,14 @@ async def health(port: int) -> int:
     return int(answer.status)
 
 
-async def test_process_serves_until_sigterm(postgres_dsn: str, redis_url: str) -> None:
+@pytest.mark.parametrize("front", Front)
+async def test_process_serves_until_sigterm(
+    postgres_dsn: str, redis_url: str, front: Front
+) -> None:
     """It is ready though auth is not there; SIGTERM ends it with code 0."""
     port = free_port()
     stores = {"KUJI_POSTGRES_DSN": postgres_dsn, "KUJI_REDIS_URL": redis_url}
-    async with started(environment(port, **stores)) as process:
+    async with started(environment(port, KUJI_DRAW_FRONT=front, **stores)) as process:
         await serving(port)
         process.send_signal(signal.SIGTERM)
         assert 0 == await asyncio.wait_for(process.wait(), TIMEOUT_S)

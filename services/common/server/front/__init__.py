@@ -1,0 +1,1 @@
+"""A server on grpc's core without grpc.aio: what has arrived is answered together."""

@@ -1,0 +1,129 @@
+"""One draw for each of many callers who came at once: each hears of it as soon as it is known."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from services.common.tasks import outcome_of
+from services.draw.batcher import Batcher
+from services.draw.guard import MemoryGuard
+from services.draw.lottery.confirmed import must_wait
+from services.draw.lottery.drawer import Drawer, intent_of
+from services.draw.lottery.requests import WantedDraw
+from services.draw.lottery.results import DrawResult
+from services.draw.pools import Pool, Pools
+from services.draw.users import Users
+from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent
+
+
+class Ask(NamedTuple):
+    """
+    A draw that is asked for.
+
+    Args:
+        tell: Called once, with the result or with the error that says why there is none.
+    """
+
+    wanted: WantedDraw
+    tell: Callable[[DrawResult | Exception], None]
+
+
+class GatheredDrawer:
+    """
+    Draws for callers who came together: one call of the batcher for those of a pool.
+
+    Whoever has to wait for more than that is drawn for apart, so that nobody waits for him.
+    """
+
+    def __init__(
+        self,
+        drawer: Drawer,
+        pools: Pools,
+        batcher: Batcher,
+        guard: MemoryGuard,
+        users: Users,
+        max_batch_draws: int,
+    ) -> None:
+        self._drawer = drawer
+        self._pools = pools
+        self._batcher = batcher
+        self._guard = guard
+        self._users = users
+        self._max_batch_draws = max_batch_draws
+
+    async def draw_each(self, asks: Sequence[Ask], deadline: float) -> None:
+        """
+        Draw once for each of *asks*; returns when all were told.
+
+        Args:
+            deadline: By the event loop's time; what a caller's own is, is for who asks here.
+        """
+        groups: defaultdict[int, list[Ask]] = defaultdict(list)
+        pools: dict[int, Pool] = {}
+        async with asyncio.TaskGroup() as tasks:
+            for ask in asks:
+                pool = self._pool_at_hand(ask.wanted)
+                if pool is None:
+                    tasks.create_task(_tell(ask, self._draw_apart(ask.wanted, deadline)))
+                else:
+                    pools[pool.pool_id] = pool
+                    groups[pool.pool_id].append(ask)
+            for pool_id, group in groups.items():
+                for at in range(0, len(group), self._max_batch_draws):
+                    some = group[at : at + self._max_batch_draws]
+                    tasks.create_task(self._draw_some(pools[pool_id], some, deadline))
+
+    def _pool_at_hand(self, wanted: WantedDraw) -> Pool | None:
+        """The pool to draw from; None: something has to be waited for before the draw."""
+        if wanted.is_by_service and self._users.are_required:
+            return None
+        if not wanted.ticket_pool_id:
+            return self._pools.at_hand(wanted.activity_id)
+        pool = self._pools.at_hand_by_id(wanted.ticket_pool_id)
+        return pool if pool and wanted.activity_id in (0, pool.activity_id) else None
+
+    async def _draw_apart(self, wanted: WantedDraw, deadline: float) -> DrawResult:
+        async with asyncio.timeout_at(deadline):
+            if wanted.is_by_service:
+                remaining_s = deadline - asyncio.get_running_loop().time()
+                await self._drawer.check_user(wanted.user_id, remaining_s)
+            return await self._drawer.draw(wanted)
+
+    async def _draw_some(self, pool: Pool, asks: Sequence[Ask], deadline: float) -> None:
+        intents = [intent_of(pool, ask.wanted) for ask in asks]
+        drawing = await outcome_of(self._drawn(pool, intents, deadline))
+        if isinstance(drawing, Exception):
+            for ask in asks:
+                ask.tell(drawing)
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for ask, intent, answer in zip(asks, intents, drawing.answers, strict=True):
+                result = self._drawer.result_of(pool, intent, drawing, answer)
+                if _has_to_wait(pool, drawing, answer):
+                    tasks.create_task(_tell(ask, _by(deadline, result)))
+                else:
+                    await _tell(ask, result)
+
+    async def _drawn(self, pool: Pool, intents: Sequence[Intent], deadline: float) -> Drawing:
+        self._guard.check()
+        async with asyncio.timeout_at(deadline):
+            return await self._batcher.draw(pool.pool_id, intents)
+
+
+async def _by(deadline: float, result: Awaitable[DrawResult]) -> DrawResult:
+    async with asyncio.timeout_at(deadline):
+        return await result
+
+
+async def _tell(ask: Ask, result: Awaitable[DrawResult]) -> None:
+    ask.tell(await outcome_of(result))
+
+
+def _has_to_wait(pool: Pool, drawing: Drawing, answer: Answer) -> bool:
+    """Whether a result takes more than its answer: others are not to wait for that."""
+    if answer.code is DrawCode.REPLAYED:
+        return True
+    if answer.code is not DrawCode.DRAWN or not answer.draws[0].prize_id:
+        return False
+    return must_wait(drawing, answer) or pool.faces_version < drawing.version
