@@ -40,6 +40,7 @@ _LONG = (
     "e2e",
     "hostile",
     "image",
+    "monitoring",
     *(f"integration/{name}" for name in ("bench", "outages", "stack")),
 )
 _numbers = itertools.count(1)

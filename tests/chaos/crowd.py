@@ -18,7 +18,7 @@ from tests.chaos.desk import Desk
 from tests.chaos.told import OK, SOLD_OUT, Line, Told
 
 KINDS = ("draw", "batch", "order", "card", "edit", "block", "read", "stream", "log in")
-_PAUSE_S = 0.1
+_PAUSE_S = 0.1  # before a call is repeated
 _SEED = 7
 _BATCH = 10  # draws of a player in a batch
 
@@ -51,6 +51,7 @@ class Crowd:
         desk: Where batches are drawn.
         admin: Who administrates.
         players: Who draw; the first two buy and use cards, too, and the last two draw in batches.
+        pause_s: About how long it waits between two calls of a kind.
 
     Attributes:
         draws: By player: request id → the answered draw.
@@ -59,7 +60,13 @@ class Crowd:
     """
 
     def __init__(
-        self, edge: Edge, desk: Desk, admin: Login, players: Sequence[Player], market: Market
+        self,
+        edge: Edge,
+        desk: Desk,
+        admin: Login,
+        players: Sequence[Player],
+        market: Market,
+        pause_s: float,
     ) -> None:
         self._edge = edge
         self._desk = desk
@@ -67,6 +74,7 @@ class Crowd:
         self._admin = admin
         self._players = players
         self._market = market
+        self._pause_s = pause_s
         self._random = random.Random(_SEED)
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -79,17 +87,18 @@ class Crowd:
     async def start(self) -> None:
         """Call from now on."""
         self.admin_token = await log_in(self._edge, self._admin)
+        pause_s = self._pause_s
         buyers, batchers = self._players[:2], self._players[-2:]
         jobs: list[Coroutine[Any, Any, None]] = [
-            self._for_ever(self._edit, 2 * _PAUSE_S),
-            self._for_ever(self._block, 2 * _PAUSE_S),
-            self._for_ever(self._read, _PAUSE_S),
-            self._for_ever(self._log_in, 4 * _PAUSE_S),
-            *(self._for_ever(self._draw_of(player), _PAUSE_S / 2) for player in self._players),
-            *(self._for_ever(self._order_of(player), _PAUSE_S) for player in buyers),
-            *(self._for_ever(self._card_of(player), 4 * _PAUSE_S) for player in buyers),
-            self._for_ever(self._batch_of(batchers), 2 * _PAUSE_S),
-            self._for_ever(self._listen, _PAUSE_S),
+            self._for_ever(self._edit, 2 * pause_s),
+            self._for_ever(self._block, 2 * pause_s),
+            self._for_ever(self._read, pause_s),
+            self._for_ever(self._log_in, 4 * pause_s),
+            *(self._for_ever(self._draw_of(player), pause_s / 2) for player in self._players),
+            *(self._for_ever(self._order_of(player), pause_s) for player in buyers),
+            *(self._for_ever(self._card_of(player), 4 * pause_s) for player in buyers),
+            self._for_ever(self._batch_of(batchers), 2 * pause_s),
+            self._for_ever(self._listen, pause_s),
         ]
         self._tasks = [asyncio.ensure_future(job) for job in jobs]
 

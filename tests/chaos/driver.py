@@ -77,11 +77,13 @@ class Plan:
         faults: One after the other.
         scarce_units: Of what is to be sold out on the way.
         within_s: What has not begun by then is left out, which the verdict says.
+        pause_s: Of the crowd between two calls.
     """
 
     faults: Sequence[Fault]
     scarce_units: int = 500
     within_s: float = float("inf")
+    pause_s: float = 0.1
 
 
 @contextmanager
@@ -122,7 +124,7 @@ async def _visited(stack: StackUnderTest, plan: Plan) -> AsyncIterator[tuple[Cro
     async with open_edge(stack.edge, _CONNECTIONS) as edge, open_desk(stack) as desk:
         admin = Login.model_validate(stack.admin)
         opened = await open_market(edge, admin, plan.scarce_units)
-        crowd = Crowd(edge, desk, admin, opened.players, opened.market)
+        crowd = Crowd(edge, desk, admin, opened.players, opened.market, plan.pause_s)
         await crowd.start()
         try:
             yield crowd, opened

@@ -204,7 +204,7 @@ goods = st.builds(
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example sets its answer

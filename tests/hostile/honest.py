@@ -13,7 +13,7 @@ import httpx
 from tests.hostile.target import Target
 from tests.support.edge import caller, register
 
-_PAUSE_S = 0.05
+_PAUSE_S = 0.2  # of one that plays; what strangers do is what the machine is for
 KINDS = ("draw", "read", "log in")
 _names = itertools.count(1)
 

@@ -1,13 +1,23 @@
 """Strangers at the doors of a running stack: no other caller notices, and memory stays flat."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from tests.hostile.attacks import ATTACKS, Attack
 from tests.hostile.honest import honest_client
-from tests.hostile.target import Target
+from tests.hostile.target import Target, open_target
+from tests.support.stacks import StackUnderTest
 
-_HONEST_CALLS = 5
+_HONEST_CALLS = 3
 _GROWTH_BYTES = 16 << 20
+
+
+@pytest.fixture(name="target", scope="module")
+async def _target(hostile_stack: StackUnderTest) -> AsyncIterator[Target]:
+    """One for all attacks: none of them changes what is open there."""
+    async with open_target(hostile_stack) as target:
+        yield target
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)

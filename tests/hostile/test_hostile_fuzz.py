@@ -18,9 +18,9 @@ from tests.hostile.target import Target
 from tests.support.strangers import Stranger
 
 RPCS = [rpc for service in services() for rpc in service.methods]
-_RPC_CALLS = 20
-_ROUTE_CALLS = 8
-_HONEST_CALLS = 5
+_RPC_CALLS = 12
+_ROUTE_CALLS = 5
+_HONEST_CALLS = 3
 _GROWTH_BYTES = 48 << 20
 
 

@@ -262,5 +262,5 @@ class SameRule(RuleBasedStateMachine):
 def test_script_and_engine_follow_the_same_rule(redis_url: str) -> None:
     """P6, P7, L2, X2, X5: whatever happens, both answer alike and keep the same books."""
     SameRule.redis_url = redis_url
-    bounds = settings(max_examples=120, stateful_step_count=25, deadline=None, derandomize=True)
+    bounds = settings(max_examples=100, stateful_step_count=25, deadline=None, derandomize=True)
     run_state_machine_as_test(SameRule, settings=bounds)
