@@ -44,7 +44,7 @@ _STEP = re.compile(
     r"^```sh\n(.*?)\n```\n(?:```(?:json|text)\n(.*?)\n```\n)?", re.DOTALL | re.MULTILINE
 )
 _TIMEOUT_S = 180  # of a command that hangs; a simulation gives way to all others
-_RECORDED_S = 10  # until a draw is on every list, and a seed revealed
+_RECORDED_S = 60  # until a draw is on every list, and a seed revealed
 
 # What is another value in every run; a dot: inside that object or list alone.
 _OF_ITEMS = ("title", "price", "sc_money")

@@ -16,7 +16,7 @@ from stack.ports import free_port
 from stack.processes import ROOT, Child, Program, stop
 from tests.support.folders import throwaway_folder
 
-_TIMEOUT_S = 120
+_TIMEOUT_S = 300  # of a stack that hangs; on a crowded machine one takes minutes to start
 
 
 class StackUnderTest:
