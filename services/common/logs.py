@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from contextlib import suppress
 from typing import TextIO, cast
 
@@ -15,6 +16,7 @@ from services.common.traces.local import current_trace_id
 
 # asyncpg, when a call is given up within a transaction, or its connection is cut.
 _ROLLED_BACK = "Resetting connection with an active transaction"
+_python = logging.getLogger("python")
 
 
 class _Steady:
@@ -72,3 +74,19 @@ def configure_logs(service: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def log_what_python_says() -> None:
+    """Log what Python would write past the log: of threads, finalizers, warnings."""
+    logging.captureWarnings(capture=True)
+    threading.excepthook = _thread_ended
+    sys.unraisablehook = _not_raised
+
+
+def _thread_ended(ended: "threading.ExceptHookArgs") -> None:
+    if not issubclass(ended.exc_type, SystemExit):
+        _python.error("a thread ended", exc_info=ended.exc_value)
+
+
+def _not_raised(raised: "sys.UnraisableHookArgs") -> None:
+    _python.error(raised.err_msg or "not raised", exc_info=raised.exc_value)

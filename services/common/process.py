@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import uvloop
 
 from services.common.event_loop import watched
-from services.common.logs import configure_logs
+from services.common.logs import configure_logs, log_what_python_says
 from services.common.metrics import serve_metrics
 from services.common.server.health import Health, telling_health
 from services.common.server.serve import STOP_SIGNALS
@@ -31,6 +31,7 @@ def run_process(
     """
     settings = read_settings(kind)
     configure_logs(name, settings.log_level)
+    log_what_python_says()
     failure: BaseException | None = None
     try:
         serve_metrics(name, settings.metrics_listen)

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -63,3 +65,32 @@ def test_libraries_log_like_the_house(
         defect["logger"],
     )
     assert "ValueError" == defect["exception"][0]["exc_type"]
+
+
+_PAST_THE_LOG = """
+import threading, warnings
+from services.common.logs import configure_logs, log_what_python_says
+configure_logs("draw", "info")
+log_what_python_says()
+class Bad:
+    def __del__(self):
+        raise ValueError("finalizer")
+def fail():
+    raise ValueError("thread")
+Bad()
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+warnings.warn("old")
+"""
+
+
+def test_what_python_itself_says_is_in_lines_like_ours() -> None:
+    """Of a thread that ends, a finalizer that fails, a warning: whoever reads logs reads JSON."""
+    ran = subprocess.run(
+        [sys.executable, "-c", _PAST_THE_LOG], capture_output=True, text=True, check=True
+    )
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert ["error", "error", "warning"] == [line["level"] for line in lines]
+    told = [line["exception"][0]["exc_value"] for line in lines[:2]]
+    assert ["finalizer", "thread"] == told
