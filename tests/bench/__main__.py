@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -80,6 +81,9 @@ def bench(
         typer.Argument(metavar="[ID…]", help=f"Of {', '.join(MEASURES)}; none: all."),
     ] = None,
     smoke: Annotated[bool, typer.Option(help="See that it works; judge nothing.")] = False,
+    long_rounds: Annotated[
+        int, typer.Option(help="Sustained windows of M2, M4 and M5, of each side.", min=1, max=20)
+    ] = FULL.contest_rounds,
     json: Annotated[bool, typer.Option(help="Print JSON instead of the table.")] = False,
 ) -> None:
     """
@@ -90,8 +94,9 @@ def bench(
     """
     chosen = _chosen(ids or [])
     conditions = Conditions(machine.cores(), machine.cpu_model(), machine.load(), smoke)
+    scale = SMOKE if smoke else replace(FULL, contest_rounds=long_rounds)
     try:
-        figures = asyncio.run(_measure(chosen, SMOKE if smoke else FULL))
+        figures = asyncio.run(_measure(chosen, scale))
     except (BooksError, NotDurableError, StackError) as error:
         _err.print(f"✗ {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)

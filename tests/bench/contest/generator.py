@@ -2,8 +2,9 @@
 The generator of a contest: a process of its own that draws over kept connections.
 
 Reads one ContestJob on stdin. Writes "half" once half of the users are answered, so that somebody
-may be killed then, and a ContestTally at the end. Answers are kept as they came, and read
-afterwards.
+may be killed then; "ended" and how many were answered, at the end; and a ContestTally, once a line
+on stdin allows it. Answers are kept as they came, and read only then: it would cost those time who
+are still at work.
 """
 
 import asyncio
@@ -87,6 +88,8 @@ class _Window:
         async with asyncio.timeout(bound_s):
             await asyncio.gather(*(lane.ended for lane in lanes))
         cpu_s = time.process_time() - cpu_s
+        print("ended", len(self.answers), flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
         draws = self._write_answers()
         p50_s, p99_s = _percentiles(self.waits_s)
         return ContestTally(
@@ -101,7 +104,6 @@ class _Window:
         )
 
     def _write_answers(self) -> int:
-        users = [user_of(token.decode()) for token in self._tokens]
         lines = []
         for number, body in self.answers:
             try:
@@ -109,7 +111,8 @@ class _Window:
             except (LookupError, TypeError, ValueError):
                 self.failures[f"no draw: {body[:100].decode(errors='replace')}"] += 1
                 continue
-            lines.append(f"{users[number]},{draw_id},{prize_id}\n")
+            user_id = user_of(self._tokens[number].decode())
+            lines.append(f"{user_id},{draw_id},{prize_id}\n")
         Path(self._job.answers).write_text("".join(lines), "utf-8")
         return len(lines)
 

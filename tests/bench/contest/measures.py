@@ -92,7 +92,7 @@ async def _take_turns(sides: Sequence[Side], scale: Scale, step: Step, label: st
 
 def _figures(id_: str, ours: _Turns, theirs: _Turns) -> list[Figure]:
     users = f"{len(ours.bursts)} × {ours.bursts[0].tally.draws:,} users"
-    seconds = f"{ours.sustained[0].tally.seconds:.0f} s, fresh users, to the last row"
+    seconds = f"{len(ours.sustained)} × {ours.sustained[0].tally.seconds:.0f} s, to the last row"
     bursts = Alternation(ours.rates(), theirs.rates())
     sustained = Alternation(ours.sustained_rates(), theirs.sustained_rates())
     name = theirs.side.name

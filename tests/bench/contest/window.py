@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.bench.contest.sides import Record, Side, oversold
 from tests.bench.pools import BooksError
 
 _RECORDED_TIMEOUT_S = 300.0
-_POLL_S = 0.05
+_POLL_S = 0.2  # some count all their rows for it
 _names = itertools.count(1)
 BUSY = 0.9  # of a core: a generator beyond it was the limit
 
@@ -59,13 +59,19 @@ class Window:
         return max(0.0, self.recorded - self.tally.ended)
 
 
-async def generate(job: ContestJob, at_half: Callable[[], None] | None = None) -> ContestTally:
+async def generate(
+    job: ContestJob,
+    at_half: Callable[[], None] | None = None,
+    at_end: Callable[[int], Awaitable[None]] | None = None,
+) -> ContestTally:
     """
     Let a generator do *job*.
 
     Args:
         job: What is drawn.
         at_half: Called when half of the users are answered.
+        at_end: Called with the number of answers when the last has come; nothing is read before it
+            returns.
 
     Raises:
         RuntimeError: It ended early; its complaint is on stderr.
@@ -77,12 +83,17 @@ async def generate(job: ContestJob, at_half: Callable[[], None] | None = None) -
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{job.to_json()}\n".encode())
-        while (line := (await process.stdout.readline()).decode()) == "half\n":
-            if at_half is not None:
-                at_half()
-        if not line:
-            raise RuntimeError(f"the generator ended on {job}")
-        return contest_tally_of(line)
+        while line := (await process.stdout.readline()).decode():
+            match line.split():
+                case ["half"] if at_half is not None:
+                    at_half()
+                case ["ended", answers]:
+                    if at_end is not None:
+                        await at_end(int(answers))
+                    process.stdin.write(b"\n")
+                case [word, *_] if word.startswith("{"):
+                    return contest_tally_of(line)
+        raise RuntimeError(f"the generator ended on {job}")
     finally:
         with suppress(ProcessLookupError):
             process.kill()
@@ -122,18 +133,32 @@ async def draw(side: Side, users: int, seconds: float = 0.0) -> Window:
         BooksError: A draw failed, or the records are not what was answered.
     """
     opened = await side.open_activity()
-    cpu_s = side.cpu_s()
+    drain, cpu_s = _Drain(side, opened), side.cpu_s()
     with tempfile.NamedTemporaryFile(prefix="kuji-answers-") as file:
-        tally = await generate(job_of(side, opened, users, Path(file.name), seconds))
+        job = job_of(side, opened, users, Path(file.name), seconds)
+        tally = await generate(job, at_end=drain.wait)
         if tally.failures or tally.has_run_out:
             raise BooksError(f"{side.name}: draws failed or users ran out: {tally.failures}")
         side.crowd.taken += tally.draws
-        if not side.keeps_records:
-            return Window(tally, tally.ended, side.cpu_s() - cpu_s)
-        recorded = await until_recorded(side, opened, tally.draws)
-        cpu_s = side.cpu_s() - cpu_s
-        check(side.name, opened, read_answers(Path(file.name)), await side.records(opened))
-    return Window(tally, recorded, cpu_s)
+        if side.keeps_records:
+            check(side.name, opened, read_answers(Path(file.name)), await side.records(opened))
+    return Window(tally, drain.recorded or tally.ended, drain.cpu_s - cpu_s)
+
+
+class _Drain:
+    """Waits for the records of an activity."""
+
+    def __init__(self, side: Side, opened: Opened) -> None:
+        self._side = side
+        self._opened = opened
+        self.recorded = 0.0
+        self.cpu_s = 0.0
+
+    async def wait(self, draws: int) -> None:
+        """Return once so many draws are on record, where there are records."""
+        if self._side.keeps_records:
+            self.recorded = await until_recorded(self._side, self._opened, draws)
+        self.cpu_s = self._side.cpu_s()
 
 
 def job_of(
