@@ -26,10 +26,7 @@ async def open_pool(dsn: str, max_size: int = 8, timeout_s: float = 5.0) -> asyn
 def load_queries(store_module: str) -> Any:  # noqa: ANN401  # aiosql makes the methods at run time
     """The named queries of queries.sql beside *store_module* (its __file__)."""
     file = Path(store_module).with_name("queries.sql")
-    # No object's attribute is a parameter anywhere, so none is looked for.
-    return aiosql.from_path(
-        file, "asyncpg", attribute=None, loader_cls=_PlainLoader, encoding="utf-8"
-    )
+    return aiosql.from_path(file, "asyncpg", loader_cls=_PlainLoader, encoding="utf-8")
 
 
 class _PlainLoader(QueryLoader):
