@@ -57,9 +57,9 @@ status: installed ## what runs, and how it is
 demo: $(RUNTIME) ## play a small campaign and check the books
 	@$(BIN)/python -m demo
 
-test: $(STAMP) lint ## lint, types and all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/image tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/image  # by itself: it keeps the disk busy
+test: $(STAMP) lint ## lint, types and all tests; those of the image in CI alone
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/image tests
+	@test -z "$${CI:-}" || $(MAKE) --no-print-directory image-test  # by itself: it keeps the disk busy
 
 lint: $(STAMP) ## ruff, mypy, import contracts, protos
 	@$(BIN)/ruff check .
@@ -133,7 +133,7 @@ image-tools: ## for the image: Debian's packages that build and run one; needs r
 	  buildah podman runc netavark iproute2 mmdebstrap >/dev/null
 
 image-test: $(STAMP) ## the real image of each part, as Kubernetes would run it
-	@$(BIN)/python -m pytest tests/image
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/image
 
 # What it builds is committed: neither a run nor an image needs Node.
 .PHONY: web web-tools

@@ -47,9 +47,15 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long files come first."""
+    """
+    The long files come first. The tests of a file stay together, and so do those which share a
+    stack: each process that had some of them would start one.
+    """
     first = tuple(f"tests/{name}/" for name in _LONG)
     items.sort(key=lambda item: not item.nodeid.startswith(first))
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -12,6 +12,17 @@ from tests.support.secrecy import KnownSecrets, logs_of
 from tests.support.shop import Shop, open_shop
 from tests.support.stacks import StackUnderTest, stack_home
 
+# Files whose tests have no stack, or one of their own.
+_APART = ("backup", "demo", "load", "rolling_restart", "traces", "wheels")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The others share one stack, and so one process."""
+    for item in items:
+        folder, _, name = item.path.relative_to(item.config.rootpath).as_posix().rpartition("/")
+        if folder == "tests/e2e" and name not in {f"test_{each}.py" for each in _APART}:
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
 
 @pytest.fixture(scope="session")
 def secrets() -> KnownSecrets:
