@@ -1,5 +1,5 @@
 import { defineStore } from "pinia";
-import { computed } from "vue";
+import { computed, markRaw } from "vue";
 import { Client, anybody, type Bearer } from "@/api/client";
 import { isReason } from "@/api/failures";
 import { clock } from "@/api/clock";
@@ -45,7 +45,7 @@ function sessionStore(name: "player" | "admin") {
       },
       renewed: renew,
     };
-    const client = new Client(bearer);
+    const client = markRaw(new Client(bearer));
 
     function renew(stale: string): Promise<string | null> {
       renewing ??= alone(`kuji.session.${name}`, () => exchange(stale)).finally(() => (renewing = null));
