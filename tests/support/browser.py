@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def missing_tools() -> str:
     return "" if is_there else "Node, Chromium or the pages' packages are not here: make web-tools"
 
 
-def journey(name: str, asked: dict[str, object]) -> dict[str, Any]:
+def journey(name: str, asked: Mapping[str, object]) -> dict[str, Any]:
     """
     What web/tests/e2e/*name*.mjs found, which is told *asked*; where tools are missing, the test
     is skipped, but in CI.
