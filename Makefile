@@ -137,10 +137,10 @@ image-test: $(STAMP) ## the real image of each part, as Kubernetes would run it
 
 # What it builds is committed: neither a run nor an image needs Node.
 .PHONY: web web-tools
-WEB_PACKAGES := web/node_modules/.package-lock.json
+WEB_PACKAGES := web/node_modules/.installed
 $(WEB_PACKAGES): web/package-lock.json
 	@cd web && npm ci --loglevel=error
-	@touch $@
+	@cp $< $@
 
 web: $(WEB_PACKAGES) ## check and build the pages, from web/src into web/dist; needs Node
 	@cd web && npm run -s build
