@@ -58,7 +58,7 @@ class Reference:
     has_redis: bool = False
 
 
-# As many processes and connections as were fastest on two cores; see docs/performance.md.
+# A process for each of two cores; how the connections were chosen: docs/performance.md.
 ROW_LOCKS = Reference("row_locks", "A, row locks", 16)
 UNIT_ROWS = Reference("unit_rows", "A2, a row per unit", 16, has_units=True)
 IN_BACKGROUND = Reference("in_background", "B, INSERT in the background", 16, has_redis=True)
