@@ -14,7 +14,7 @@ from hypothesis.errors import Unsatisfiable
 from tests.hostile.requester import ROUTES, what
 from tests.hostile.target import Target
 
-_EXAMPLES = 3  # of an operation, that fit; and as many that do not
+_EXAMPLES = 2  # of an operation, that fit; and as many that do not
 _SETTINGS = settings(
     max_examples=_EXAMPLES,
     database=None,
