@@ -112,6 +112,7 @@ def choose_addresses(settings: StackSettings, home: Home, passwords: Passwords) 
         tls=settings.edge_tls,
         services_tls=settings.tls,
         traces=read_settings(TraceSettings),
+        threads=settings.edge_threads,
     )
     addresses = Addresses(
         edge,

@@ -28,6 +28,7 @@ class StackSettings(EdgeSettings):
         home: Folder of data, logs, secrets and endpoints.json.
         edge_host: Address or name that the edge listens on.
         edge_port: Port that the edge listens on.
+        edge_threads: Threads of the edge that serve; 0: half as many as there are cores.
         redis_url: A Redis to use instead of starting one.
         postgres_dsn: A Postgres database to use instead of starting one.
         draw_processes: Draw processes, one port each.
@@ -39,6 +40,7 @@ class StackSettings(EdgeSettings):
     home: Path = Path(".run")
     edge_host: str = "127.0.0.1"
     edge_port: int = Field(default=8080, ge=1, le=65535)
+    edge_threads: int = Field(default=0, ge=0, le=256)
     redis_url: RedisUrl | None = None
     postgres_dsn: PostgresDsn | None = None
     draw_processes: int = Field(default=1, ge=1, le=64)

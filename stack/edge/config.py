@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,7 @@ class Edge:
         tls: Its certificate for its clients; None: it speaks plain HTTP.
         services_tls: What it shows to the services, and whom it believes; None: likewise.
         traces: Whether and where its traces go; None: nowhere.
+        threads: How many serve, where Envoy is started here; 0: see usual_threads().
         is_run_at_socket: Whether Envoy is run in the folder of its socket. A socket's address is
             short, a folder's may be long.
     """
@@ -74,6 +76,7 @@ class Edge:
     tls: CertFiles | None = None
     services_tls: TlsFiles | None = None
     traces: TraceSettings | None = None
+    threads: int = 0
     is_run_at_socket: bool = True
 
     @property
@@ -191,12 +194,22 @@ def _endpoints(addresses: Sequence[str]) -> str:
     return json.dumps([{"endpoint": {"address": socket_address(one)}} for one in addresses])
 
 
+def usual_threads() -> int:
+    """
+    Threads of an Envoy that has the services beside it: for half of the cores.
+
+    A call costs less in few of them: each wakes up for more at once, and has its own connections.
+    """
+    return max(1, len(os.sched_getaffinity(0)) // 2)
+
+
 def envoy(edge: Edge, folder: Path, log: Path) -> Program:
     """Envoy with its configuration written into *folder*."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, content in render(edge, folder).items():
         write_privately(folder / name, content)
     options = ["--disable-hot-restart", "--log-level", "warn", "--use-dynamic-base-id"]
+    options += ["--concurrency", str(edge.threads or usual_threads())]
     # It asks for the tokens' keys before auth is there, and again.
     options += ["--component-log-level", "jwt:error,misc:error"]
     command = [envoy_binary(), "-c", str(folder / "envoy.yaml"), *options]

@@ -215,6 +215,7 @@ async def running_rig(
     limits: Limits | None = None,
     tls: CertFiles | None = None,
     services_tls: TlsFiles | None = None,
+    threads: int = 2,
 ) -> AsyncIterator[Rig]:
     """
     A rig with its files in *folder*, healthy but for *missing*, which is not there.
@@ -245,6 +246,7 @@ async def running_rig(
         status=f"127.0.0.1:{free_port()}",
         tls=tls,
         services_tls=services_tls,
+        threads=threads,
     )
     program = envoy(edge, folder, folder / "envoy.log")
     if methods_lua:
