@@ -27,6 +27,7 @@ local COMPLAINTS = { "^([%w_.]+): ", '^Could not find field "([^"]+)"', "on a sc
 local function success(body, method)
   local field = method.unwrap
   if field then body = body == "{}" and "null" or body:sub(#field + 5, -2) end
+  if method.nulls then body = shape.with_nulls(body, method.nulls) end
   if method.shape then body = shape.of(body, method.shape) end
   return '{"status":1,"msg":"ok","data":' .. body .. "}"
 end

@@ -32,6 +32,12 @@ local function forget_the_least_used()
   forget(oldest)
 end
 
+-- Whether nothing is known of any activity.
+function closed.is_empty() return count == 0 end
+
+-- Whether something is known of activity *id*.
+function closed.is_known(id) return activities[id] ~= nil end
+
 -- Notes that at *asked_ms* or later the service gave *envelope* with HTTP code *code* for activity *id*, which says that
 -- it is *closing*.
 function closed.learn(id, closing, envelope, code, asked_ms)

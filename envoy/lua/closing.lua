@@ -7,7 +7,7 @@ local closed = require("closed")
 
 local closing = {}
 
-local OURS = "kuji"
+local OURS, OWN = "kuji", "x-kuji-own"
 local SOLD_OUT, PAUSED, ENDED = 1, 2, 3  -- as in kuji.draw.v1.Closing
 local OF_STATUS = { paused = PAUSED, ended = ENDED }
 local LONGEST_ID = 64
@@ -34,44 +34,56 @@ local function user_of(handle)
   return tostring(claims.sub)
 end
 
-local function note(handle, key, value)
-  handle:streamInfo():dynamicMetadata():set(OURS, key, value)
-end
-
 -- Answers the draw that *body* asks for, where the edge knows that there is none to be had.
 function closing.answer(handle, body)
   local id, request_id = wanted(body)
-  local user = id and user_of(handle)
-  if not user then return end
+  if not id then return end
   local function now() return tonumber(handle:timestamp(EnvoyTimestampResolution.MILLISECOND)) end
-  note(handle, "activity", id)
-  note(handle, "asked", now())
-  local found = closed.find(handle, id, now)
+  handle:streamInfo():dynamicMetadata():set(OURS, "draw", ("%d %d"):format(id, now()))
+  local user = closed.is_known(id) and user_of(handle)
+  local found = user and closed.find(handle, id, now)
   if not found or (request_id and closed.may_have_drawn(found, user, request_id)) then return end
-  note(handle, "closed", true)
   handle:headers():replace("x-envoy-original-path", "/")  -- in words of its own: see the mappers of envoy.yaml
-  handle:respond({ [":status"] = found.code, ["content-type"] = "application/json" }, found.envelope)
+  handle:respond({ [":status"] = found.code, ["content-type"] = "application/json", [OWN] = "closed" }, found.envelope)
 end
 
--- Whether the answer under way is the edge's own.
-function closing.is_own(handle)
+-- Whether the answer under way, with *headers*, is the edge's own.
+function closing.is_own(headers)
+  if not headers:get(OWN) then return false end
+  headers:remove(OWN)
+  return true
+end
+
+-- The activity of the draw under way, and when it was asked for; nil where that was not plain to see.
+local function asked_of(handle)
   local known = handle:streamInfo():dynamicMetadata():get(OURS)
-  return known ~= nil and known.closed == true
+  if not known or not known.draw then return nil end
+  local id, asked_ms = known.draw:match("^(%d+) (%d+)$")
+  return tonumber(id), tonumber(asked_ms)
+end
+
+local function learn(handle, reason, envelope, code)
+  local id, asked_ms = asked_of(handle)
+  if id then closed.learn(id, reason, envelope, code, asked_ms) end
+end
+
+-- A draw was made, or found. A service's is, whatever is left.
+local function unlearn(handle, envelope)
+  if closed.is_empty() or envelope:find('"replayed":true', 1, true) then return end
+  local id, asked_ms = asked_of(handle)
+  if id and closed.is_known(id) and user_of(handle) then closed.unlearn(id, asked_ms) end
 end
 
 -- Learns from the service's answer to a draw.
 function closing.learn(handle, envelope, code)
-  local known = handle:streamInfo():dynamicMetadata():get(OURS)
-  if not known or not known.activity then return end
-  if code == "200" then
-    if envelope:find('"sold_out":true', 1, true) then
-      closed.learn(known.activity, SOLD_OUT, envelope, code, known.asked)
-    elseif not envelope:find('"replayed":true', 1, true) then
-      closed.unlearn(known.activity, known.asked)
-    end
-  elseif envelope:find('"reason":"ACTIVITY_NOT_ONGOING"', 1, true) then
-    local reason = OF_STATUS[envelope:match('"metadata":{"status":"(%a+)"}')]
-    if reason then closed.learn(known.activity, reason, envelope, code, known.asked) end
+  if code ~= "200" then
+    local status = envelope:match('"reason":"ACTIVITY_NOT_ONGOING".*"metadata":{"status":"(%a+)"}')
+    local reason = status and OF_STATUS[status]
+    if reason then learn(handle, reason, envelope, code) end
+  elseif envelope:find('"sold_out":true', 1, true) then
+    learn(handle, SOLD_OUT, envelope, code)
+  else
+    unlearn(handle, envelope)
   end
 end
 

@@ -29,7 +29,7 @@ function envoy_on_response(handle)
   local method = methods[route]
   if method and method.document and handle:headers():get("etag") then return document.finish(handle:headers()) end
   if method and method.kept and keeping.is_kept(handle:headers()) then return end
-  if method and method.closes and closing.is_own(handle) then return end
+  if method and method.closes and closing.is_own(handle:headers()) then return end
   if not guarded(answer.finish, handle, method, keeping.keep) then
     handle:headers():replace(":status", "500")
     handle:body(true):setBytes(refusal.of("INTERNAL"))

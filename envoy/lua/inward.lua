@@ -1,5 +1,7 @@
 --[[ The headers that go inward: a gRPC server refuses a call for one that it cannot read. ]]
 
+local find = string.find
+
 local inward = {}
 
 -- name → the longest value; 0: any, for Envoy reads or writes it.
@@ -12,12 +14,15 @@ local KNOWN = {
 
 -- Takes off all other *headers*, and the token where *method* needs none: a stale one must not spoil the call.
 function inward.only(headers, method)
-  local others = {}
+  local others, count = {}, 0
   for name, value in pairs(headers) do
     local longest = KNOWN[name]
-    if not longest or longest > 0 and (#value > longest or value:find("[^\32-\126]")) then others[#others + 1] = name end
+    if longest ~= 0 and (not longest or #value > longest or find(value, "[^\32-\126]")) then
+      count = count + 1
+      others[count] = name
+    end
   end
-  for _, name in ipairs(others) do headers:remove(name) end
+  for at = 1, count do headers:remove(others[at]) end
   if method.public then headers:remove("authorization") end
 end
 

@@ -51,7 +51,9 @@ end
 -- Takes a request for *method*: refuses what does not fit, and makes the rest what the transcoder reads.
 function request.take(handle, method)
   local headers = handle:headers()
-  local path, sent = headers:get(":path"):match("^([^?]*)%??(.*)$")
+  local path, sent = headers:get(":path"), ""
+  local mark = path:find("?", 1, true)
+  if mark then path, sent = path:sub(1, mark - 1), path:sub(mark + 1) end
   local field, complaint = query.unreadable(path, method)
   if not field and sent ~= "" then field, complaint = query.misfit(sent, method) end
   if field then return reply.refuse_field(handle, field, complaint) end

@@ -66,6 +66,17 @@ function walk(json, at, fields, pieces, kept)
   return at + 1, kept
 end
 
+-- *json*, an object, with *nulls*: how a name begins that no object in it has → what is written in its place. A text
+-- cannot look like a name: quotes in it are escaped.
+function shape.with_nulls(json, nulls)
+  if byte(json) ~= OPEN then return json end
+  local missing = ""
+  for name, null in pairs(nulls) do
+    if not find(json, name, 1, true) then missing = missing .. null end
+  end
+  return missing == "" and json or sub(json, 1, -2) .. missing .. "}"
+end
+
 -- *json*, the value of *kind*, in the shape that callers know.
 function shape.of(json, kind)
   local code = byte(json)

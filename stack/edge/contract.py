@@ -15,6 +15,7 @@ from kuji.common.v1.access_pb2 import Access
 from services.common.contract import access_of, events_of
 
 CLUSTERS = ("auth", "draw", "admin", "history")
+_MOST_CALLED = ("draw", "history", "auth", "admin")
 # A package is served by the processes that it is named after; these by others.
 _CLUSTER_OF_SERVICE = {
     "kuji.blindbox.v1.BlindBoxService": "draw",
@@ -144,7 +145,19 @@ def _routes_of(rpc: MethodDescriptor) -> Iterator[Route]:
 
 
 def routes(among: Iterable[ServiceDescriptor] | None = None) -> list[Route]:
-    """Every route of the edge, those of a path together, paths without variables first."""
+    """
+    Every route of the edge, those of a path together, paths without variables first.
+
+    Envoy takes the first that fits, one after the other, so what is called most comes first.
+    """
     rpcs = [rpc for service in among or services() for rpc in service.methods]
     found = [route for rpc in rpcs for route in _routes_of(rpc)]
-    return sorted(found, key=lambda route: (bool(route.variables), route.template, route.verb))
+    places: dict[str, int] = {}
+    for route in found:
+        place = _MOST_CALLED.index(route.cluster)
+        places[route.template] = min(place, places.get(route.template, place))
+
+    def order(route: Route) -> tuple[bool, int, str, str]:
+        return bool(route.variables), places[route.template], route.template, route.verb
+
+    return sorted(found, key=order)

@@ -65,14 +65,45 @@ def _shape_of(field: FieldDescriptor, old: bool) -> object:
     return "integer" if old and field.type in _INTEGERS else None
 
 
+def _names_within(message: Descriptor) -> set[str] | None:
+    """The fields of the messages in *message*; None: whatever a caller or an operator wrote."""
+    found: set[str] = set()
+    for field in message.fields:
+        inner = field.message_type
+        if inner is None or inner.full_name == "google.protobuf.Timestamp":
+            continue
+        deeper = None if inner.full_name.startswith("google.") else _names_within(inner)
+        if deeper is None:
+            return None
+        found |= deeper | {each.name for each in inner.fields}
+    return found
+
+
+def _plain_nulls(message: Descriptor, shape: Table) -> Table | None:
+    """
+    What stands for *shape* where nothing but nulls at the top of *message* is missing.
+
+    How a name begins that no message in it has → what is written in its place.
+    """
+    within, nulls = _names_within(message), shape.get(_NULLS)
+    if set(shape) != {_NULLS} or within is None or not isinstance(nulls, Mapping):
+        return None
+    if within & set(nulls) or len(nulls) == len(message.fields):
+        return None
+    return {f'"{name}":': f',"{name}":null' for name in nulls}
+
+
 def _answer(route: Route) -> Table:
     message, old = route.rpc.output_type, is_for_old_clients(route.rpc)
-    shape = (
-        _shape_of(message.fields_by_name[route.unwrap], old)
-        if route.unwrap
-        else _shape(message, old)
-    )
-    return {"unwrap": route.unwrap or None, "shape": shape or None}
+    field = message.fields_by_name[route.unwrap] if route.unwrap else None
+    shape = _shape_of(field, old) if field else _shape(message, old)
+    whole = field.message_type if field and not field.is_repeated else message
+    nulls = _plain_nulls(whole, shape) if isinstance(shape, dict) and whole else None
+    return {
+        "unwrap": route.unwrap or None,
+        "shape": None if nulls else shape or None,
+        "nulls": nulls,
+    }
 
 
 def _request(route: Route) -> Table:

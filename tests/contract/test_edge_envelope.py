@@ -142,6 +142,25 @@ async def test_data_keeps_texts_that_look_like_json(rig: Rig) -> None:
     assert (name, '"},{"', None) == (data["prize"]["name"], data["draw_id"], data["next_draw_at"])
 
 
+async def test_text_that_looks_like_a_field_hides_no_null(rig: Rig) -> None:
+    """A prize may be named like a field of the draw; a field in it with such a name is no field."""
+    names = ('"draws_left":7', '"next_draw_at":', '","draws_left":null,"', "draws_left\\")
+    for name in names:
+        prize = draw_pb2.Prize(prize_id=1, name=name)
+        result = draw_pb2.DrawResult(draw_id=name, won=True, prize=prize)
+        rig.script.answer("Draw", draw_pb2.DrawResponse(result=result))
+        data = (await rig.call("POST", "/api/lottery/draw", "user", json={})).json()["data"]
+        assert (name, name) == (data["prize"]["name"], data["draw_id"])
+        assert (None, None) == (data["draws_left"], data["next_draw_at"])
+
+
+async def test_answer_that_is_missing_is_null(rig: Rig) -> None:
+    """A service that leaves its whole answer out has none; nothing is written into it."""
+    rig.script.answer("Draw", draw_pb2.DrawResponse())
+    response = await rig.call("POST", "/api/lottery/draw", "user", json={})
+    assert {"status": 1, "msg": "ok", "data": None} == response.json()
+
+
 async def test_nulls_reach_every_element_of_a_list(rig: Rig) -> None:
     """An absent field is null in each element, and a present one is kept."""
     activities = [history_pb2.Activity(activity_id=n) for n in range(3)]
