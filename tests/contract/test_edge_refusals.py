@@ -68,7 +68,7 @@ async def test_token_is_refused_when_it_is_none(rig: Rig, header: str) -> None:
     assert (401, "UNAUTHENTICATED") == _refusal(response)
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/nothing", "/admin/api/nothing", "/metrics"])
+@pytest.mark.parametrize("path", ["/api", "/api/nothing", "/admin/api/nothing", "/metrics"])
 @pytest.mark.parametrize("role", [None, "user", "admin"])
 async def test_route_is_not_found_when_unknown(rig: Rig, path: str, role: str | None) -> None:
     """An unknown route is 404, with and without a token."""
