@@ -76,11 +76,11 @@ async def test_lottery_ends_well_when_draw_service_and_recorder_are_killed(
 
     The verdict looks at Postgres itself, row by row; what is restored passes again.
     """
-    campaign = Campaign(users=30, draws=600, prizes=parse_prizes("5:0.05,10:0.10,500:0.40"))
+    campaign = Campaign(users=12, draws=200, prizes=parse_prizes("5:0.05,10:0.10,500:0.40"))
     kills = {
-        150: lambda: stack.kill("draw"),
-        300: lambda: stack.kill("recorder"),
-        400: lambda: stack.kill("draw"),
+        50: lambda: stack.kill("draw"),
+        100: lambda: stack.kill("recorder"),
+        130: lambda: stack.kill("draw"),
     }
     with progress() as bars:
         async with open_system(stack.endpoints, campaign.users, bars) as system:
@@ -103,12 +103,12 @@ async def test_boxes_end_well_when_draw_service_and_recorder_are_killed(stack: O
 
     The verdict looks at what each order has, item by item; what is restored passes again.
     """
-    sale = Sale(buyers=30, infinite_orders=300, cards=12)
+    sale = Sale(buyers=12, infinite_orders=80, cards=6)
     kills = {
         10: lambda: stack.kill("draw"),
-        60: lambda: stack.kill("recorder"),
-        200: lambda: stack.kill("draw"),
-        300: lambda: stack.kill("recorder"),
+        50: lambda: stack.kill("recorder"),
+        80: lambda: stack.kill("draw"),
+        100: lambda: stack.kill("recorder"),
     }
     with progress() as bars:
         async with open_system(stack.endpoints, sale.buyers, bars) as system:
