@@ -12,13 +12,16 @@ import grpc
 import pytest
 
 from stack.edge.config import SOURCES
+from stack.edge.pages import BUILT
 from stack.ports import free_port
 from stack.processes import ROOT
 from tests.support.environments import install, make_environment
 
 PACKAGES = ("services", "stack", "ops", "demo")
 CLIENT = Path(__file__).with_name("wheel_client.py")
-NOT_OURS = (".*", "*.egg-info", "__pycache__", "build", "dist", "node_modules", "docs", "tests")
+NOT_OURS = shutil.ignore_patterns(
+    ".*", "*.egg-info", "__pycache__", "build", "node_modules", "docs", "tests"
+)
 _TIMEOUT_S = 240
 
 
@@ -54,11 +57,16 @@ def _files(folder: Path, prefix: str) -> set[str]:
     return {f"{prefix}/{file}" for file in files if "__pycache__" not in file.parts}
 
 
+def _not_ours(folder: str, names: list[str]) -> set[str]:
+    built = {"dist"} if Path(folder) == ROOT else set()  # what is built of the pages is committed
+    return NOT_OURS(folder, names) | built
+
+
 def test_wheels_hold_every_file_of_their_packages(wheels: list[Path]) -> None:
-    """SQL, Lua, Envoy's files and types are inside, and nothing that is no part of them."""
+    """SQL, Lua, Envoy's files, pages and types are inside, and nothing that is no part of them."""
     stubs, platform = wheels
     assert _files(ROOT / "gen" / "kuji", "kuji") == _content(stubs)
-    edge = _files(SOURCES, "stack/edge/envoy")
+    edge = _files(SOURCES, "stack/edge/envoy") | _files(BUILT, "stack/edge/web")
     assert edge.union(*(_files(ROOT / name, name) for name in PACKAGES)) == _content(platform)
 
 
@@ -124,7 +132,7 @@ def test_wheels_draw_in_an_empty_environment(python: Path, home: Path) -> None:
 def test_folder_installs_as_the_wheels_do(wheels: list[Path], tmp_path: Path) -> None:
     """`pip install .` has all of it, the stubs beside it included, whatever an index says."""
     checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*NOT_OURS))
+    shutil.copytree(ROOT, checkout, ignore=_not_ours)
     others = [each for each in _requirements(wheels[1]) if not each.startswith("kuji")]
     python = make_environment(tmp_path / "env", [*others, "setuptools"])
     install(python, checkout)
