@@ -19,6 +19,8 @@ FOLDERS = {
     "services/pool": ("draw",),
     **{f"services/{service}": (service,) for service in SERVICES},
 }
+# Statements that others run besides those whose folder it is.
+BESIDES = {"is_answered": ("history",)}
 # Statements of operators' commands, which come in as the owner.
 OPERATORS = {
     f"auth: services/auth: {name}"
@@ -84,7 +86,8 @@ def _statements() -> Iterator[tuple[str, str, str]]:
         for name in queries.available_queries:
             if not name.endswith("_cursor"):
                 sql = getattr(queries, name).sql
-                yield from ((service, f"{service}: {folder}: {name}", sql) for service in runners)
+                for service in (*runners, *BESIDES.get(name, ())):
+                    yield service, f"{service}: {folder}: {name}", sql
 
 
 STATEMENTS = [statement for statement in _statements() if statement[1] not in OPERATORS]
