@@ -37,7 +37,12 @@ def cpu_model() -> str:
 
 def family_cpu_s(pid: int) -> float:
     """CPU time of a process and its living and ended children, seconds."""
-    return cpu_s(pid) + _ended_children_s(pid) + sum(map(cpu_s, children(pid)))
+    while True:
+        own_s = cpu_s(pid) + _ended_children_s(pid)
+        try:
+            return own_s + sum(map(cpu_s, children(pid)))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a child has just ended: its time is its parent's now
 
 
 def threads_cpu_s(pid: int, is_one: Callable[[str], bool]) -> float:

@@ -1,6 +1,7 @@
 """What the parts of a whole stack use: CPU time and memory of each."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tests.bench import machine
@@ -44,8 +45,11 @@ def _resident_mib(pid: int) -> float:
 
 
 def _shared_out_mib(pid: int) -> float:
-    family = [pid, *machine.children(pid)]
-    return sum(_kb(Path(f"/proc/{one}/smaps_rollup"), "Pss:") for one in family) * _MIB_OF_KB
+    kb = 0
+    for one in (pid, *machine.children(pid)):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            kb += _kb(Path(f"/proc/{one}/smaps_rollup"), "Pss:")
+    return kb * _MIB_OF_KB
 
 
 def _kb(file: Path, name: str) -> int:
