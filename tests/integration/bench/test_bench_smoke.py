@@ -16,6 +16,9 @@ from tests.bench.pools import BooksError, compare
 from tests.support.history import make_pool, make_users, recording, until_recorded
 
 TIMEOUT_S = 280
+# Halves, for one run of all takes minutes beside other tests.
+_IDS = list(MEASURES)
+_HALF = _IDS.index("M6")
 
 
 async def run_bench(*arguments: str) -> tuple[int | None, str, str]:
@@ -33,12 +36,13 @@ async def run_bench(*arguments: str) -> tuple[int | None, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_bench_prints_every_figure_when_the_rows_equal_the_answers() -> None:
+@pytest.mark.parametrize("ids", [_IDS[:_HALF], _IDS[_HALF:]], ids=("first", "others"))
+async def test_bench_prints_every_figure_when_the_rows_equal_the_answers(ids: list[str]) -> None:
     """The smoke test measures every figure on real servers, checks every row, and ends well."""
-    code, out, err = await run_bench("--smoke", "--json")
+    code, out, err = await run_bench("--smoke", "--json", *ids)
     assert (0, "") == (code, err if code else "")
     figures = json.loads(out)["figures"]
-    assert list(MEASURES) == list(dict.fromkeys(figure["id"] for figure in figures))
+    assert ids == list(dict.fromkeys(figure["id"] for figure in figures))
     assert all(figure["ratio"] is None or figure["ratio"] > 0 for figure in figures)
 
 
