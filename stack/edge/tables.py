@@ -67,6 +67,8 @@ def _shape_of(field: FieldDescriptor, old: bool) -> object:
 
 def _names_within(message: Descriptor) -> set[str] | None:
     """The fields of the messages in *message*; None: whatever a caller or an operator wrote."""
+    if message.GetOptions().map_entry:
+        return None
     found: set[str] = set()
     for field in message.fields:
         inner = field.message_type

@@ -7,12 +7,11 @@ time from what is measured.
 """
 
 import asyncio
-import itertools
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from kuji.draw.v1 import draw_pb2
 from tests.bench import bare
 from tests.bench.acknowledged import Acknowledged, Answers, waits_of, write_acknowledged
 from tests.bench.jobs import Job, Tally, job_of
+from tests.bench.pace import numbers
 
 _CALL_TIMEOUT_S = 20.0
 # Walks through all users in no order that a cache would like; a prime above all their numbers.
@@ -83,21 +83,10 @@ class _Window:
     def __init__(self, job: Job, send: Send) -> None:
         self._job = job
         self._send = send
-        self._numbers = self._numbers_in_time()
+        self._numbers = numbers(job.draws // job.batch, job.seconds)
         self.answers: Answers = []
         self.waits_s: list[float] = []
         self.failures: Counter[str] = Counter()
-
-    def _numbers_in_time(self) -> Iterator[int]:
-        job = self._job
-        if job.draws:
-            yield from range(job.draws // job.batch)
-            return
-        until = time.monotonic() + job.seconds
-        for number in itertools.count():
-            if time.monotonic() >= until:
-                return
-            yield number
 
     async def _send_on(self) -> None:
         for number in self._numbers:

@@ -6,17 +6,16 @@ they came while it is measured; afterwards each of them is read, and written dow
 """
 
 import asyncio
-import itertools
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import uvloop
 
+from tests.bench.pace import numbers
 from tests.bench.whole.faces import Call, Players, RefusedError, draw_answer, open_face, players_of
 from tests.bench.whole.jobs import WholeJob, WholeTally, whole_job_of
 from tests.load.answers import DrawAnswer, write_answers
@@ -30,22 +29,11 @@ class _Window:
     def __init__(self, job: WholeJob, call: Call) -> None:
         self._job = job
         self._call = call
-        self._numbers = self._numbers_in_time()
+        self._numbers = numbers(job.calls, job.seconds)
         self.answers: Answers = []
         self.waits_s: list[float] = []
         self.failures: Counter[str] = Counter()
         self.late_s = 0.0
-
-    def _numbers_in_time(self) -> Iterator[int]:
-        job = self._job
-        if job.calls:
-            yield from range(job.calls)
-            return
-        until = time.monotonic() + job.seconds
-        for number in itertools.count():
-            if time.monotonic() >= until:
-                return
-            yield number
 
     async def _make(self, number: int, due: float) -> None:
         try:
