@@ -11,6 +11,7 @@ import grpc
 import typer
 
 from demo import blindbox_checks, lottery_checks
+from demo.activities import Prize
 from demo.blindbox import Sale, sell
 from demo.client import EdgeError
 from demo.goods import ICHIBAN
@@ -19,7 +20,6 @@ from demo.lottery import (
     MAX_DRAWS,
     MAX_USERS,
     Campaign,
-    Prize,
     parse_prizes,
     play,
 )

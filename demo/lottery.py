@@ -11,6 +11,7 @@ from typing import NamedTuple
 import grpc
 from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
 
+from demo.activities import Prize, open_activity
 from demo.client import RPC_TIMEOUT_S, Edge, Player, asked, bearer, open_channel, passes
 from demo.system import System
 
@@ -19,14 +20,6 @@ MAX_DRAWS = 100_000  # within the life of the users' tokens
 DEFAULT_PRIZES = "5:0.05,10:0.10,15:0.15,500:0.40"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _GRPC_SHARE = 0.10
-
-
-class Prize(NamedTuple):
-    """A prize: its name, units, and chance of one draw, 0…1."""
-
-    name: str
-    units: int
-    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,31 +111,24 @@ async def play(
 ) -> Played:
     """Open an activity, register users and let them draw; *on_draw* gets each draw's answer."""
     name = f"demo-{secrets.token_hex(3)}"
-    activity_id, pool_id = await _open_activity(system, campaign, name)
+    token = await system.log_in()
+    opened = await open_activity(system.edge, token, campaign.prizes, {"name": name})
     players = await system.register(campaign.users, name)
     started = time.perf_counter()
-    told, unanswered = await _draw_all(system, campaign, activity_id, players, on_draw)
+    told, unanswered = await _draw_all(system, campaign, opened.activity_id, players, on_draw)
     seconds = time.perf_counter() - started
     draws = [one for one in told if one.answer.draw_id]
     sold_out = len(told) - len(draws)
-    return Played(campaign, activity_id, pool_id, players, draws, unanswered, seconds, sold_out)
-
-
-async def _open_activity(system: System, campaign: Campaign, name: str) -> tuple[int, int]:
-    """The ids of a new activity and of its pool; it opens once all prizes are in it."""
-    token, call = await system.log_in(), system.edge.call
-    activity = await call("POST", "/admin/api/activities", token, {"name": name})
-    activity_id = int(activity["activity_id"])
-    for prize in campaign.prizes:
-        body = {
-            "activity_id": activity_id,
-            "name": prize.name,
-            "total_count": prize.units,
-            "probability": prize.probability,
-        }
-        await call("POST", "/admin/api/prizes", token, body)
-    await call("PUT", f"/admin/api/activities/{activity_id}", token, {"status": "ongoing"})
-    return activity_id, int(activity["pool_id"])
+    return Played(
+        campaign,
+        opened.activity_id,
+        opened.pool_id,
+        players,
+        draws,
+        unanswered,
+        seconds,
+        sold_out,
+    )
 
 
 async def _draw_all(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from demo.activities import Prize, open_activity
 from demo.goods import INFINITE, put_on_sale
 from demo.system import System
 from ops.errors import OperatorError
@@ -85,26 +86,16 @@ async def make_players(home: Path, players: int, folder: Path) -> Path:
 
 
 async def _with_activity(
-    system: System, plan: Plan, prizes: Sequence[tuple[int, float]], opens_at: float = 0.0
+    system: System, plan: Plan, offers: Sequence[tuple[int, float]], opens_at: float = 0.0
 ) -> Prepared:
-    call, token = system.edge.call, plan.admin_token
-    body: dict[str, object] = {"name": f"load-{secrets.token_hex(3)}"}
+    settings: dict[str, object] = {"name": f"load-{secrets.token_hex(3)}"}
     if opens_at:
         moment = dt.datetime.fromtimestamp(opens_at, dt.UTC)
-        body["start_time"] = moment.isoformat().replace("+00:00", "Z")
-    activity = await call("POST", "/admin/api/activities", token, body)
-    activity_id = int(activity["activity_id"])
-    for number, (units, probability) in enumerate(prizes, start=1):
-        prize = {
-            "activity_id": activity_id,
-            "name": f"Prize {number}",
-            "total_count": units,
-            "probability": probability,
-        }
-        await call("POST", "/admin/api/prizes", token, prize)
-    await call("PUT", f"/admin/api/activities/{activity_id}", token, {"status": "ongoing"})
-    made = replace(plan, activity_id=activity_id, opens_at=opens_at)
-    return Prepared(made, [int(activity["pool_id"])])
+        settings["start_time"] = moment.isoformat().replace("+00:00", "Z")
+    prizes = [Prize(f"Prize {number}", *offer) for number, offer in enumerate(offers, start=1)]
+    opened = await open_activity(system.edge, plan.admin_token, prizes, settings)
+    made = replace(plan, activity_id=opened.activity_id, opens_at=opens_at)
+    return Prepared(made, [opened.pool_id])
 
 
 async def _with_goods(system: System, plan: Plan, with_cards: bool) -> Prepared:

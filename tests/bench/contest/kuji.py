@@ -13,6 +13,7 @@ from secrets import token_hex
 
 import asyncpg
 
+from demo.activities import Prize, open_activity
 from demo.client import Edge as Face
 from demo.client import asked, log_in, open_edge
 from ops.connections import Login
@@ -83,26 +84,15 @@ class KujiSide(Side):
 
 
 async def _open_activity(edge: Face, token: str) -> tuple[Opened, int]:
-    body: dict[str, object] = {
+    settings: dict[str, object] = {
         "name": "Measured",
         "max_draws_per_user": DRAWS_PER_USER,
         "max_draws_per_day": DRAWS_PER_USER,
     }
-    activity = await edge.call("POST", "/admin/api/activities", token, body)
-    activity_id = int(activity["activity_id"])
-    opened = Opened(activity_id, {})
-    for offer in OFFERS:
-        body = {
-            "activity_id": activity_id,
-            "name": offer.name,
-            "total_count": offer.units,
-            "probability": offer.percent / 100,
-        }
-        prize = await edge.call("POST", "/admin/api/prizes", token, body)
-        opened.offers[int(prize["prize_id"])] = offer
-    path = f"/admin/api/activities/{activity_id}"
-    await edge.call("PUT", path, token, {"status": "ongoing"})
-    return opened, int(activity["pool_id"])
+    prizes = [Prize(offer.name, offer.units, offer.percent / 100) for offer in OFFERS]
+    opened = await open_activity(edge, token, prizes, settings)
+    offers = dict(zip(opened.prize_ids, OFFERS, strict=True))
+    return Opened(opened.activity_id, offers), opened.pool_id
 
 
 @asynccontextmanager

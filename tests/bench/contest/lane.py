@@ -1,15 +1,13 @@
 """A kept connection of the generator, and the draws that are made over it, one after the other."""
 
 import asyncio
-import re
 import time
 from collections import Counter
 from typing import NamedTuple, Protocol, cast
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_END = b"\r\n\r\n"
-_LAST_CHUNK = b"0\r\n\r\n"
-_OK = b"HTTP/1.1 200"
+from tests.bench.http11 import response_in
+
+_OK = 200
 _AGAIN_S = 0.1
 _SHOWN_BYTES = 200
 
@@ -31,24 +29,6 @@ class Source(Protocol):
 
     def note(self, draw: Draw, body: bytes, wait_s: float) -> None:
         """A draw was answered."""
-
-
-def body_of(received: bytes) -> bytes | None:
-    """The body of the response that *received* holds; None: there is more to come."""
-    head, end, body = received.partition(_END)
-    if not end:
-        return None
-    if length := _LENGTH.search(head):
-        return body if len(body) >= int(length[1]) else None
-    return _joined(body) if body.endswith(_LAST_CHUNK) else None
-
-
-def _joined(chunked: bytes) -> bytes:
-    pieces, at = [], 0
-    while size := int(chunked[at : (start := chunked.index(b"\r\n", at) + 2)], 16):
-        pieces.append(chunked[start : start + size])
-        at = start + size + 2
-    return b"".join(pieces)
 
 
 class Lane(asyncio.Protocol):
@@ -107,15 +87,15 @@ class Lane(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Some of an answer, or all of it."""
         self._received = received = self._received + data if self._received else data
-        body = body_of(received)
-        if body is None or self._draw is None:
+        response = response_in(received)
+        if response is None or self._draw is None:
             return
         self._received = b""
-        if not received.startswith(_OK):
-            said = body[:_SHOWN_BYTES].decode(errors="replace")
-            self._fail(f"{received[9:12].decode()}: {said}")
+        if response.status != _OK:
+            said = response.body[:_SHOWN_BYTES].decode(errors="replace")
+            self._fail(f"{response.status}: {said}")
             return
-        self._source.note(self._draw, body, time.monotonic() - self._sent)
+        self._source.note(self._draw, response.body, time.monotonic() - self._sent)
         self.begin()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -11,7 +11,7 @@ import grpc
 from kuji.draw.v1 import draw_pb2
 
 from services.common.status import error_info_of
-from tests.bench.whole.http11 import Connection, connect, request_bytes
+from tests.bench.http11 import Connection, connect, request_bytes
 from tests.bench.whole.jobs import WholeJob
 from tests.load.answers import DrawAnswer
 from tests.load.users.tokens import user_of

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rich.progress import Progress
 
+from demo.activities import Prize, open_activity
 from demo.system import System, open_system
 from ops.connections import read_endpoints
 from stack.processes import ROOT
@@ -90,24 +91,15 @@ class WholeStack:
             raise BooksError(f"calls failed: {tally.failures}")
         return tally
 
-    async def open_activity(self, prizes: Sequence[tuple[int, float]]) -> "MeasuredActivity":
-        """An ongoing activity with *prizes*: units, and how likely each is."""
-        call, token = self.system.edge.call, await self.system.log_in()
-        body = {"name": f"measured {next(_names)}"}
-        activity = await call("POST", "/admin/api/activities", token, body)
-        activity_id = int(activity["activity_id"])
-        for number, (units, probability) in enumerate(prizes, start=1):
-            prize = {
-                "activity_id": activity_id,
-                "name": f"Prize {number}",
-                "total_count": units,
-                "probability": probability,
-            }
-            await call("POST", "/admin/api/prizes", token, prize)
-        await call("PUT", f"/admin/api/activities/{activity_id}", token, {"status": "ongoing"})
-        folder = self.folder / str(activity_id)
+    async def open_activity(self, offers: Sequence[tuple[int, float]]) -> "MeasuredActivity":
+        """An ongoing activity with *offers*: a prize's units, and how likely it is."""
+        prizes = [Prize(f"Prize {number}", *offer) for number, offer in enumerate(offers, start=1)]
+        settings: dict[str, object] = {"name": f"measured {next(_names)}"}
+        token = await self.system.log_in()
+        opened = await open_activity(self.system.edge, token, prizes, settings)
+        folder = self.folder / str(opened.activity_id)
         folder.mkdir()
-        return MeasuredActivity(self, activity_id, int(activity["pool_id"]), folder)
+        return MeasuredActivity(self, opened.activity_id, opened.pool_id, folder)
 
 
 @dataclass(frozen=True)

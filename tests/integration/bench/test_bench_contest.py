@@ -13,7 +13,6 @@ import pytest
 from tests.bench.contest import window
 from tests.bench.contest.jobs import ContestTally
 from tests.bench.contest.kill import kill_in_the_middle
-from tests.bench.contest.lane import body_of
 from tests.bench.contest.lottery import OFFERS, Opened
 from tests.bench.contest.measures import figure_of
 from tests.bench.contest.sides import Crowd, Record, Side
@@ -172,17 +171,6 @@ async def test_kill_counts_answered_draws_that_are_not_on_record(tmp_path: Path)
         assert loss.answered >= USERS // 2
         assert loss.answered == loss.lost
         assert opened_on_record == []
-
-
-def test_body_is_whole_when_its_last_byte_has_come() -> None:
-    """With a length or in chunks; what is not whole yet is waited for."""
-    counted = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-    chunked = (
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
-    )
-    for response in (counted, chunked):
-        assert body_of(response) == b"hello"
-        assert [None] * len(response) == [body_of(response[:n]) for n in range(len(response))]
 
 
 @pytest.mark.parametrize(("cpu_s", "expected"), [(0.5, "met"), (0.95, "invalid")])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from kuji.draw.v1 import draw_pb2
 
+from tests.bench.http11 import response_in
 from tests.bench.whole.faces import Players, RefusedError, draw_answer
-from tests.bench.whole.http11 import response_in
 from tests.bench.whole.jobs import WholeJob
 from tests.load.answers import DrawAnswer
 
@@ -79,6 +79,7 @@ def test_win_is_read_from_grpc() -> None:
     "received",
     [
         b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 5\r\n\r\nhello",
+        b"HTTP/1.1 429 Too Many Requests\r\nContent-Length:5\r\n\r\nhello",
         b"HTTP/1.1 429 X\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
     ],
 )

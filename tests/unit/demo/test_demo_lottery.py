@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from demo.activities import Prize
 from demo.client import Player
-from demo.lottery import DEFAULT_PRIZES, Answer, Campaign, Draw, Played, Prize, parse_prizes
+from demo.lottery import DEFAULT_PRIZES, Answer, Campaign, Draw, Played, parse_prizes
 from demo.lottery_checks import Evidence, checks
 from demo.system import Books
 from services.pool.books.facts import Flight, PoolFacts, PoolRow, Tally

@@ -4,7 +4,7 @@ import asyncio
 import re
 from typing import NamedTuple, cast
 
-_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)")
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 _STATUS = slice(9, 12)
