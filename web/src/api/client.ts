@@ -49,6 +49,8 @@ interface Plain {
   headers?: Record<string, string>;
   signal?: AbortSignal;
   patience?: number;
+  /** Milliseconds until it is given up, its body included; for streams. */
+  timeout?: number;
 }
 
 /** The JSON API: typed by envoy/openapi.json; the envelope is understood here and nowhere else. */
@@ -141,7 +143,7 @@ export function addressOf(template: string, path: object = {}, query: object = {
 async function send(verb: string, template: string, asking: Plain, token: string | null): Promise<Response> {
   const headers = new Headers(asking.headers);
   if (token) headers.set("authorization", `Bearer ${token}`);
-  const options: RequestInit = { method: verb, headers, signal: bounded(asking.signal), cache: "no-store" };
+  const options: RequestInit = { method: verb, headers, signal: bounded(asking.signal, asking.timeout), cache: "no-store" };
   if (asking.body !== undefined) {
     headers.set("content-type", "application/json");
     options.body = JSON.stringify(asking.body);
@@ -157,8 +159,8 @@ async function send(verb: string, template: string, asking: Plain, token: string
   }
 }
 
-function bounded(signal?: AbortSignal): AbortSignal {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+function bounded(signal?: AbortSignal, milliseconds = TIMEOUT_MS): AbortSignal {
+  const timeout = AbortSignal.timeout(milliseconds);
   return signal ? AbortSignal.any([signal, timeout]) : timeout;
 }
 

@@ -1,1 +1,0 @@
-import{b as o,j as s,f as i}from"./vue-i18n-Bmt0jajf.js";import{u as n}from"./useApi-SF8tY_yo-COGo6q42.js";const a=o(null);function r(){const{path:t}=n();return e=>a.value={path:t,title:e}}function f(){const t=n(),{t:e}=s();i(()=>{const u=a.value?.path===t.path?a.value.title:t.meta.title&&e(t.meta.title);document.title=u?`${u} · Kuji`:"Kuji"})}export{r as a,f as u};
