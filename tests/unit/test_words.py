@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@cache
 def _classes() -> dict[str, list[str]]:
     places = defaultdict(list)
     for package in ("services", "ops"):
