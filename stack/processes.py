@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, ClassVar, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 _IS_CHECKOUT = (ROOT / "Makefile").exists()
@@ -60,30 +61,56 @@ class Program:
     folder: Path = ROOT
 
 
+class Process(Protocol):
+    """A child of this process; what a subprocess.Popen can of it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def start(program: Program, log: IO[bytes]) -> Process:
+    """Start *program*, tethered to this thread, with its output in *log*."""
+    user = "-" if program.user is None else str(program.user)
+    terms = [str(int(program.death_signal)), str(os.getpid()), user]
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(_TETHER), *terms, *program.command],
+        cwd=program.folder,
+        env=program.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        process_group=0,  # the terminal's Ctrl-C reaches the supervisor alone
+    )
+
+
 class Child:
-    """A running *program*. Start it in the main thread: that thread's death ends the child."""
+    """
+    A running *program*. Start it in the main thread: that thread's death ends the child.
+
+    Attributes:
+        start: How; the tests, which start hundreds, have a quicker way.
+    """
+
+    start: ClassVar[Callable[[Program, IO[bytes]], Process]] = staticmethod(start)
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self._log_start = 0
         self._process = self._spawn()
 
-    def _spawn(self) -> "subprocess.Popen[bytes]":
-        program = self.program
-        user = "-" if program.user is None else str(program.user)
-        terms = [str(int(program.death_signal)), str(os.getpid()), user]
-        program.log.parent.mkdir(parents=True, exist_ok=True)
-        with program.log.open("ab") as log:
+    def _spawn(self) -> Process:
+        self.program.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.program.log.open("ab") as log:
             self._log_start = log.tell()
-            return subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_TETHER), *terms, *program.command],
-                cwd=program.folder,
-                env=program.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                process_group=0,  # the terminal's Ctrl-C reaches the supervisor alone
-            )
+            return self.start(self.program, log)
 
     def log_end(self) -> str:
         """The log's name and what the process last said, as the tail of a sentence."""

@@ -18,6 +18,7 @@ from stack import databases, servers
 from stack.ports import free_port
 from stack.processes import Child, Probe, Program, stop
 from tests.support.folders import throwaway_folder
+from tests.support.warm_start import warm_start
 
 # A test's database is thrown away with its server, so no fsync need be paid for; the durability
 # tests start a server of their own.
@@ -34,6 +35,7 @@ _TEMPLATE = "migrated_template"
 os.environ["KUJI_STRICT_CONTRACT"] = "true"
 # Hundreds of processes are started: each would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+Child.start = staticmethod(warm_start)
 # Files of a minute, which nobody is to wait for alone at the end.
 _LONG = (
     "chaos",

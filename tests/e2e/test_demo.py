@@ -16,12 +16,13 @@ import pytest
 from demo import blindbox_checks, lottery_checks
 from demo.blindbox import Sale, sell
 from demo.lottery import Campaign, parse_prizes, play
-from demo.own_stack import OwnStack, own_stack
+from demo.own_stack import OwnStack
 from demo.report import Check
 from demo.system import System, open_system
-from ops.connections import open_database
+from ops.connections import open_database, read_endpoints
 from ops.terminal import progress
 from stack.processes import ROOT
+from tests.support.stacks import StackUnderTest, stack_home
 
 _TIMEOUT_S = 180
 _SEQ_OF_SEVERAL = """
@@ -32,8 +33,8 @@ SELECT min(seq) FROM order_items WHERE pool_id = $1 GROUP BY order_id HAVING cou
 @pytest.fixture(scope="module")
 def stack() -> Iterator[OwnStack]:
     """A stack as the demo has it, whose parts these tests kill."""
-    with own_stack() as stack:
-        yield stack
+    with stack_home() as home, StackUnderTest(home).running():
+        yield OwnStack(home, read_endpoints(home))
 
 
 def _at_answers(actions: dict[int, Callable[[], None]]) -> Callable[[object], None]:

@@ -259,6 +259,8 @@ def _program(
 
 
 def _moved(program: Program, tree: Path) -> Program:
+    if tree == ROOT:
+        return program
     paths = os.pathsep.join([str(tree), str(tree / "gen")])
     environment = {**(program.environment or {}), "PYTHONPATH": paths}
     return replace(program, folder=tree, environment=environment)

@@ -3,20 +3,27 @@
 import asyncio
 import json
 import os
-import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
 from stack.ports import free_port
-from stack.processes import ROOT, Child, Program, stop
+from stack.processes import Child, Program, stop
 from tests.support.folders import throwaway_folder
 
 _TIMEOUT_S = 300  # of a stack that hangs; on a crowded machine one takes minutes to start
+
+
+class Ended(NamedTuple):
+    """How a command ended, and all that it printed."""
+
+    returncode: int | None
+    stdout: str
 
 
 class StackUnderTest:
@@ -38,23 +45,17 @@ class StackUnderTest:
         own = {"KUJI_HOME": str(self.home), "KUJI_EDGE_PORT": str(self.edge_port)}
         return {**inherited, "COLUMNS": "200", **own, **self.environment}
 
-    def command(self, name: str) -> "subprocess.CompletedProcess[str]":
+    def command(self, name: str) -> Ended:
         """What `python -m stack` *name* prints and how it ends."""
-        return subprocess.run(
-            [sys.executable, "-m", "stack", name],
-            check=False,
-            cwd=ROOT,
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_TIMEOUT_S,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            child = self._child(name, Path(folder, "out"))
+            child.finish(_TIMEOUT_S)
+            return Ended(child.exit_code(), child.program.log.read_text())
 
     @contextmanager
     def running(self) -> Iterator[Child]:
         """The stack, healthy, in a process that ends with the block and with this process."""
-        child = self._child()
+        child = self._child("run", self.home / "run.log")
         try:
             asyncio.Runner(loop_factory=asyncio.new_event_loop).run(
                 child.wait_until_ready(self._is_up, _TIMEOUT_S)
@@ -66,16 +67,16 @@ class StackUnderTest:
     @asynccontextmanager
     async def running_beside(self) -> AsyncIterator[Child]:
         """The same, for who runs a loop of events already."""
-        child = self._child()
+        child = self._child("run", self.home / "run.log")
         try:
             await child.wait_until_ready(self._is_up, _TIMEOUT_S)
             yield child
         finally:
             stop([child], _TIMEOUT_S)
 
-    def _child(self) -> Child:
-        command = [sys.executable, "-m", "stack", "run"]
-        return Child(Program("stack", command, self.home / "run.log", self._environment()))
+    def _child(self, name: str, log: Path) -> Child:
+        command = [sys.executable, "-m", "stack", name]
+        return Child(Program("stack", command, log, self._environment()))
 
     async def _is_up(self) -> bool:
         return self._endpoints_file.exists()
