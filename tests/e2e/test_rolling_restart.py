@@ -25,6 +25,7 @@ PARTS = ("auth", "draw", "draw-2", "admin", "history", "recorder", "envoy")
 PATIENCE_S = 60
 DRAWS_BETWEEN = 10
 PAUSE_S = 0.02
+THINKS_S = 0.1  # who asks without a pause takes the processor from what starts
 WAYS = ("grpc-1", "grpc-2", "edge-1", "edge-2", "edge-3")
 RETRIABLE = {"UNAVAILABLE", "OVERLOADED"}
 READS = ("/api/user/lottery-history", "/api/lottery/prizes", "/api/auth/sessions")
@@ -71,6 +72,7 @@ class Crowd:
             async with self._more:
                 self.ways[way] = self.ways.get(way, 0) + 1
                 self._more.notify_all()
+            await asyncio.sleep(THINKS_S)
 
     async def read(self, edge: Edge, player: Player, activity_id: int) -> None:
         """Read what auth and history have, until stopping."""
@@ -78,6 +80,7 @@ class Crowd:
             for path in READS:
                 query = {"activity_id": activity_id} if "prizes" in path else None
                 await self._answered(partial(edge.call, "GET", path, player.token, query=query))
+                await asyncio.sleep(THINKS_S)
 
     async def _answered(self, call: Callable[[], Awaitable[Got]]) -> Got:
         async with asyncio.timeout(PATIENCE_S):

@@ -23,7 +23,7 @@ from tests.support.edge import Call, caller, register
 from tests.support.history import eventually
 from tests.support.stacks import StackUnderTest
 
-DRAWS = int(os.environ.get("KUJI_SOLD_OUT_DRAWS", "3000"))
+DRAWS = int(os.environ.get("KUJI_SOLD_OUT_DRAWS", "1500"))
 AT_ONCE = 40
 UNITS = 6
 # Of the draws, or of a short storm what comes before the edge has learnt.
@@ -183,13 +183,13 @@ async def test_crowd_is_answered_at_the_edge_while_nothing_draws(scene: Scene) -
     first = await scene.drawn("before")
     await scene.change(status="paused")
     before = await scene.seen()
-    paused = await scene.storm(DRAWS // 4, "paused")
+    paused = await scene.storm(DRAWS // 3, "paused")
     assert await scene.seen() - before < MOST_SEEN
     await scene.change(status="ongoing")
     resumed = await scene.drawn("resumed")
     assert resumed["won"]
     await scene.change(status="ended")
-    over = await scene.storm(DRAWS // 4, "over")
+    over = await scene.storm(DRAWS // 3, "over")
     for answers, status in ((paused, "paused"), (over, "ended")):
         assert {(400, "ACTIVITY_NOT_ONGOING", status)} == {
             (code, answer["reason"], answer["metadata"]["status"]) for code, answer in answers

@@ -1,11 +1,19 @@
 """One stack for all that strangers try, which says of itself what it was never meant to say."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.hostile.target import Target, open_target
 from tests.support.stacks import StackUnderTest, stack_home
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """They share one process, and so one stack."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("strangers"))
 
 
 @pytest.fixture(scope="session")

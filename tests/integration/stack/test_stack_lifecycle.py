@@ -1,37 +1,29 @@
 """A whole stack through deaths, stops and starts."""
 
-import asyncio
 import os
 import re
 import signal
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from stack.home import Home
-from stack.ports import free_port
-from tests.support.stacks import StackUnderTest, is_alive, stack_home
+from tests.support.stacks import StackUnderTest, is_alive
 
 PARTS = {"valkey", "postgres", "auth", "draw", "admin", "history", "recorder", "envoy"}
 ALICE = {"username": "alice", "password": "correct horse"}
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[StackUnderTest]:
-    """A running stack that these tests may hurt, where alice is registered."""
-    with stack_home() as home:
-        stack = StackUnderTest(home)
-        up = stack.command("up")
-        assert 0 == up.returncode, up.stdout
-        try:
-            _post(stack, "/api/auth/register", ALICE)
-            yield stack
-        finally:
-            stack.command("down")
+@pytest.fixture(name="stack", scope="module")
+def _stack(stack: StackUnderTest) -> StackUnderTest:
+    """The stack of this folder, where alice is registered."""
+    _wait_until(stack.is_healthy)
+    _post(stack, "/api/auth/register", ALICE)
+    return stack
 
 
 def _post(stack: StackUnderTest, path: str, body: dict[str, str]) -> dict[str, Any]:
@@ -176,38 +168,3 @@ def test_down_leaves_no_process(stack: StackUnderTest) -> None:
     down = stack.command("down")
     assert (0, []) == (down.returncode, [name for name, pid in pids.items() if is_alive(pid)])
     assert not (stack.home / "endpoints.json").exists()
-
-
-def test_given_stores_are_used_and_an_interrupt_stops_the_rest(
-    redis_url: str, postgres_dsn: str
-) -> None:
-    """
-    Where KUJI_REDIS_URL and KUJI_POSTGRES_DSN are set, the stack starts no store; ports, an
-    address and draw processes are as told. Ctrl-C in the foreground is a clean stop of all.
-    """
-    ports = {"draw": free_port(), "draw-metrics": free_port()}
-    told = {
-        "KUJI_REDIS_URL": redis_url,
-        "KUJI_POSTGRES_DSN": postgres_dsn,
-        "KUJI_DRAW_PROCESSES": "2",
-        "KUJI_EDGE_HOST": "::1",
-        "KUJI_PORTS": ",".join(f"{name}={port}" for name, port in ports.items()),
-    }
-    with stack_home() as home:
-        stack = StackUnderTest(home, told)
-        with stack.running() as child:
-            pids, addresses = stack.pids(), (stack.redis, stack.postgres)
-            assert f"http://[::1]:{stack.edge_port}" == stack.edge
-            assert 200 == httpx.get(f"{stack.edge}/healthz").status_code
-            _post(stack, "/api/auth/register", ALICE)
-            status, endpoints = stack.command("status"), stack.endpoints
-            logs = [path.read_text() for path in home.glob("logs/*.log")]
-            assert not re.search("(?i)jwks|no keys", "".join(logs))
-            os.kill(child.pid, signal.SIGINT)
-            code = asyncio.Runner(loop_factory=asyncio.new_event_loop).run(child.wait())
-    assert (0, 2) == (status.returncode, status.stdout.count(" given "))
-    assert f"127.0.0.1:{ports['draw']}" == endpoints["grpc"]["draw"]
-    assert f"http://127.0.0.1:{ports['draw-metrics']}/metrics" == endpoints["metrics"]["draw"]
-    assert (PARTS - {"valkey", "postgres"} | {"draw-2"}, 0) == (set(pids), code)
-    assert (redis_url, postgres_dsn) == addresses
-    assert [] == [name for name, pid in pids.items() if is_alive(pid)]
