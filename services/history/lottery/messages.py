@@ -61,6 +61,7 @@ def result_message(result: ResultView) -> pb.GetResultResponse:
         won=result.prize is not None,
         created_at=timestamp_of(result.drawn_at),
         odds=result.weight / result.total,
+        roll_text=result.roll_text,
     )
     if result.prize is not None:
         message.prize.prize_id = result.prize.prize_id

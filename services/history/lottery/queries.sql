@@ -64,7 +64,7 @@ LIMIT :size;
 
 -- name: recorded_draw(pool_id, seq)^
 SELECT r.activity_id, r.user_id, u.username, r.prize_id, r.prize_name, p.image_url, w.prize_code,
-       r.created_at, r.odds_weight, r.odds_total
+       r.created_at, r.odds_weight, r.odds_total, r.request_id, r.draw_index, r.draw_count
 FROM lottery_records AS r
 LEFT JOIN users AS u ON u.id = r.user_id
 LEFT JOIN prizes AS p ON p.id = r.prize_id

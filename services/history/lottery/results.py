@@ -16,6 +16,7 @@ from services.common.postgres import load_queries
 from services.common.timestamps import datetime_of_ms
 from services.pool.ledger.entries import DrawEntry, decode_entry
 from services.pool.marks.missing import refuse_if_answered
+from services.pool.rule.fairness import roll_text
 from services.pool.rule.prize_code import prize_code
 from services.pool.store.keys import DOCUMENT, key, ledger_key
 from services.pool.won_prize import WonPrize
@@ -36,6 +37,7 @@ class ResultView:
         drawn_at: When.
         weight: The odds of this outcome then, of total.
         total: All weights then.
+        roll_text: What its roll is made of besides the seed; empty for all but the user.
     """
 
     draw_id: DrawId
@@ -45,10 +47,20 @@ class ResultView:
     drawn_at: datetime
     weight: int
     total: int
+    roll_text: str
 
 
 def _name_for(viewer_id: int, user_id: int, username: str | None) -> str:
     return username or "" if viewer_id == user_id else mask(username or "")
+
+
+def _roll_text_for(
+    viewer_id: int, draw_id: DrawId, user_id: int, request_id: str, index: int, count: int
+) -> str:
+    if viewer_id != user_id:
+        return ""
+    # A last prize comes with the roll of the ticket before it.
+    return roll_text(draw_id.pool_id, user_id, request_id, min(index, count - 1))
 
 
 class ResultReader:
@@ -93,6 +105,11 @@ class ResultReader:
             drawn_at=row["created_at"],
             weight=row["odds_weight"],
             total=row["odds_total"],
+            roll_text=_roll_text_for(
+                viewer_id,
+                draw_id,
+                *(row["user_id"], row["request_id"], row["draw_index"], row["draw_count"]),
+            ),
         )
 
     async def _in_ledger(self, draw_id: DrawId, viewer_id: int) -> ResultView | None:
@@ -117,6 +134,11 @@ class ResultReader:
             drawn_at=datetime_of_ms(entry.drawn_ms),
             weight=draw.weight,
             total=draw.total,
+            roll_text=_roll_text_for(
+                viewer_id,
+                draw_id,
+                *(draw.user_id, draw.request_id.decode(), draw.draw_index, draw.draw_count),
+            ),
         )
 
     async def _entry(self, draw_id: DrawId) -> DrawEntry | None:

@@ -21,6 +21,11 @@ def commitment(seed: bytes) -> bytes:
     return hashlib.sha256(seed).digest()
 
 
+def roll_text(pool_id: int, user_id: int, request_id: str, index: int) -> str:
+    """What a draw's random number is the HMAC of, keyed with the seed."""
+    return f"{pool_id}|{user_id}|{request_id}|{index}"
+
+
 class Roller:
     """
     Makes a pool's random numbers: HMAC-SHA256(seed, "pool|user|request|index").

@@ -222,6 +222,9 @@ async def test_result_reads_the_same_before_and_after_it_is_recorded(
     assert ("u***0", True, won) == (theirs.user_name, theirs.won, theirs.prize)
     assert (False, False) == (missed.won, missed.HasField("prize"))
     assert {writer.activity_id} == {one.activity_id for one in (mine, theirs, missed)}
+    own = [one.roll_text.split("|") for one in (mine, missed)]
+    assert {(str(writer.pool_id), str(users[0]), "0")} == {(p, u, i) for p, u, _, i in own}
+    assert (2, "") == (len({request_id for *_, request_id, _ in own}), theirs.roll_text)
     assert START_MS + 2 == mine.created_at.ToMilliseconds()
 
 

@@ -2,33 +2,13 @@
 
 import filecmp
 import gzip
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
-
 from stack.edge.pages import BUILT
-from stack.processes import ROOT
+from tests.support.web_tools import WEB, run_tool
 
-WEB = ROOT / "web"
-_IN_CI = os.environ.get("CI") == "true"
 FIRST_LOAD_BYTES = 200_000
-
-
-def _run(*command: str) -> str:
-    """What a tool of web/ says; where tools are missing, a reason for being skipped, but in CI."""
-    node = shutil.which("node")
-    lock, installed = WEB / "package-lock.json", WEB / "node_modules" / ".installed"
-    is_there = installed.exists() and installed.read_bytes() == lock.read_bytes()
-    if not _IN_CI and (node is None or not is_there):
-        pytest.skip("Node or its packages for the pages are not here: make web-tools")
-    tool = [str(node), f"node_modules/{command[0]}", *command[1:]]
-    done = subprocess.run(tool, cwd=WEB, capture_output=True, text=True, check=False, timeout=240)
-    assert 0 == done.returncode, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
 
 
 def _files(folder: Path) -> list[str]:
@@ -37,7 +17,7 @@ def _files(folder: Path) -> list[str]:
 
 def test_committed_pages_are_what_a_rebuild_gives(tmp_path: Path) -> None:
     """Byte by byte; otherwise `make web`, and commit what it makes."""
-    _run("vite/bin/vite.js", "build", "--logLevel", "warn", "--outDir", str(tmp_path / "dist"))
+    run_tool("vite/bin/vite.js", "build", "--logLevel", "warn", "--outDir", str(tmp_path / "dist"))
     rebuilt = tmp_path / "dist"
     assert _files(BUILT) == _files(rebuilt)
     same, different, failed = filecmp.cmpfiles(BUILT, rebuilt, _files(BUILT), shallow=False)
@@ -46,7 +26,7 @@ def test_committed_pages_are_what_a_rebuild_gives(tmp_path: Path) -> None:
 
 def test_pages_own_tests_pass() -> None:
     """The client, the clock, the catalogues, the puzzle."""
-    assert "passed" in _run("vitest/vitest.mjs", "run", "--no-color")
+    assert "passed" in run_tool("vitest/vitest.mjs", "run", "--no-color")
 
 
 def test_first_load_of_a_player_is_small() -> None:

@@ -486,6 +486,7 @@ class Result(_message.Message):
     PRIZE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     ODDS_FIELD_NUMBER: _builtins.int
+    ROLL_TEXT_FIELD_NUMBER: _builtins.int
     draw_id: _builtins.str
     """The draw."""
     activity_id: _builtins.int
@@ -496,6 +497,11 @@ class Result(_message.Message):
     """Whether it won."""
     odds: _builtins.float
     """The probability this outcome had at that moment, 0…1."""
+    roll_text: _builtins.str
+    """What its random number is the HMAC of, keyed with the seed:
+    "<pool_id>|<user_id>|<request_id>|<index>". Only whoever drew sees it;
+    empty for others.
+    """
     @_builtins.property
     def prize(self) -> Global___WonPrize:
         """Absent (null) for a miss."""
@@ -514,10 +520,11 @@ class Result(_message.Message):
         prize: Global___WonPrize | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         odds: _builtins.float = ...,
+        roll_text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "prize", b"prize"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "created_at", b"created_at", "draw_id", b"draw_id", "odds", b"odds", "prize", b"prize", "user_name", b"user_name", "won", b"won"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "created_at", b"created_at", "draw_id", b"draw_id", "odds", b"odds", "prize", b"prize", "roll_text", b"roll_text", "user_name", b"user_name", "won", b"won"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.pool.rule.fairness import Roller, commitment, new_seed, request_digest
+from services.pool.rule.fairness import Roller, commitment, new_seed, request_digest, roll_text
 
 SEED = bytes(range(32))
 IDS = st.integers(1, (1 << 53) - 1)
@@ -20,6 +20,7 @@ def test_roll_equals_the_standard_hmac_for_any_draw(
 ) -> None:
     """A roll is HMAC-SHA256(seed, "pool|user|request|index"), as every library computes it."""
     message = f"{pool_id}|{user_id}|{request_id}|{index}".encode()
+    assert message == roll_text(pool_id, user_id, request_id, index).encode()
     roll = Roller(seed, pool_id).roll(user_id, request_id, index)
     assert hmac.digest(seed, message, "sha256") == roll
 

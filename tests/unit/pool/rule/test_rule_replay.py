@@ -1,99 +1,25 @@
 """The replay of a ledger that the pure engine made."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import msgpack
 import pytest
 
-from services.pool.rule import engine, fairness
+from services.pool.rule import fairness
 from services.pool.rule.replay import (
     ConfigRecord,
     DiscrepancyError,
     DrawRecord,
     EntryRecord,
-    GapRecord,
     LedgerRecord,
     Replay,
 )
 from services.pool.rule.selection import PPB
-from services.pool.rule.terms import (
-    NO_TICKET,
-    DrawCode,
-    DrawTicket,
-    PoolConfig,
-    PoolStatus,
-    TicketPolicy,
-)
-from tests.support.draws import NO_BACKLOG_BOUND, SEED, intent, odds, tickets
+from services.pool.rule.terms import NO_TICKET, DrawTicket, PoolStatus, TicketPolicy
+from tests.support.draws import SEED, odds, tickets
+from tests.support.made_ledgers import START_MS, Ledger
 
 _DAY_MS = 86_400_000
-_START_MS = 1_700_000_000_000
-
-
-class Ledger:
-    """
-    Makes the records of pool 1 as docs/redis-keys.md describes them.
-
-    Args:
-        is_old: Whether code bytes are of the roll, and chained, as they once were.
-    """
-
-    def __init__(self, is_old: bool = False) -> None:
-        self.is_old = is_old
-        self.state = engine.PoolState()
-        self.records: list[LedgerRecord] = []
-        self.now_ms = _START_MS
-        self._link = ""
-        self._draws_of: dict[int, int] = {}
-
-    def configure(self, config: PoolConfig) -> None:
-        """The next configuration."""
-        version = self.state.version + 1
-        stocks = engine.configure(self.state, version - 1, version, config, self.now_ms).stocks
-        document, seq = f'{{"version": {version}}}', self.state.seq
-        content = document.encode() + msgpack.packb(stocks) + str(self.now_ms).encode()
-        link = self._bind(f"{seq}-{version}", content)
-        self.records.append(ConfigRecord(seq, version, config, document, stocks, self.now_ms, link))
-
-    def draw(self, *wishes: tuple[int, str, int], draw_ticket: DrawTicket | None = None) -> None:
-        """One entry."""
-        first_seq = self.state.seq + 1
-        intents = [intent(*wish)._replace(draw_ticket=draw_ticket) for wish in wishes]
-        drawing = engine.draw(self.state, intents, self.now_ms, 0, NO_BACKLOG_BOUND)
-        assert {DrawCode.DRAWN} == {answer.code for answer in drawing.answers}
-        draws = []
-        for (user, request_id, count), answer in zip(wishes, drawing.answers, strict=True):
-            before = self._draws_of.get(user, 0)
-            self._draws_of[user] = before + count
-            for index, drawn in enumerate(answer.draws):
-                number = before + min(index + 1, count)
-                draws.append(DrawRecord(user, request_id, index, count, number, *drawn[:4]))
-        content = [[*one, _old_code(one)] if self.is_old else one for one in draws]
-        body = [self.now_ms, self.state.version, content]
-        packed = msgpack.packb(body, use_bin_type=not self.is_old)  # text as the script packs it
-        link = self._bind(f"{self.state.seq}-0", packed)
-        self.records.append(EntryRecord(first_seq, self.now_ms, self.state.version, draws, link))
-
-    def skip(self, places: int) -> None:
-        """A gap, as a rebuild notes it."""
-        seq = self.state.seq
-        self.records.append(GapRecord(seq + 1, seq + places))
-        self.state.seq += places
-
-    def _bind(self, stream_id: str, content: bytes) -> str:
-        text = (self._link + stream_id).encode() + content
-        self._link = hashlib.sha1(text).hexdigest()
-        return self._link
-
-
-def _old_code(draw: DrawRecord) -> bytes:
-    """Four bytes of the roll, others for a last prize; none for a miss."""
-    is_extra = draw.draw_index == draw.draw_count
-    roll = fairness.Roller(SEED, 1).roll(draw.user_id, draw.request_id, draw.draw_index - is_extra)
-    code = roll[24:28] if is_extra else roll[28:32]
-    return code if draw.prize_id else b""
 
 
 def _replay(records: Sequence[LedgerRecord]) -> Replay:
@@ -134,7 +60,7 @@ def test_replay_follows_draws_with_tickets_and_without() -> None:
     ledger = Ledger()
     asked = TicketPolicy(required=True, difficulty=8)
     ledger.configure(replace(odds((9, PPB // 2)), draw_tickets=asked))
-    shown = DrawTicket(_START_MS, _START_MS, _START_MS + 30_000, 8, 9)
+    shown = DrawTicket(START_MS, START_MS, START_MS + 30_000, 8, 9)
     ledger.draw((1, "AQg" + 61 * "x", 1), (2, "AQg" + 61 * "y", 1), draw_ticket=shown)
     ledger.draw((3, "of a service", 1))
     ledger.configure(odds((9, PPB // 2)))
@@ -290,7 +216,7 @@ def test_replay_names_the_draw_after_a_part_of_an_entry(ledger: Ledger) -> None:
 
 def test_replay_names_the_entry_when_only_its_link_tells(ledger: Ledger) -> None:
     """A moment that changes no outcome is bound all the same."""
-    moved = replace(_entry(ledger, 3), drawn_ms=_START_MS + 1)
+    moved = replace(_entry(ledger, 3), drawn_ms=START_MS + 1)
     found = _found([*ledger.records[:3], moved])
     assert "Draw 4: Its link does not follow: something up to here changed." == str(found)
 
@@ -300,14 +226,14 @@ def test_replay_names_why_a_draw_was_not_allowed(ledger: Ledger) -> None:
     cases = {
         "the pool was paused": {"status": PoolStatus.PAUSED},
         "the pool was ended": {"end_ms": 1},
-        "the pool was planned": {"start_ms": _START_MS + 1},
+        "the pool was planned": {"start_ms": START_MS + 1},
         "the quota draws_per_user was spent": {"draws_per_user": 1},
         "the quota draws_per_day was spent": {"draws_per_day": 1},
     }
     for reason, change in cases.items():
         closed = Ledger()
         closed.configure(replace(_config(ledger, 0).config, **change))  # type: ignore[arg-type]
-        entry = EntryRecord(1, _START_MS, 1, [DrawRecord(1, "a", 0, 2, 1, 0, 0, 0, 0)] * 2, "")
+        entry = EntryRecord(1, START_MS, 1, [DrawRecord(1, "a", 0, 2, 1, 0, 0, 0, 0)] * 2, "")
         assert f"It was not allowed: {reason}." == _found([*closed.records, entry]).reason
 
 
