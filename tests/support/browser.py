@@ -23,7 +23,9 @@ def missing_tools() -> str:
     return "" if is_there else "Node, Chromium or the pages' packages are not here: make web-tools"
 
 
-def journey(name: str, asked: Mapping[str, object]) -> dict[str, Any]:
+def journey(
+    name: str, asked: Mapping[str, object], timeout_s: float = _TIMEOUT_S
+) -> dict[str, Any]:
     """
     What web/tests/e2e/*name*.mjs found, which is told *asked*; where tools are missing, the test
     is skipped, but in CI.
@@ -37,7 +39,7 @@ def journey(name: str, asked: Mapping[str, object]) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=_TIMEOUT_S,
+        timeout=timeout_s,
     )
     assert 0 == done.returncode, done.stderr[-4000:]
     found: dict[str, Any] = json.loads(done.stdout)
