@@ -16,7 +16,7 @@ from tests.bench.contest import measures as contest
 from tests.bench.figures import Figure, Step
 from tests.bench.pools import BooksError
 from tests.bench.profile import measure as profile
-from tests.bench.report import Conditions, print_table, to_json
+from tests.bench.report import Conditions, print_table, summary, to_json
 from tests.bench.scale import FULL, SMOKE, Scale
 from tests.bench.servers import Bench, NotDurableError, open_bench
 from tests.bench.whole import latency, sold_out, visible, winner_list
@@ -64,7 +64,11 @@ async def _measure(ids: list[str], scale: Scale) -> list[Figure]:
 
         async with open_bench(scale) as bench:
             for id_ in ids:
-                figures += await MEASURES[id_](bench, scale, step)
+                found = await MEASURES[id_](bench, scale, step)
+                figures += found
+                # A run of half an hour that is broken off has shown what it had.
+                for figure in found:
+                    bar.print(f"{figure.id}  {summary(figure)}", markup=False, soft_wrap=True)
     return figures
 
 

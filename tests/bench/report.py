@@ -56,6 +56,13 @@ def print_table(console: Console, conditions: Conditions, figures: Sequence[Figu
     console.print(str(conditions), markup=False, soft_wrap=True)
 
 
+def summary(figure: Figure) -> str:
+    """*figure* in a line."""
+    against = f"; {figure.against}" if figure.against else ""
+    ratio = "" if figure.ratio is None else f"; ratio {figure.ratio:.2f}"
+    return f"{figure.what}: {figure.measured}{against}{ratio}"
+
+
 def verdict(figure: Figure, is_smoke: bool) -> str:
     """What the table says of *figure*."""
     if is_smoke or not figure.goal:

@@ -159,7 +159,7 @@ async def test_bad_token_is_no_token(
     assert seen.caller is None
 
 
-def test_server_refuses_an_rpc_without_access() -> None:
+async def test_server_refuses_an_rpc_without_access() -> None:
     """A forgotten access option stops the process at start, by the RPC's name."""
     reflection = importlib.import_module("grpc_reflection.v1alpha.reflection_pb2").DESCRIPTOR
     service = reflection.services_by_name["ServerReflection"]

@@ -11,7 +11,8 @@ from services.common.tasks import end_if_cancelled, pause, stray_cancellation
 
 Look = Callable[[], Awaitable[object]]
 
-_EVERY_S = 0.5
+_EVERY_S = 1.0  # each look wakes processes that may have nothing else to do
+_IN_DOUBT_EVERY_S = 0.5
 _BOUND_S = 1.0
 _LOST_AFTER_S = 2.0
 _BACK_AFTER_S = 1.0
@@ -26,6 +27,11 @@ class Steadiness:
     def __init__(self) -> None:
         self.is_there: bool | None = None
         self._otherwise_since: float | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether what was seen last is not what counts."""
+        return self._otherwise_since is not None
 
     def see(self, there: bool, since: float, now: float) -> None:
         """
@@ -73,7 +79,7 @@ class _Need:
 
     async def watch(self) -> Never:
         while True:
-            await pause(_EVERY_S)
+            await pause(_IN_DOUBT_EVERY_S if self._steadiness.is_in_doubt else _EVERY_S)
             await self.look_again()
 
     async def look_again(self) -> None:

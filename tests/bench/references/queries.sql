@@ -35,12 +35,14 @@ VALUES (:activity_id, :user_id, (SELECT id FROM prize), (SELECT name FROM prize)
 RETURNING id, prize_id;
 
 -- name: insert_taken(activity_id, user_id, prize_id, prize_name)^
--- The record of a draw; a unit of the prize that nobody else is taking is taken.
+-- The record of a draw; the first unit of the prize that nobody else is taking is taken.
 WITH unit AS (
-    SELECT id FROM units WHERE prize_id = :prize_id::bigint AND NOT is_taken
-    LIMIT 1 FOR UPDATE SKIP LOCKED
+    SELECT prize_id, id FROM units WHERE prize_id = :prize_id::bigint AND NOT is_taken
+    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 ), taken AS (
-    UPDATE units SET is_taken = true FROM unit WHERE units.id = unit.id RETURNING units.prize_id
+    UPDATE units AS u SET is_taken = true
+    FROM unit WHERE u.prize_id = unit.prize_id AND u.id = unit.id AND NOT u.is_taken
+    RETURNING u.prize_id
 )
 INSERT INTO lottery_records (activity_id, user_id, prize_id, prize_name)
 VALUES (
