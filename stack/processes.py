@@ -110,7 +110,7 @@ class Child:
         self.program.log.parent.mkdir(parents=True, exist_ok=True)
         with self.program.log.open("ab") as log:
             self._log_start = log.tell()
-            return self.start(self.program, log)
+            return type(self).start(self.program, log)
 
     def log_end(self) -> str:
         """The log's name and what the process last said, as the tail of a sentence."""

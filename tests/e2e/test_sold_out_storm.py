@@ -90,7 +90,7 @@ class Scene:
             print(f"of {count} draws the service saw {seen:.0f}")
             if seen < most_seen:
                 return answers
-        raise AssertionError(f"the service sees {seen:.0f} of {count} draws, after {_STORMS} storms")
+        raise AssertionError(f"the service sees {seen:.0f} of {count} draws in storm {_STORMS}")
 
     async def seen(self) -> float:
         """Calls that came to the draw service, of users and of the edge."""

@@ -363,7 +363,7 @@ async def test_parts_export_what_the_runbook_says(watched: WatchedHouse) -> None
 
 
 async def test_queries_are_what_prometheus_takes(watched: WatchedHouse) -> None:
-    """Each of the dashboards, and most of them have had something to show since the house opened."""
+    """Each of the dashboards, and most of them have had something to show by now."""
     hidden = {query.place: query.expr.replace("[1m]", "[1h]") for query in queries()}
     most = len(hidden) / 3
 
