@@ -38,11 +38,29 @@ _GATHER_TURNS = 40
 
 @dataclass(slots=True)
 class WaitingDraw:
-    """What is drawn together, and who waits for it."""
+    """
+    What is drawn together, and who waits for it.
+
+    Args:
+        wanted: Says, as its batch is cut, what is wanted by then; None: what was at first.
+    """
 
     intents: Sequence[Intent]
     draws: int
     done: asyncio.Future[Drawing]
+    wanted: Callable[[], Sequence[Intent]] | None = None
+
+    def cut(self) -> bool:
+        """Settle what is drawn; False: nobody waits for any of it any more."""
+        if self.done.done():
+            return False
+        if self.wanted is not None:
+            self.intents = self.wanted()
+            self.draws = sum(intent.draws for intent in self.intents)
+            if not self.intents:
+                self.done.cancel()
+                return False
+        return True
 
 
 @dataclass(slots=True)
@@ -117,6 +135,23 @@ class Batcher:
         """
         return await self._enqueue(pool_id, intents).done
 
+    async def draw_wanted(
+        self, pool_id: int, intents: Sequence[Intent], wanted: Callable[[], Sequence[Intent]]
+    ) -> Drawing:
+        """
+        As draw(), for several callers, each of whom may leave before their batch is sent.
+
+        Args:
+            intents: What they want now.
+            wanted: Says, when the batch is sent, which of these still are; they are answered.
+
+        Raises:
+            OverloadedError: As draw() does; CancelledError: none was wanted any more.
+        """
+        waiting = self._enqueue(pool_id, intents)
+        waiting.wanted = wanted
+        return await waiting.done
+
     async def close(self) -> None:
         """Return when everything accepted is answered."""
         tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
@@ -162,7 +197,7 @@ class Batcher:
         while lane.waiting and draws + lane.waiting[0].draws <= self._max_batch_draws:
             waiting = lane.waiting.popleft()
             lane.pending_draws -= waiting.draws
-            if not waiting.done.done():  # else its caller has gone, and nothing was sent
+            if waiting.cut():
                 batch.append(waiting)
                 draws += waiting.draws
         return batch

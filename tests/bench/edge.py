@@ -140,9 +140,11 @@ class Crowd:
 
 
 @asynccontextmanager
-async def _crowd(tokens: Path, connections: int) -> AsyncIterator[Crowd]:
+async def crowd_of(tokens: Path, connections: int, activity_id: int = 0) -> AsyncIterator[Crowd]:
+    """So many callers, who draw from an activity; 0: from one that a script plays."""
+    arguments = (str(tokens), str(connections), str(activity_id))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.edge_crowd", str(tokens), str(connections)),
+        *(sys.executable, "-m", "tests.bench.edge_crowd", *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -168,7 +170,7 @@ async def _measure(sides: Sequence[Side], scale: Turns) -> list[list[float]]:
             for n, side in enumerate(sides)
         ]
         _write_tokens(rig.script, folder / "tokens")
-        crowd = await stack.enter_async_context(_crowd(folder / "tokens", scale.connections))
+        crowd = await stack.enter_async_context(crowd_of(folder / "tokens", scale.connections))
         for edge in edges:
             await crowd.draw(edge[0], scale.seconds)
         costs: list[list[float]] = [[] for _ in edges]

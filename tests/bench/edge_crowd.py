@@ -1,6 +1,7 @@
 """
-The crowd of tests.bench.edge: TOKENS CONNECTIONS, a process of its own.
+The crowd of tests.bench.edge and versions: TOKENS CONNECTIONS ACTIVITY, a process of its own.
 
+Draws from ACTIVITY are each another; 0: those of a scripted one, as long as any.
 A line "PORT SECONDS" on stdin has each connection draw, one draw after the other, for so long; the
 answer is a line with the draws that were answered and those that failed.
 """
@@ -57,8 +58,10 @@ class Caller(asyncio.Protocol):
         self.ended.set_result(None)
 
 
-def _request(number: int, token: str) -> bytes:
+def _request(activity_id: int, number: int, token: str) -> bytes:
     body = f'{{"activity_id":1,"request_id":"edge-1-{1_000_000 + number}"}}'
+    if activity_id:
+        body = f'{{"activity_id":{activity_id}}}'
     lines = [
         "POST /api/lottery/draw HTTP/1.1",
         "host: kuji",
@@ -88,12 +91,12 @@ async def _draw(
     return sum(c.answered for c in callers), sum(c.failed for c in callers)
 
 
-async def _main(tokens: list[str], connections: int) -> None:
-    requests = itertools.cycle([_request(*one) for one in enumerate(tokens)])
+async def _main(tokens: list[str], connections: int, activity_id: int) -> None:
+    requests = itertools.cycle([_request(activity_id, *one) for one in enumerate(tokens)])
     while line := await asyncio.to_thread(sys.stdin.readline):
         port, seconds = line.split()
         print(*await _draw(int(port), float(seconds), connections, requests), flush=True)
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(Path(sys.argv[1]).read_text().splitlines(), int(sys.argv[2])))
+    uvloop.run(_main(Path(sys.argv[1]).read_text().splitlines(), *map(int, sys.argv[2:])))

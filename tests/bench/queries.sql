@@ -83,3 +83,7 @@ FROM lottery_records AS record
 LEFT JOIN winners USING (pool_id, seq)
 WHERE record.pool_id = :pool_id AND seq > :after_seq AND record.prize_id IS NOT NULL
   AND winners.prize_id IS DISTINCT FROM record.prize_id;
+
+-- name: recorded_draws()$
+-- Of all pools.
+SELECT count(*) FROM lottery_records;

@@ -94,10 +94,11 @@ class Target:
 
     def memory(self) -> dict[str, int]:
         """Bytes that each part keeps in memory."""
-        return {name: _resident(pid) for name, pid in self.stack.pids().items()}
+        return {name: resident(pid) for name, pid in self.stack.pids().items()}
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes that a process keeps in memory."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024

@@ -45,6 +45,11 @@ class DrawProcess:
         command = [sys.executable, "-m", "services.draw"]
         self._child = Child(Program("draw", command, log, environment))
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
     async def ready(self) -> None:
         """Return once it serves."""
         await self._child.wait_until_ready(self._is_serving)

@@ -16,17 +16,29 @@ from services.common.server.rpc import Rpc
 from services.common.stopped import BOUNDS, LOAD, TOKEN
 from services.common.tasks import outcome_of
 
-# Called once for each of the requests, by its place, as soon as there is something to say.
-Tell: TypeAlias = Callable[[int, Any], None]
+Work: TypeAlias = Callable[[], Awaitable[Any]]
+
+
+class Callers(Protocol):
+    """Those whose calls are answered together, each by the place of its request."""
+
+    def is_waiting(self, place: int) -> bool:
+        """Whether it still waits: it was not answered, has not left, and is not too late."""
+
+    def tell(self, place: int, outcome: Any) -> None:  # noqa: ANN401
+        """Answer it with a response, or with the error that says why there is none."""
+
+    def answer_apart(self, place: int, work: Work) -> None:
+        """Tell it what *work* gives or raises, which is cancelled once it waits no more."""
 
 
 class AnswersEach(Protocol):
     """What a servicer has beside a method that answers one call."""
 
     def __call__(
-        self, requests: Sequence[Any], contexts: Sequence[RequestContext], tell: Tell, /
+        self, requests: Sequence[Any], contexts: Sequence[RequestContext], callers: Callers, /
     ) -> Awaitable[None]:
-        """Tell of each its response, or the error that says why there is none."""
+        """Tell each caller, or have it answered apart."""
 
 
 class GatheredRpc:
@@ -83,15 +95,31 @@ class GatheredRpc:
 
     async def _answer(self, admitted: Sequence[tuple[_GatheredCall, RequestContext]]) -> None:
         calls = [call for call, _ in admitted]
+        contexts = [ctx for _, ctx in admitted]
+        each = self._each([call.message for call in calls], contexts, _Callers(calls))
+        failure = await outcome_of(each) or _Untold()
+        for call in calls:  # those that were told already are over
+            call.end_untold(failure)
 
-        def tell(place: int, outcome: Any) -> None:  # noqa: ANN401
-            calls[place].tell(outcome)
 
-        each = self._each([call.message for call in calls], [ctx for _, ctx in admitted], tell)
-        failure = await outcome_of(each)
-        if failure is not None:
-            for call in calls:  # those that were told already are over
-                call.tell(failure)
+class _Untold(Exception):  # noqa: N818  # for the log
+    """What answers many has forgotten one."""
+
+
+class _Callers:
+    """See Callers."""
+
+    def __init__(self, calls: Sequence[_GatheredCall]) -> None:
+        self._calls = calls
+
+    def is_waiting(self, place: int) -> bool:
+        return self._calls[place].is_waiting
+
+    def tell(self, place: int, outcome: Any) -> None:  # noqa: ANN401
+        self._calls[place].tell(outcome)
+
+    def answer_apart(self, place: int, work: Work) -> None:
+        self._calls[place].answer_apart(work)
 
 
 class _GatheredCall:
@@ -107,6 +135,12 @@ class _GatheredCall:
         self._layer = LOAD
         self._is_in_hand = False
         self._is_bounded = False
+        self._work: asyncio.Task[None] | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it was neither answered nor left."""
+        return not self._call.is_over
 
     def admitted(self, request: bytes) -> RequestContext | None:
         """What it is answered by; None: it is refused, or answered by itself."""
@@ -125,30 +159,51 @@ class _GatheredCall:
                 return None
             self._layer = BOUNDS
             self.message = rpc.parse(request)
+            self._layer = rpc.layer
+            self._call.left = self._left
+            self._bound(gate.bounds, ctx.remaining_s)
         except Exception as error:  # noqa: BLE001  # the boundary: everything gets a reason
             self.tell(error)
             return None
-        self._layer = rpc.layer
-        self._call.left = self._left
-        self._bound(gate.bounds, ctx.remaining_s)
         return ctx
 
     def tell(self, outcome: Any) -> None:  # noqa: ANN401
         """Answer it with *outcome*, unless it is over."""
         if self._call.is_over:
             return
-        rpc = self._gathered.rpc
-        if isinstance(outcome, Exception):
-            self._call.refuse(*rpc.refusal(outcome, self._layer, self.message))
-        else:
-            self._call.answer(self._gathered.serialize(outcome))
-            rpc.count_answered((time.perf_counter() - self._began,))
-        self._let_go()
+        try:
+            if isinstance(outcome, Exception):
+                self._refuse(outcome)
+            else:
+                self._call.answer(self._gathered.serialize(outcome))
+                self._gathered.rpc.count_answered((time.perf_counter() - self._began,))
+        except Exception as error:  # noqa: BLE001  # it is this caller's, and nobody else's
+            self._refuse(error)
+        finally:
+            self._let_go()
+
+    def answer_apart(self, work: Work) -> None:
+        """Answer it with what *work* gives or raises, unless it is over before."""
+        if not self._call.is_over:
+            self._work = asyncio.get_running_loop().create_task(self._told_of(work))
+
+    async def _told_of(self, work: Work) -> None:
+        outcome = await outcome_of(work())
+        self._work = None
+        self.tell(outcome)
+
+    def end_untold(self, failure: Exception) -> None:
+        """Nobody is to answer it any more but what does so apart."""
+        if self._work is None:
+            self.tell(failure)
 
     def end(self) -> None:
         """It takes too long; see TimeBounds."""
         self._is_bounded = False
         self.tell(TimeoutError("late"))
+
+    def _refuse(self, error: Exception) -> None:
+        self._call.refuse(*self._gathered.rpc.refusal(error, self._layer, self.message))
 
     def _left(self) -> None:
         self._gathered.rpc.count_left()
@@ -167,3 +222,6 @@ class _GatheredCall:
         if self._is_bounded:
             self._is_bounded = False
             self._gathered.gate.bounds.discard(self)
+        if self._work is not None:
+            self._work.cancel()
+            self._work = None

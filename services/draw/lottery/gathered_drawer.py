@@ -3,7 +3,8 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Protocol
 
 from services.common.tasks import outcome_of
 from services.draw.batcher import Batcher
@@ -17,16 +18,22 @@ from services.draw.users import Users
 from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent
 
 
-class Ask(NamedTuple):
-    """
-    A draw that is asked for.
+class Ask(Protocol):
+    """A draw that somebody asks for, until he was told, has left, or is too late."""
 
-    Args:
-        tell: Called once, with the result or with the error that says why there is none.
-    """
+    @property
+    def wanted(self) -> WantedDraw:
+        """What is asked for."""
 
-    wanted: WantedDraw
-    tell: Callable[[DrawResult | Exception], None]
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody still asks."""
+
+    def tell(self, outcome: DrawResult | Exception, /) -> None:
+        """Answer with the result, or with the error that says why there is none."""
+
+    def tell_apart(self, work: Callable[[], Awaitable[DrawResult]], /) -> None:
+        """Tell what *work* gives or raises, once it does; it is cancelled when nobody waits."""
 
 
 class GatheredDrawer:
@@ -54,21 +61,21 @@ class GatheredDrawer:
 
     async def draw_each(self, asks: Sequence[Ask], deadline: float) -> None:
         """
-        Draw once for each of *asks*; returns when all were told.
+        Draw once for each of *asks*; returns when all were told, or are told apart.
 
         Args:
-            deadline: By the event loop's time; what a caller's own is, is for who asks here.
+            deadline: By the event loop's time, of the last of them; each stops waiting at its own.
         """
         groups: defaultdict[int, list[Ask]] = defaultdict(list)
         pools: dict[int, Pool] = {}
+        for ask in asks:
+            pool = self._pool_at_hand(ask.wanted)
+            if pool is None:
+                ask.tell_apart(partial(self._draw_apart, ask.wanted, deadline))
+            else:
+                pools[pool.pool_id] = pool
+                groups[pool.pool_id].append(ask)
         async with asyncio.TaskGroup() as tasks:
-            for ask in asks:
-                pool = self._pool_at_hand(ask.wanted)
-                if pool is None:
-                    tasks.create_task(_tell(ask, self._draw_apart(ask.wanted, deadline)))
-                else:
-                    pools[pool.pool_id] = pool
-                    groups[pool.pool_id].append(ask)
             for pool_id, group in groups.items():
                 for at in range(0, len(group), self._max_batch_draws):
                     some = group[at : at + self._max_batch_draws]
@@ -84,40 +91,50 @@ class GatheredDrawer:
         return pool if pool and wanted.activity_id in (0, pool.activity_id) else None
 
     async def _draw_apart(self, wanted: WantedDraw, deadline: float) -> DrawResult:
-        async with asyncio.timeout_at(deadline):
-            if wanted.is_by_service:
-                remaining_s = deadline - asyncio.get_running_loop().time()
-                await self._drawer.check_user(wanted.user_id, remaining_s)
-            return await self._drawer.draw(wanted)
+        if wanted.is_by_service:
+            remaining_s = deadline - asyncio.get_running_loop().time()
+            await self._drawer.check_user(wanted.user_id, remaining_s)
+        return await self._drawer.draw(wanted)
 
     async def _draw_some(self, pool: Pool, asks: Sequence[Ask], deadline: float) -> None:
-        intents = [intent_of(pool, ask.wanted) for ask in asks]
-        drawing = await outcome_of(self._drawn(pool, intents, deadline))
+        sent = _Sent([(ask, intent_of(pool, ask.wanted)) for ask in asks])
+        drawing = await outcome_of(self._drawn(pool, sent, deadline))
         if isinstance(drawing, Exception):
             for ask in asks:
                 ask.tell(drawing)
             return
-        async with asyncio.TaskGroup() as tasks:
-            for ask, intent, answer in zip(asks, intents, drawing.answers, strict=True):
-                result = self._drawer.result_of(pool, intent, drawing, answer)
-                if _has_to_wait(pool, drawing, answer):
-                    tasks.create_task(_tell(ask, _by(deadline, result)))
-                else:
-                    await _tell(ask, result)
+        for (ask, intent), answer in zip(sent.pairs, drawing.answers, strict=True):
+            result = partial(self._drawer.result_of, pool, intent, drawing, answer)
+            if _has_to_wait(pool, drawing, answer):
+                ask.tell_apart(result)
+            else:
+                ask.tell(await outcome_of(result()))
 
-    async def _drawn(self, pool: Pool, intents: Sequence[Intent], deadline: float) -> Drawing:
+    async def _drawn(self, pool: Pool, sent: "_Sent", deadline: float) -> Drawing:
         self._guard.check()
         async with asyncio.timeout_at(deadline):
-            return await self._batcher.draw(pool.pool_id, intents)
+            return await self._batcher.draw_wanted(pool.pool_id, sent.intents(), sent.cut)
 
 
-async def _by(deadline: float, result: Awaitable[DrawResult]) -> DrawResult:
-    async with asyncio.timeout_at(deadline):
-        return await result
+class _Sent:
+    """
+    What is drawn together: those who no longer wait when it is sent are not drawn for.
 
+    Args:
+        pairs: Who asks, and for what.
+    """
 
-async def _tell(ask: Ask, result: Awaitable[DrawResult]) -> None:
-    ask.tell(await outcome_of(result))
+    def __init__(self, pairs: Sequence[tuple[Ask, Intent]]) -> None:
+        self.pairs = pairs
+
+    def intents(self) -> list[Intent]:
+        """Of all of them."""
+        return [intent for _, intent in self.pairs]
+
+    def cut(self) -> list[Intent]:
+        """Forget those who no longer wait; the intents of the others."""
+        self.pairs = [pair for pair in self.pairs if pair[0].is_waiting]
+        return self.intents()
 
 
 def _has_to_wait(pool: Pool, drawing: Drawing, answer: Answer) -> bool:

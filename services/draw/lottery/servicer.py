@@ -1,6 +1,6 @@
 """kuji.draw.v1 on the wire: messages to domain and back."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -10,12 +10,12 @@ from kuji.draw.v1 import draw_pb2
 from services.common.context import RequestContext, Role
 from services.common.draw_id import DrawId, parse_draw_id
 from services.common.errors import InvalidArgumentError, PermissionDeniedError, SoldOutError
-from services.common.server.gathered import Tell
+from services.common.server.gathered import Callers
 from services.common.stopped import count_stopped
 from services.draw.deadlines import reply_by
 from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
 from services.draw.lottery.drawer import Drawer
-from services.draw.lottery.gathered_drawer import Ask, GatheredDrawer
+from services.draw.lottery.gathered_drawer import GatheredDrawer
 from services.draw.lottery.odds import Odds, current_odds
 from services.draw.lottery.requests import WantedDraw, element_of
 from services.draw.lottery.results import DrawResult
@@ -63,19 +63,15 @@ class DrawServicer:
         self,
         requests: Sequence[draw_pb2.DrawRequest],
         contexts: Sequence[RequestContext],
-        tell: Tell,
+        callers: Callers,
     ) -> None:
         """Draw() for each of *requests*, see services.common.server.gathered."""
-
-        def tell_of(place: int, outcome: DrawResult | Exception) -> None:
-            tell(place, outcome if isinstance(outcome, Exception) else _response(outcome))
-
-        asks: list[Ask] = []
+        asks: list[_CallersAsk] = []
         for place, (request, ctx) in enumerate(zip(requests, contexts, strict=True)):
             try:
-                asks.append(Ask(self._wanted(request, ctx), partial(tell_of, place)))
+                asks.append(_CallersAsk(self._wanted(request, ctx), callers, place))
             except Exception as error:  # noqa: BLE001  # this caller gets it, and nobody else
-                tell(place, error)
+                callers.tell(place, error)
         deadline = reply_by(max(ctx.remaining_s for ctx in contexts))
         await self._gathered_drawer.draw_each(asks, deadline)
 
@@ -142,6 +138,32 @@ class DrawServicer:
         del ctx
         draw_id = parse_draw_id(request.draw_id)
         return _proof(draw_id, await self._prover.prove(draw_id.pool_id, draw_id.seq))
+
+
+class _CallersAsk:
+    """See Ask: of the caller whose request has that place."""
+
+    __slots__ = ("_callers", "_place", "wanted")
+
+    def __init__(self, wanted: WantedDraw, callers: Callers, place: int) -> None:
+        self.wanted = wanted
+        self._callers = callers
+        self._place = place
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._callers.is_waiting(self._place)
+
+    def tell(self, outcome: DrawResult | Exception) -> None:
+        told = outcome if isinstance(outcome, Exception) else _response(outcome)
+        self._callers.tell(self._place, told)
+
+    def tell_apart(self, work: Callable[[], Awaitable[DrawResult]]) -> None:
+        self._callers.answer_apart(self._place, partial(_responded, work))
+
+
+async def _responded(work: Callable[[], Awaitable[DrawResult]]) -> draw_pb2.DrawResponse:
+    return _response(await work())
 
 
 def _response(result: DrawResult) -> draw_pb2.DrawResponse:

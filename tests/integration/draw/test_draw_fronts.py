@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from kuji.draw.v1 import draw_pb2, pool_pb2
 from prometheus_client import REGISTRY
+from redis.asyncio import Redis
 
 from services.common.server.serve import Front
 from services.common.status import error_info_of
@@ -20,6 +22,10 @@ from tests.support.history import eventually
 
 SURE = 1_000_000_000
 METHOD = "/kuji.draw.v1.DrawService/Draw"
+
+
+# Of the store, in a world whose store is held up by a test.
+_LONG_S = 120.0
 
 
 @pytest.fixture(params=Front)
@@ -36,9 +42,28 @@ async def world(
         yield world
 
 
+@pytest.fixture(params=Front)
+async def patient_world(
+    request: pytest.FixtureRequest,
+    postgres: asyncpg.Pool,
+    postgres_dsn: str,
+    redis_url: str,
+    redis: Redis,
+) -> AsyncIterator[World]:
+    """As world; its store may be long in answering."""
+    settings = {"draw_front": request.param, "redis_timeout_s": _LONG_S}
+    async with open_world(postgres, postgres_dsn, redis_url, **settings) as world:
+        yield world
+
+
+def in_hand() -> float | None:
+    """Calls that are in hand."""
+    return REGISTRY.get_sample_value("kuji_rpc_in_hand", {"kind": "call"})
+
+
 async def nothing_is_in_hand() -> bool:
     """Whether no call is."""
-    return 0.0 == REGISTRY.get_sample_value("kuji_rpc_in_hand", {"kind": "call"})
+    return 0.0 == in_hand()
 
 
 async def outcome_of(call: Any) -> str:
@@ -71,6 +96,40 @@ async def test_callers_that_leave_keep_nothing_in_hand(world: World) -> None:
     assert ["OK"] * 50 == await asyncio.gather(*staying)
     assert "left" in Counter(await leaving)
     await eventually(nothing_is_in_hand)
+
+
+async def test_nobody_is_drawn_for_who_has_left_before_his_batch_is_sent(
+    patient_world: World, redis: Redis
+) -> None:
+    """Nor who was told meanwhile that it takes too long; their neighbours are."""
+    activity = await patient_world.activity((1000, SURE))
+    caller = patient_world.service()
+    await caller.draw(activity.activity_id, "warm", 1)
+    await redis.client_pause(600_000, all=False)  # what writes waits
+
+    def draw(request_id: str, timeout: float) -> "asyncio.Future[str]":
+        call = caller.draw(activity.activity_id, request_id, 2, timeout=timeout)
+        return asyncio.ensure_future(outcome_of(call))
+
+    async def are_in_hand(calls: int) -> bool:
+        return calls == in_hand()
+
+    first = draw("first", _LONG_S)
+    await eventually(partial(are_in_hand, 1))
+    leaving = [draw(f"leaves{number}", _LONG_S) for number in range(20)]
+    late = [draw(f"late{number}", 1.0) for number in range(20)]
+    staying = [draw(f"stays{number}", _LONG_S) for number in range(20)]
+    assert {"UNAVAILABLE", "DEADLINE_EXCEEDED"} >= set(await asyncio.gather(*late))
+    await eventually(partial(are_in_hand, 41))
+    for call in leaving:
+        call.cancel()
+    await eventually(partial(are_in_hand, 21))
+    await redis.client_unpause()
+    assert ["OK"] * 21 == await asyncio.gather(first, *staying)
+    for request_id, is_drawn in (("leaves7", False), ("late7", False), ("stays7", True)):
+        again = await caller.draw(activity.activity_id, request_id, 2)
+        assert again.replayed is is_drawn
+    assert [1000 - 24] == await patient_world.left(activity)
 
 
 async def test_caller_who_is_late_is_told_so_and_others_are_not(world: World) -> None:

@@ -127,6 +127,25 @@ async def test_cancelled_draw_is_not_sent_when_it_still_waits() -> None:
     assert [[1]] == store.calls
 
 
+async def test_of_several_draws_those_are_sent_that_are_wanted_when_they_are() -> None:
+    """What nobody wants any more is not, and holds up nobody."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=10, max_pending_draws=100)
+    first = asyncio.ensure_future(submit(batcher, 1))
+    await store.called.wait()
+    asked = [intent(user, "a") for user in (2, 3, 4)]
+    some = asyncio.ensure_future(batcher.draw_wanted(1, asked, lambda: asked[1:]))
+    none = asyncio.ensure_future(batcher.draw_wanted(1, asked, list))
+    last = asyncio.ensure_future(submit(batcher, 5))
+    store.gate.set()
+    assert [3, 4] == [answer.first_seq for answer in (await some).answers]
+    assert [1] == await first
+    assert [5] == await last
+    await asyncio.wait([none])
+    assert none.cancelled()
+    assert [[1], [3, 4, 5]] == store.calls
+
+
 async def test_failure_reaches_every_caller_of_the_batch_and_no_other() -> None:
     """When a call fails, those in it learn it; the next call is a fresh one."""
     store = GatedStore()

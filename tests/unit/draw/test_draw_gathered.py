@@ -1,15 +1,16 @@
 """Draws for callers who came together: one call for a pool, and nobody waits for others."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from services.common.errors import ActivityNotFoundError, OverloadedError
+from services.common.tasks import outcome_of
 from services.draw.code_key import CodeKey
-from services.draw.lottery.gathered_drawer import Ask, GatheredDrawer
+from services.draw.lottery.gathered_drawer import GatheredDrawer
 from services.draw.lottery.requests import WantedDraw
 from services.draw.pools import Pool
 from services.pool.rule import fairness
@@ -26,6 +27,7 @@ class House:
         self.drawn: list[tuple[int, list[str]]] = []
         self.apart: list[str] = []
         self.read = asyncio.Event()
+        self.sending: Callable[[], Awaitable[None]] = _at_once
         self._full_pool = full_pool
         codes = CodeKey("5c" * 32)
         self._pools = {
@@ -40,13 +42,17 @@ class House:
         pools = SimpleNamespace(at_hand=self._pools.get, at_hand_by_id=self._pools.get)
         guard = SimpleNamespace(check=lambda: None)
         users = SimpleNamespace(are_required=False)
-        batcher = SimpleNamespace(draw=self.batch)
+        batcher = SimpleNamespace(draw_wanted=self.batch)
         make: Any = GatheredDrawer
         drawer: GatheredDrawer = make(self, pools, batcher, guard, users, max_batch_draws)
         return drawer
 
-    async def batch(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
+    async def batch(
+        self, pool_id: int, _: Sequence[Intent], wanted: Callable[[], Sequence[Intent]]
+    ) -> Drawing:
         """What the batcher answers: a request id that begins with r was drawn before."""
+        await self.sending()
+        intents = wanted()
         self.drawn.append((pool_id, [intent.request_id for intent in intents]))
         if pool_id == self._full_pool:
             raise OverloadedError
@@ -65,21 +71,44 @@ class House:
         raise ActivityNotFoundError
 
 
+async def _at_once() -> None:
+    pass
+
+
+class Caller:
+    """One who asks for a draw."""
+
+    def __init__(self, told: "Told", wanted: WantedDraw) -> None:
+        self.wanted = wanted
+        self.is_waiting = True
+        self._told = told
+
+    def tell(self, outcome: Any) -> None:
+        """He was told."""
+        assert self.wanted.request_id not in self._told.of
+        told = outcome if isinstance(outcome, str) else type(outcome)
+        self._told.of[self.wanted.request_id] = told
+
+    def tell_apart(self, work: Callable[[], Awaitable[Any]]) -> None:
+        """He is told later."""
+
+        async def tell() -> None:
+            self.tell(await outcome_of(work()))
+
+        self._told.apart.append(asyncio.ensure_future(tell()))
+
+
 class Told:
-    """What callers were told, by their request ids."""
+    """What callers were told, by their request ids, and what others are told later."""
 
     def __init__(self) -> None:
         self.of: dict[str, Any] = {}
+        self.apart: list[asyncio.Future[None]] = []
 
-    def ask(self, activity_id: int, request_id: str, ticket_pool_id: int = 0) -> Ask:
+    def ask(self, activity_id: int, request_id: str, ticket_pool_id: int = 0) -> Caller:
         """A caller's."""
-
-        def tell(outcome: Any) -> None:
-            assert request_id not in self.of
-            self.of[request_id] = outcome if isinstance(outcome, str) else type(outcome)
-
         wanted = WantedDraw(activity_id, 7, request_id, ticket_pool_id=ticket_pool_id)
-        return Ask(wanted, cast(Any, tell))
+        return Caller(self, wanted)
 
 
 def soon() -> float:
@@ -104,28 +133,45 @@ async def test_nobody_waits_for_a_result_that_has_to_be_read() -> None:
     """A replay among them is told when it is read, the others at once."""
     house, told = House(), Told()
     asks = [told.ask(1, name) for name in ("a", "r", "b")]
-    drawing = asyncio.ensure_future(house.drawer().draw_each(asks, soon()))
-    async with asyncio.timeout(10):
-        while len(told.of) < 2:  # noqa: ASYNC110  # turns of the loop
-            await asyncio.sleep(0)
+    await house.drawer().draw_each(asks, soon())
     assert {"a": "a", "b": "b"} == told.of
     house.read.set()
-    await drawing
+    await asyncio.gather(*told.apart)
     assert "r" == told.of["r"]
 
 
-async def test_result_that_is_not_read_in_time_is_told_so() -> None:
+async def test_caller_who_leaves_before_his_draw_is_sent_is_not_drawn_for() -> None:
+    """The others are, and hear their own results."""
+    house, told = House(), Told()
+    asks = [told.ask(1, name) for name in ("a", "b", "c")]
+
+    async def leave() -> None:
+        asks[1].is_waiting = False
+
+    house.sending = leave
+    await house.drawer().draw_each(asks, soon())
+    assert [(1, ["a", "c"])] == house.drawn
+    assert {"a": "a", "c": "c"} == told.of
+
+
+async def test_store_that_does_not_answer_in_time_is_told_to_all() -> None:
     """Nobody is left without a word."""
     house, told = House(), Told()
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    house.sending = never
     now = asyncio.get_running_loop().time()
-    await house.drawer().draw_each([told.ask(1, "r"), told.ask(1, "a")], now)
-    assert {"r": TimeoutError, "a": "a"} == told.of
+    await house.drawer().draw_each([told.ask(1, "b"), told.ask(1, "a")], now)
+    assert {"b": TimeoutError, "a": TimeoutError} == told.of
 
 
 async def test_failure_of_one_pool_is_told_to_its_callers_alone() -> None:
     """As if each had come by himself."""
     house, told = House(full_pool=2), Told()
     await house.drawer().draw_each([told.ask(1, "a"), told.ask(2, "b"), told.ask(9, "c")], soon())
+    await asyncio.gather(*told.apart)
     assert {"a": "a", "b": OverloadedError, "c": ActivityNotFoundError} == told.of
     assert ["c"] == house.apart
 

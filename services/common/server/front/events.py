@@ -39,6 +39,10 @@ class Events:
     def tell(self, what: Callable[[Any], None], of: Any) -> None:  # noqa: ANN401
         """Call *what* on the event loop, from the thread of the events."""
         self._told.append((what, of))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let there be a round, from the thread of the events, if nothing is told or something."""
         if not self._is_woken:  # set back before anything is taken: nothing is left lying
             self._is_woken = True
             self._loop.call_soon_threadsafe(self._take)
@@ -49,7 +53,7 @@ class Events:
 
     def _take(self) -> None:
         self._is_woken = False
-        while self._told:
+        for _ in range(len(self._told)):  # what comes meanwhile lets the rest of the loop go first
             what, of = self._told.popleft()
             try:
                 what(of)

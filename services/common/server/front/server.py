@@ -17,8 +17,9 @@ from services.common.server.front.events import Events
 
 log = structlog.get_logger()
 
-# Calls that the core may hand out before it is asked again.
-_ASKED_AHEAD = 64
+# Calls that the core may hand out before the event loop asks again: while that stands still, the
+# others wait unread in the core, and their callers' windows fill.
+_ASKED_AHEAD = 256
 _CANCELLED_S = 1.0
 
 Arrived = tuple[bytes, FrontCall]
@@ -49,6 +50,8 @@ class FrontServer(grpc.aio.Server):
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
         self._shut = asyncio.Event()
+        self._asked = 0  # counted on the event loop
+        self._arrived = 0  # counted on the thread of the events
 
     def gather(self, path: str, take: TakeAll) -> None:
         """Let *take* have all calls of the RPC at *path* that have arrived; it answers each."""
@@ -82,8 +85,7 @@ class FrontServer(grpc.aio.Server):
     async def start(self) -> None:
         """See grpc.aio.Server."""
         self._core.start()
-        for _ in range(_ASKED_AHEAD):
-            self._ask()
+        self._ask()
         self._events.start()
 
     async def stop(self, grace: float | None = None) -> None:
@@ -117,15 +119,11 @@ class FrontServer(grpc.aio.Server):
     def _note_shut(self, _event: Any) -> None:  # noqa: ANN401
         self._events.tell(lambda shut: shut.set(), self._shut)
 
-    def _ask(self) -> None:
-        if not self._is_closing:
-            with suppress(ValueError):  # it has begun to close meanwhile
-                self._core.request_call(self._events.queue, self._events.queue, self._arrive)
-
     def _arrive(self, event: Any) -> None:  # noqa: ANN401
+        self._arrived += 1
+        self._events.wake()  # to ask for another one, whatever becomes of this one
         if not event.success:  # the server closes
             return
-        self._ask()
         call = FrontCall(event, self._events)
         call.begin()
         method: bytes = event.call_details.method
@@ -158,7 +156,13 @@ class FrontServer(grpc.aio.Server):
 
     # From here on: on the event loop.
 
+    def _ask(self) -> None:
+        while not self._is_closing and self._asked - self._arrived < _ASKED_AHEAD:
+            self._core.request_call(self._events.queue, self._events.queue, self._arrive)
+            self._asked += 1
+
     def _hand_over(self) -> None:
+        self._ask()
         for take, arrived in self._gathered.values():
             if arrived:
                 whole = [(message, call) for message, call in arrived if message is not None]
@@ -166,7 +170,7 @@ class FrontServer(grpc.aio.Server):
                     if message is None:
                         _refuse_empty(call)
                 arrived.clear()
-                take(whole)
+                _have_taken(take, whole)
 
     def _begin(self, begun: _Begun) -> None:
         if begun.handler.request_streaming:
@@ -201,6 +205,15 @@ class _Details(grpc.HandlerCallDetails):
 
 def _refuse_unknown(call: FrontCall) -> None:
     call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+
+
+def _have_taken(take: TakeAll, arrived: Sequence[Arrived]) -> None:
+    try:
+        take(arrived)
+    except Exception:
+        log.exception("calls were not taken")
+        for _, call in arrived:  # those that were answered already are over
+            call.refuse(grpc.StatusCode.UNKNOWN, "Unexpected error.")
 
 
 def _refuse_empty(call: FrontCall) -> None:
