@@ -1,6 +1,7 @@
 """Real servers for the tests: one Valkey and one Postgres a test process, a database a test."""
 
 import asyncio
+import functools
 import itertools
 import os
 import secrets
@@ -8,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import asyncpg
+import httpx
+import httpx._transports.default as httpx_transports
 import pytest
 import redis.asyncio
 
@@ -36,6 +39,8 @@ os.environ["KUJI_STRICT_CONTRACT"] = "true"
 # Hundreds of processes are started: each would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 Child.start = staticmethod(warm_start)
+# Each client, and each httpx.get, would read the authorities of the whole world: 50 ms.
+vars(httpx_transports)["create_ssl_context"] = functools.cache(httpx.create_ssl_context)
 # Files of a minute, which nobody is to wait for alone at the end.
 _LONG = (
     "chaos",
