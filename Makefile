@@ -57,9 +57,13 @@ status: installed ## what runs, and how it is
 demo: $(RUNTIME) ## play a small campaign and check the books
 	@$(BIN)/python -m demo
 
-test: $(STAMP) lint ## lint, types and all tests; those of the image in CI alone
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/image tests
+test: $(STAMP) ## lint, types and all tests; those of the image in CI alone
+	@$(MAKE) --no-print-directory -j 2 lint tests  # mypy takes one core for a minute or two
 	@test -z "$${CI:-}" || $(MAKE) --no-print-directory image-test  # by itself: it keeps the disk busy
+
+.PHONY: tests
+tests: $(STAMP)
+	@MAKEFLAGS= $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/image tests
 
 lint: $(STAMP) ## ruff, mypy, import contracts, protos
 	@$(BIN)/ruff check .
