@@ -1,10 +1,10 @@
 import { onScopeDispose, ref, shallowRef } from "vue";
 import { sleep, type Client } from "@/api/client";
 import { clock } from "@/api/clock";
-import { isReason, passes } from "@/api/failures";
+import { isReason } from "@/api/failures";
 import type { components } from "@/api/schema";
+import { PATIENCE_MS, isOpenStill, keepPending, newRequestId, pendingOf, type Begun } from "@/draws/pending";
 import { solvePuzzle } from "@/tickets/solver";
-import { keepPending, newRequestId, pendingOf, type Pending } from "./pending";
 
 export type DrawResult = components["schemas"]["draw.DrawResult"];
 
@@ -17,7 +17,14 @@ interface Of {
   activityId: string;
 }
 
-const PATIENCE_MS = 45_000;
+/** A draw that was begun, with its ticket where the activity asks for one: that is its name then. */
+interface Pending extends Begun {
+  ticket?: string;
+  difficulty?: number;
+  solution?: string;
+  /** Not before that moment may it be asked for. */
+  not_before?: string;
+}
 
 /**
  * One draw at a time of one player in one activity.
@@ -33,7 +40,7 @@ export function useDraw({ client, userId, activityId }: Of) {
   const abort = new AbortController();
   const { signal } = abort;
 
-  const pending = () => pendingOf(userId, activityId, clock.now());
+  const pending = () => pendingOf<Pending>(userId, activityId, clock.now());
   const keep = (now: Pending | null) => keepPending(userId, activityId, now);
 
   async function begun(needsTicket: boolean): Promise<Pending> {
@@ -96,7 +103,7 @@ export function useDraw({ client, userId, activityId }: Of) {
 
   /** Whether the draw will never be: nothing was drawn, and asking again would draw anew. */
   function isOver(error: unknown): boolean {
-    if (passes(error) || isReason(error, "UNAUTHENTICATED", "INTERNAL")) return false;
+    if (isOpenStill(error)) return false;
     return !(isReason(error, "COOLDOWN") && pending()?.ticket); // a ticket is good until it expires
   }
 
