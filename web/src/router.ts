@@ -37,8 +37,10 @@ export const router = createRouter({
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? false : { top: 0 }),
 });
 
+const inMenu = areas.filter((area) => area.menu).map((area) => area.name);
+
 router.beforeEach(async (to) => {
-  await loadMessages(to.meta.area);
+  await Promise.all([to.meta.area, ...(to.meta.bare ? [] : inMenu)].map(loadMessages));
   if (to.meta.needsPlayer && !usePlayer().isSignedIn) {
     return { name: "sign-in", query: { next: to.fullPath } };
   }

@@ -23,7 +23,7 @@ export async function run(journey) {
 
 async function opened(browser, baseURL, { width = 390, height = 844, ...options }, complaints) {
   const context = await browser.newContext({ baseURL, viewport: { width, height }, ...options });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   page.on("console", (said) => said.type() === "error" && complaints.push(said.text())); // the policy's as well
   page.on("pageerror", (error) => complaints.push(error.message));
@@ -40,4 +40,17 @@ export async function faultsOf(page, name) {
     return [...told, ...(wide ? ["wider than its window"] : [])];
   });
   return found.map((fault) => `${name}: ${fault}`);
+}
+
+/** Lets the first call to `path` lose its answer, the second wait for ever, and the others pass; notes all of them. */
+export async function loseAnswers(page, path) {
+  const calls = [];
+  await page.route(path, async (route) => {
+    const answer = await route.fetch();
+    const { data } = await answer.json();
+    calls.push({ asked: route.request().postDataJSON(), data });
+    if (calls.length === 1) return route.abort("connectionreset");
+    if (calls.length > 2) return route.fulfill({ response: answer });
+  });
+  return calls;
 }

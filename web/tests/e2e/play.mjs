@@ -1,20 +1,7 @@
 // A player on a phone: registers, draws with a cut and a reload in the middle, wins; another browser sees it live.
-import { faultsOf, run } from "./browser.mjs";
+import { faultsOf, loseAnswers, run } from "./browser.mjs";
 
 const STILL = { reducedMotion: "reduce" }; // axe looks at colours as they stay
-
-/** Lets the first draw's answer be lost, the second's never come, and the others pass; notes what was asked. */
-async function loseAnswers(page) {
-  const draws = [];
-  await page.route("**/api/lottery/draw", async (route) => {
-    const answer = await route.fetch();
-    const { data } = await answer.json();
-    draws.push({ asked: route.request().postDataJSON(), data });
-    if (draws.length === 1) return route.abort("connectionreset");
-    if (draws.length > 2) return route.fulfill({ response: answer });
-  });
-  return draws;
-}
 
 async function register(page, username) {
   await page.locator("main a", { hasText: "Register" }).click();
@@ -40,7 +27,7 @@ await run(async (open, { activity, ticketed, username }) => {
   await player.waitForSelector("[data-test=draw]");
   faults.push(...(await faultsOf(player, "stage")));
 
-  const draws = await loseAnswers(player);
+  const draws = await loseAnswers(player, "**/api/lottery/draw");
   await player.click("[data-test=draw]");
   while (draws.length < 2) await player.waitForTimeout(50);
   await player.reload();
