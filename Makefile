@@ -140,7 +140,7 @@ image-test: $(STAMP) ## the real image of each part, as Kubernetes would run it
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/image
 
 # What it builds is committed: neither a run nor an image needs Node.
-.PHONY: web web-tools
+.PHONY: web web-tools screenshots
 WEB_PACKAGES := web/node_modules/.installed
 $(WEB_PACKAGES): web/package-lock.json
 	@cd web && npm ci --loglevel=error
@@ -152,6 +152,9 @@ web: $(WEB_PACKAGES) ## check and build the pages, from web/src into web/dist; n
 web-tools: $(WEB_PACKAGES) ## for the pages' tests: their packages, and Debian's Chromium; needs Node and root
 	@test -x /usr/bin/chromium || { apt-get update -qq \
 	  && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk > /dev/null; }
+
+screenshots: $(STAMP) ## pictures of every page, into docs/screenshots, needs web-tools (SCREENSHOTS="box home": some)
+	@$(BIN)/python -m tests.screenshots $(SCREENSHOTS)
 
 openapi-tools: ## for its test: a TypeScript compiler, into .cache; needs Node
 	@mkdir -p .cache/typescript

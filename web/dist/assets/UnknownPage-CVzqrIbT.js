@@ -1,5 +1,0 @@
-<<<<<<<< HEAD:web/dist/assets/UnknownPage-CVzqrIbT.js
-import{d as o,e as c,f as r,o as _,j as u,k as t,t as n,u as s,l,m as p,y as d}from"./vue-i18n-4twFCU15.js";const i={class:"page stack"},h={class:"quiet"},w=o({__name:"UnknownPage",setup(m){const{t:e}=c();return(k,f)=>{const a=r("RouterLink");return _(),u("div",i,[t("h1",null,n(s(e)("shared.unknown_page")),1),t("p",h,n(s(e)("shared.unknown_page_hint")),1),t("p",null,[l(a,{to:"/",class:"button"},{default:p(()=>[d(n(s(e)("shared.home")),1)]),_:1})])])}}});export{w as default};
-========
-import{d as o,e as c,f as r,o as _,j as u,k as t,t as n,u as s,l,m as p,y as d}from"./vue-i18n-DbTVFn5b.js";const i={class:"page stack"},h={class:"quiet"},w=o({__name:"UnknownPage",setup(m){const{t:e}=c();return(k,f)=>{const a=r("RouterLink");return _(),u("div",i,[t("h1",null,n(s(e)("shared.unknown_page")),1),t("p",h,n(s(e)("shared.unknown_page_hint")),1),t("p",null,[l(a,{to:"/",class:"button"},{default:p(()=>[d(n(s(e)("shared.home")),1)]),_:1})])])}}});export{w as default};
->>>>>>>> 1605c7fc (Pages of blind boxes: the wall, a box, opening an item card, orders and cards):web/dist/assets/UnknownPage-DhFsNq7G.js

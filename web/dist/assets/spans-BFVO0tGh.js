@@ -1,1 +1,0 @@
-import{e as r}from"./vue-i18n-DbTVFn5b.js";const o=[["day",86400],["hour",3600],["minute",60],["second",1]];function c(){const{locale:s}=r();function i(t){const[u,n]=o.find(([,e])=>Math.abs(t)>=e)??o[3],a={style:"unit",unit:u,unitDisplay:"short",maximumFractionDigits:n>60?1:0};return new Intl.NumberFormat(s.value,a).format(t/n)}return{span:i}}export{c as u};
