@@ -2,12 +2,8 @@
 
 import asyncio
 import os
-import signal
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 import grpc
@@ -16,7 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from stack.ports import free_port
+from tests.support import service_process
 from tests.support.admin import open_world
+from tests.support.service_process import ServiceProcess
 
 TIMEOUT_S = 30
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -35,18 +33,14 @@ def environment(port: int, **changes: str) -> dict[str, str]:
     }
 
 
-@asynccontextmanager
-async def started(variables: dict[str, str]) -> AsyncIterator[Process]:
+def started(variables: dict[str, str]) -> AbstractAsyncContextManager[ServiceProcess]:
     """A process, gone at the end whatever happened."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.admin", env=variables, stdout=PIPE, stderr=PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+    return service_process.started("admin", variables)
+
+
+async def outcome_of(variables: dict[str, str]) -> tuple[int, list[str]]:
+    """Exit code of a process that cannot start, and what it said."""
+    return await asyncio.wait_for(service_process.outcome_of("admin", variables), TIMEOUT_S)
 
 
 async def serving(port: int) -> None:
@@ -66,8 +60,8 @@ async def test_process_serves_until_sigterm(postgres_dsn: str) -> None:
     port = free_port()
     async with started(environment(port, KUJI_POSTGRES_DSN=postgres_dsn)) as process:
         await serving(port)
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), TIMEOUT_S) == 0
+        process.ask_to_stop()
+        assert await asyncio.wait_for(process.ended(), TIMEOUT_S) == 0
 
 
 async def test_process_finishes_activities_also_while_it_stops(
@@ -84,9 +78,9 @@ async def test_process_finishes_activities_also_while_it_stops(
         async with started(environment(port, **world.variables)) as process:
             await serving(port)
             await asyncio.wait_for(world.pools.held.wait(), TIMEOUT_S)
-            process.send_signal(signal.SIGTERM)
+            process.ask_to_stop()
             world.pools.hold.set()
-            assert await asyncio.wait_for(process.wait(), TIMEOUT_S) == 0
+            assert await asyncio.wait_for(process.ended(), TIMEOUT_S) == 0
         assert "ended" == await postgres.fetchval("SELECT status FROM activities")
 
 
@@ -104,9 +98,7 @@ async def test_process_names_the_setting_that_is_missing(name: str) -> None:
     """One sentence, exit code 2."""
     variables = environment(free_port())
     del variables[name]
-    async with started(variables) as process:
-        _, stderr = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
-    assert (process.returncode, stderr.decode()) == (2, f"kuji: {name} is not set\n")
+    assert (2, [f"kuji: {name} is not set"]) == await outcome_of(variables)
 
 
 async def test_process_names_the_port_that_is_taken(postgres_dsn: str) -> None:
@@ -114,9 +106,6 @@ async def test_process_names_the_port_that_is_taken(postgres_dsn: str) -> None:
     port = free_port()
     async with started(environment(port, KUJI_POSTGRES_DSN=postgres_dsn)):
         await serving(port)
-        async with started(environment(port)) as second:
-            _, stderr = await asyncio.wait_for(second.communicate(), TIMEOUT_S)
-    last = stderr.decode().splitlines()[-1]
-    assert second.returncode == 1
-    assert last.startswith("kuji: admin stopped:")
-    assert str(port) in last
+        code, said = await outcome_of(environment(port))
+    assert (1, True) == (code, said[-1].startswith("kuji: admin stopped:"))
+    assert str(port) in said[-1]

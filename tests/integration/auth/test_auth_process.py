@@ -3,11 +3,7 @@
 import asyncio
 import json
 import os
-import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -18,7 +14,9 @@ from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from services.common.status import error_info_of
 from stack.ports import free_port
+from tests.support import service_process
 from tests.support.proxy import proxying
+from tests.support.service_process import ServiceProcess
 
 START_TIMEOUT_S = 30
 
@@ -37,25 +35,16 @@ def environment(dsn: str, port: int, **changes: str) -> dict[str, str]:
     }
 
 
-@asynccontextmanager
-async def started(variables: dict[str, str]) -> AsyncIterator[Process]:
+def started(variables: dict[str, str]) -> AbstractAsyncContextManager[ServiceProcess]:
     """A process, gone at the end whatever happened."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.auth", env=variables, stdout=PIPE, stderr=PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    return service_process.started("auth", variables)
 
 
-async def outcome_of(variables: dict[str, str]) -> tuple[int | None, str]:
+async def outcome_of(variables: dict[str, str]) -> tuple[int, str]:
     """Exit code and the last line of a process that cannot start."""
-    async with started(variables) as process:
-        _, stderr = await asyncio.wait_for(process.communicate(), START_TIMEOUT_S)
-        return process.returncode, stderr.decode().splitlines()[-1]
+    outcome = service_process.outcome_of("auth", variables)
+    code, said = await asyncio.wait_for(outcome, START_TIMEOUT_S)
+    return code, said[-1]
 
 
 async def key_ids(port: int) -> list[str]:
@@ -77,8 +66,8 @@ async def test_process_serves_until_sigterm(postgres_dsn: str) -> None:
                 health_pb2.HealthCheckRequest(service="kuji.auth.v1.AuthService")
             )
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), START_TIMEOUT_S) == 0
+        process.ask_to_stop()
+        assert await asyncio.wait_for(process.ended(), START_TIMEOUT_S) == 0
 
 
 async def test_processes_agree_when_they_start_at_once(
@@ -137,11 +126,11 @@ async def test_call_is_told_the_truth_when_its_process_stops(postgres_dsn: str) 
             stub = auth_pb2_grpc.AuthServiceStub(channel)
             call = stub.Register(request, timeout=START_TIMEOUT_S)
             await asyncio.wait_for(gate.held.wait(), START_TIMEOUT_S)
-            process.send_signal(signal.SIGTERM)
+            process.ask_to_stop()
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await call
             gate.resume()
-            assert 0 == await asyncio.wait_for(process.wait(), START_TIMEOUT_S)
+            assert 0 == await asyncio.wait_for(process.ended(), START_TIMEOUT_S)
     info = error_info_of(caught.value)
     assert info is not None, caught.value
     assert "UNAVAILABLE" == info.reason
@@ -154,6 +143,6 @@ async def test_process_waits_when_postgres_is_not_there(postgres_dsn: str) -> No
         await gate.refuse()
         async with started(environment(gate.instead_of(postgres_dsn), port)) as process:
             await asyncio.wait_for(gate.refused.wait(), START_TIMEOUT_S)
-            assert process.returncode is None
+            assert process.exit_code is None
             gate.resume()
             assert 1 == len(await key_ids(port))

@@ -2,11 +2,8 @@
 
 import asyncio
 import os
-import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -18,10 +15,12 @@ from redis.asyncio import Redis
 from services.common.server.serve import Front
 from services.pool.rule.selection import PPB
 from stack.ports import free_port
+from tests.support import service_process
 from tests.support.admin import failure
 from tests.support.draw_service import SEED_KEY, Caller, World, open_world
 from tests.support.draws import CODE_KEY
 from tests.support.proxy import Proxy, proxying
+from tests.support.service_process import ServiceProcess
 
 TIMEOUT_S = 30
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -42,25 +41,15 @@ def environment(port: int, **changes: str) -> dict[str, str]:
     }
 
 
-@asynccontextmanager
-async def started(variables: dict[str, str]) -> AsyncIterator[Process]:
+def started(variables: dict[str, str]) -> AbstractAsyncContextManager[ServiceProcess]:
     """A process, gone at the end whatever happened."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.draw", env=variables, stdout=PIPE, stderr=PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+    return service_process.started("draw", variables)
 
 
-async def outcome_of(variables: dict[str, str]) -> tuple[int | None, str]:
+async def outcome_of(variables: dict[str, str]) -> tuple[int, str]:
     """Exit code and the last line of a process that cannot start."""
-    async with started(variables) as process:
-        _, stderr = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
-        return process.returncode, stderr.decode().splitlines()[-1]
+    code, said = await asyncio.wait_for(service_process.outcome_of("draw", variables), TIMEOUT_S)
+    return code, said[-1]
 
 
 async def serving(port: int) -> None:
@@ -93,8 +82,8 @@ async def test_process_serves_until_sigterm(
     stores = {"KUJI_POSTGRES_DSN": postgres_dsn, "KUJI_REDIS_URL": redis_url}
     async with started(environment(port, KUJI_DRAW_FRONT=front, **stores)) as process:
         await serving(port)
-        process.send_signal(signal.SIGTERM)
-        assert 0 == await asyncio.wait_for(process.wait(), TIMEOUT_S)
+        process.ask_to_stop()
+        assert 0 == await asyncio.wait_for(process.ended(), TIMEOUT_S)
 
 
 async def test_process_stops_at_sigterm_when_it_is_not_ready() -> None:
@@ -102,14 +91,14 @@ async def test_process_stops_at_sigterm_when_it_is_not_ready() -> None:
     port = free_port()
     async with started(environment(port)) as process:
         assert NOT_SERVING == await health(port)
-        process.send_signal(signal.SIGTERM)
-        assert 0 == await asyncio.wait_for(process.wait(), TIMEOUT_S)
+        process.ask_to_stop()
+        assert 0 == await asyncio.wait_for(process.ended(), TIMEOUT_S)
 
 
 @asynccontextmanager
 async def started_behind(
     gate: Proxy, dsn: str, redis_url: str, world: World, port: int
-) -> AsyncIterator[tuple[Process, Caller]]:
+) -> AsyncIterator[tuple[ServiceProcess, Caller]]:
     """A draw process that reaches Postgres by *gate*, and a caller of it."""
     variables = environment(
         port,
@@ -154,7 +143,7 @@ async def test_process_that_starts_while_postgres_is_away_lives_and_waits(
         gate.resume()
         await serving(port)
         assert (await caller.draw(activity.activity_id, "a")).won
-        assert process.returncode is None
+        assert process.exit_code is None
 
 
 async def test_process_knows_pools_before_their_first_draw_when_postgres_goes_down(

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 
 import grpc
 import pytest
@@ -13,21 +12,19 @@ from kuji.history.v1 import history_pb2_grpc
 
 from services.common.status import error_info_of
 from stack.ports import free_port
+from tests.support.service_process import outcome_of, started
 
 SERVICE = "kuji.history.v1.HistoryService"
 BLINDBOX = "kuji.blindbox.v1.BlindBoxRecordService"
 
 
-async def start(**environment: str) -> asyncio.subprocess.Process:
-    """A process of the service, told nothing but *environment*."""
-    told = {name: value for name, value in os.environ.items() if not name.startswith("KUJI_")}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.history",
-        env={**told, **environment},
-        stderr=asyncio.subprocess.PIPE,
-    )
+TIMEOUT_S = 60
+
+
+def told(**variables: str) -> dict[str, str]:
+    """Nothing but *variables*."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("KUJI_")}
+    return {**others, **variables}
 
 
 async def test_process_serves_the_public_lists_and_stops_on_sigterm(
@@ -35,13 +32,13 @@ async def test_process_serves_the_public_lists_and_stops_on_sigterm(
 ) -> None:
     """Healthy, open to anyone where it says so, closed elsewhere; exit code 0 at the end."""
     listen = f"127.0.0.1:{free_port()}"
-    process = await start(
+    variables = told(
         KUJI_LISTEN=listen,
         KUJI_POSTGRES_DSN=postgres_dsn,
         KUJI_REDIS_URL=redis_url,
         KUJI_AUTH_ADDRESS=f"127.0.0.1:{free_port()}",
     )
-    try:
+    async with started("history", variables) as process:
         async with grpc.aio.insecure_channel(listen) as channel:
             for service in (SERVICE, BLINDBOX):
                 health = await health_pb2_grpc.HealthStub(channel).Check(
@@ -58,20 +55,16 @@ async def test_process_serves_the_public_lists_and_stops_on_sigterm(
                 await stub.GetResult(pb.GetResultRequest(draw_id="1-1"), timeout=10)
             info = error_info_of(caught.value)
             assert "UNAUTHENTICATED" == (info and info.reason)
-        process.terminate()
-        assert 0 == await asyncio.wait_for(process.wait(), 30)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        process.ask_to_stop()
+        assert 0 == await asyncio.wait_for(process.ended(), TIMEOUT_S)
 
 
 async def test_process_names_what_it_was_not_told() -> None:
     """A missing setting is one sentence and exit code 2."""
-    process = await start(KUJI_LISTEN="127.0.0.1:0", KUJI_REDIS_URL="redis://127.0.0.1:1")
-    _, said = await asyncio.wait_for(process.communicate(), 60)
+    variables = told(KUJI_LISTEN="127.0.0.1:0", KUJI_REDIS_URL="redis://127.0.0.1:1")
     lines = ["kuji: KUJI_POSTGRES_DSN is not set", "kuji: KUJI_AUTH_ADDRESS is not set"]
-    assert (2, lines) == (process.returncode, said.decode().splitlines())
+    outcome = await asyncio.wait_for(outcome_of("history", variables), TIMEOUT_S)
+    assert (2, lines) == outcome
 
 
 async def test_process_says_so_when_its_address_is_taken(postgres_dsn: str, redis_url: str) -> None:
@@ -79,16 +72,12 @@ async def test_process_says_so_when_its_address_is_taken(postgres_dsn: str, redi
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     address = f"127.0.0.1:{taken.sockets[0].getsockname()[1]}"
     async with taken:
-        process = await start(
+        variables = told(
             KUJI_LISTEN=address,
             KUJI_POSTGRES_DSN=postgres_dsn,
             KUJI_REDIS_URL=redis_url,
             KUJI_AUTH_ADDRESS="127.0.0.1:1",
         )
-        _, said = await asyncio.wait_for(process.communicate(), 60)
-    last = said.decode().splitlines()[-1]
-    assert (1, True, True) == (
-        process.returncode,
-        last.startswith("kuji: history stopped: "),
-        address in last,
-    )
+        code, said = await asyncio.wait_for(outcome_of("history", variables), TIMEOUT_S)
+    is_named = said[-1].startswith("kuji: history stopped: ")
+    assert (1, True, True) == (code, is_named, address in said[-1])

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -34,6 +32,7 @@ from tests.support.history import (
     recording,
     until_recorded,
 )
+from tests.support.service_process import ServiceProcess, started
 
 STEPS = [
     (recording_steps, "_lock"),
@@ -181,27 +180,17 @@ async def test_recorder_goes_on_when_redis_cuts_its_connections(
 @asynccontextmanager
 async def recorder_process(
     postgres_dsn: str, redis_url: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+) -> AsyncIterator[tuple[ServiceProcess, str]]:
     """A recorder as a process of its own, in small batches, and its address."""
     listen = f"127.0.0.1:{free_port()}"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.recorder",
-        env={
-            **os.environ,
-            "KUJI_LISTEN": listen,
-            "KUJI_POSTGRES_DSN": postgres_dsn,
-            "KUJI_REDIS_URL": redis_url,
-            "KUJI_BATCH_DRAWS": "20",
-        },
-    )
-    try:
+    variables = {
+        "KUJI_LISTEN": listen,
+        "KUJI_POSTGRES_DSN": postgres_dsn,
+        "KUJI_REDIS_URL": redis_url,
+        "KUJI_BATCH_DRAWS": "20",
+    }
+    async with started("recorder", {**os.environ, **variables}) as process:
         yield process, listen
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def test_books_are_right_when_recorder_processes_are_killed(
@@ -223,7 +212,7 @@ async def test_books_are_right_when_recorder_processes_are_killed(
     for killed_after in (0, 1000, 2500):
         async with recorder_process(postgres_dsn, redis_url) as (process, _):
             await eventually(past(killed_after))
-            process.send_signal(signal.SIGKILL)
+            process.kill()
     async with recorder_process(postgres_dsn, redis_url):
         await until_recorded(postgres, writer)
     assert expected_books(outcomes, prizes) == await books(postgres, writer.pool_id)
@@ -241,8 +230,8 @@ async def test_recorder_process_is_healthy_and_stops_on_sigterm(
             )
         assert health_pb2.HealthCheckResponse.SERVING == health.status
         await until_recorded(postgres, writer)
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), 15) == 0
+        process.ask_to_stop()
+        assert await asyncio.wait_for(process.ended(), 15) == 0
 
     async def no_locks() -> bool:
         return not await postgres.fetchval(
