@@ -5,6 +5,7 @@ import functools
 import itertools
 import os
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
@@ -36,8 +37,9 @@ _THROWAWAY = {
 _TEMPLATE = "migrated_template"
 # For every server here and in the processes started: a reason that is not stated is a failure.
 os.environ["KUJI_STRICT_CONTRACT"] = "true"
-# Hundreds of processes are started: each would compile all that it imports.
+# Each process here, and each of those that are started, would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 Child.start = staticmethod(warm_start)
 # Each client, and each httpx.get, would read the authorities of the whole world: 50 ms.
 vars(httpx_transports)["create_ssl_context"] = functools.cache(httpx.create_ssl_context)
