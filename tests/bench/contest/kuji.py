@@ -97,9 +97,9 @@ async def _open_activity(edge: Face, token: str) -> tuple[Opened, int]:
 
 @asynccontextmanager
 async def kuji_side(stack: StackUnderTest, users: int) -> AsyncIterator[KujiSide]:
-    """*stack*, with *users* who have not drawn, or with a quarter of them from a measure before."""
+    """*stack*, with *users* who have not drawn, or with half of them from a measure before."""
     crowd = _crowds.get(stack.home)
-    if crowd is None or crowd.left < users // 4:
+    if crowd is None or crowd.left < users // 2:
         crowd = _crowds[stack.home] = await _make_crowd(stack, users)
     async with asyncpg.create_pool(stack.postgres, min_size=0, max_size=2) as postgres:
         yield KujiSide(stack, postgres, crowd)
