@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import os
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -12,6 +14,8 @@ from tests.support.edge import caller, register
 from tests.support.stacks import StackUnderTest
 
 CHINESE_HEADING = "活动"
+# Where those of the document go: PICTURES, a folder; without it, none are taken.
+_PICTURES = str(Path(os.environ["PICTURES"]).resolve()) if "PICTURES" in os.environ else ""
 _TIMEOUT_S = 800  # a long way, on a crowded machine
 
 
@@ -44,6 +48,7 @@ async def test_operator_runs_a_campaign_from_draft_to_published_proof_by_the_pag
         "token": admin_token,
         "player": player["access_token"],
         "viewer": await _viewer(stack, http),
+        "shots": _PICTURES,
     }
     found = await asyncio.to_thread(journey, "admin", asked, _TIMEOUT_S)
     assert ("true", 0, "ACTIVITY_NOT_ONGOING") == (
