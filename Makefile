@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 DIST ?= dist
 
-.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench bench-smoke profile load chaos fuzz
+.PHONY: help moved installed setup run up down status demo test lint k8s-validate k8s-dev proto wheels prometheus openapi-tools ghz-tools lock bench bench-smoke profile load chaos fuzz hostile-front
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -97,6 +97,9 @@ load: $(STAMP) ## load of every kind, each answer compared with Postgres (LOAD="
 
 fuzz: $(STAMP) ## a million calls made at random, to a stack of its own (FUZZ="--calls 10000": fewer)
 	@$(BIN)/python -m tests.hostile.fuzz $(FUZZ)
+
+hostile-front: $(STAMP) ## what strangers do to the port of a draw process, at full size, on either front
+	@KUJI_FRONT_CALLS=1000000 $(BIN)/python -m pytest -s tests/hostile/test_hostile_front.py
 
 proto: $(STAMP) ## build what is generated from protos/: stubs, descriptor, OpenAPI, tables
 	@$(BIN)/python -m protos build

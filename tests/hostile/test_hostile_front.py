@@ -176,7 +176,8 @@ async def test_honest_callers_are_answered_whatever_strangers_do(
                 name = attack.__name__
                 kept[name] = await _undergo(attack, ground, honest, process.pid)
                 told = f"{name}: {honest.sentence(name)}, {kept[name] >> 10} KiB more"
-                print(f"{told}; then {honest.sentence('between')}", flush=True)
+                told += f"; then {honest.sentence('between')}; {len(honest.refused)} refused"
+                print(told, flush=True)
                 honest.took_s["between"].clear()
             await _draw(ground, CALLS // 10)
             before = resident(process.pid)
