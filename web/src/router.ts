@@ -5,7 +5,7 @@ import { usePlayer } from "@/session/session";
 /** What an area gives in src/pages/AREA/routes.ts, as its default export. */
 export interface Area {
   routes: RouteRecordRaw[];
-  /** Its place in the main menu: the name of a route, and the message that names it. */
+  /** Its place in the main menu: the name of a route, and the message that names it, which every page shows: a shared one. */
   menu?: { order: number; to: string; label: string }[];
 }
 
@@ -37,10 +37,8 @@ export const router = createRouter({
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? false : { top: 0 }),
 });
 
-const inMenu = areas.filter((area) => area.menu).map((area) => area.name);
-
 router.beforeEach(async (to) => {
-  await Promise.all([to.meta.area, ...(to.meta.bare ? [] : inMenu)].map(loadMessages));
+  await loadMessages(to.meta.area);
   if (to.meta.needsPlayer && !usePlayer().isSignedIn) {
     return { name: "sign-in", query: { next: to.fullPath } };
   }

@@ -85,7 +85,7 @@ export async function checkLedger(file: Source, asked: Asked): Promise<Checked> 
     totals: done && done.totals,
     newest_link: done?.newestLink ?? "",
     kept: [...kept],
-    sights: done?.sights ?? [],
+    sights: done?.sights.filter((one) => one.link) ?? [], // of an entry that did not follow there is none
   };
 }
 

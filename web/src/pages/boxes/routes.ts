@@ -1,7 +1,7 @@
 import type { Area } from "@/router";
 
 const area: Area = {
-  menu: [{ order: 30, to: "boxes", label: "boxes.menu" }],
+  menu: [{ order: 30, to: "boxes", label: "shared.menu_boxes" }],
   routes: [
     { path: "/boxes", name: "boxes", component: () => import("./WallPage.vue"), meta: { title: "boxes.menu" } },
     {

@@ -2,8 +2,8 @@ import type { Area } from "@/router";
 
 const area: Area = {
   menu: [
-    { order: 10, to: "activities", label: "play.menu_activities" },
-    { order: 40, to: "prizes", label: "play.menu_prizes" },
+    { order: 10, to: "activities", label: "shared.menu_activities" },
+    { order: 40, to: "prizes", label: "shared.menu_prizes" },
   ],
   routes: [
     { path: "/", name: "activities", component: () => import("./HomePage.vue") },

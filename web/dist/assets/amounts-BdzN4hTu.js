@@ -1,1 +1,0 @@
-import{a as i}from"./vue-i18n-BzP-m5Zz.js";function o(){const{locale:m}=i();return t=>new Intl.NumberFormat(m.value,{minimumFractionDigits:2,maximumFractionDigits:2}).format(Number(t))}export{o as u};

@@ -1,0 +1,1 @@
+import{a as i}from"./vue-i18n-Cq6weoxx.js";function o(){const{locale:m}=i();return t=>new Intl.NumberFormat(m.value,{minimumFractionDigits:2,maximumFractionDigits:2}).format(Number(t))}export{o as u};

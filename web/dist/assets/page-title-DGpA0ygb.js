@@ -1,0 +1,1 @@
+import{r as o,a as s,X as i}from"./vue-i18n-Cq6weoxx.js";import{u as n}from"./useApi-SF8tY_yo-Dn5i-Kpr.js";const a=o(null);function r(){const{path:t}=n();return e=>a.value={path:t,title:e}}function m(){const t=n(),{t:e}=s();i(()=>{const u=a.value?.path===t.path?a.value.title:t.meta.title&&e(t.meta.title);document.title=u?`${u} · Kuji`:"Kuji"})}export{r as a,m as u};
