@@ -63,7 +63,7 @@ test: $(STAMP) ## lint, types and all tests; those of the image in CI alone
 
 .PHONY: tests
 tests: $(STAMP)
-	@MAKEFLAGS= $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/image tests
+	@MAKEFLAGS= PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/image tests
 
 lint: $(STAMP) ## ruff, mypy, import contracts, protos
 	@$(BIN)/ruff check .
