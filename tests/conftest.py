@@ -43,14 +43,16 @@ sys.dont_write_bytecode = False
 Child.start = staticmethod(warm_start)
 # Each client, and each httpx.get, would read the authorities of the whole world: 50 ms.
 vars(httpx_transports)["create_ssl_context"] = functools.cache(httpx.create_ssl_context)
-# Files of a minute, which nobody is to wait for alone at the end.
+# Files of a minute, which nobody is to wait for alone at the end; those first whose tests share a
+# process for longest.
 _LONG = (
-    "chaos",
-    "e2e",
     "hostile",
+    *(f"integration/{name}" for name in ("stack", "bench")),
+    "e2e",
+    "chaos",
+    "monitoring",  # not beside those who are hostile
+    "integration/outages",
     "image",
-    "monitoring",
-    *(f"integration/{name}" for name in ("bench", "outages", "stack")),
 )
 _numbers = itertools.count(1)
 
@@ -60,11 +62,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The long files come first. The tests of a file stay together, and so do those which share a
     stack: each process that had some of them would start one.
     """
-    first = tuple(f"tests/{name}/" for name in _LONG)
-    items.sort(key=lambda item: not item.nodeid.startswith(first))
+    items.sort(key=_turn)
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _turn(item: pytest.Item) -> int:
+    places = (nth for nth, name in enumerate(_LONG) if item.nodeid.startswith(f"tests/{name}/"))
+    return next(places, len(_LONG))
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
