@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> int:
         for page in json.loads(_PAGES.read_text("utf-8"))
         if not words or any(word in page["name"] for word in words)
     ]
-    with own_stack("screenshots") as stack:
+    with own_stack("camera") as stack:
         _take(stack, asyncio.run(_scene(stack.endpoints)), pages)
     size = sum(file.stat().st_size for file in FOLDER.iterdir())
     out.print(f"{len(list(FOLDER.iterdir()))} pictures in docs/screenshots, {size / 1e6:.1f} MB")

@@ -9,4 +9,6 @@ import "./styles/base.css";
 
 followTheme();
 await loadMessages();
-createApp(App).use(createPinia()).use(i18n).use(router).mount("#app");
+const app = createApp(App).use(createPinia()).use(i18n).use(router);
+await router.isReady().catch(() => undefined); // the words of the menu and of the first page are there
+app.mount("#app");

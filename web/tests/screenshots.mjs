@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--hide-scrollbars"];
-const SIZES = [{ width: 390, height: 844, most: 2000 }, { width: 1440, height: 900, most: 1800 }];
+const SIZES = [{ width: 390, height: 844, most: 1700 }, { width: 1440, height: 900, most: 1400 }];
 const SCHEMES = ["light", "dark"];
-const SETTLED_MS = 700;
+const SETTLED_MS = 500;
 
 const { edge, folder, pages, player, admin, names } = JSON.parse(readFileSync(0, "utf8"));
 
@@ -23,7 +23,7 @@ async function pictured(page, { width, most }) {
   const height = Math.min(most, await page.evaluate(() => document.documentElement.scrollHeight));
   const session = await page.context().newCDPSession(page);
   const clip = { x: 0, y: 0, width, height, scale: 1 };
-  const { data } = await session.send("Page.captureScreenshot", { format: "webp", quality: 60, captureBeyondViewport: true, clip });
+  const { data } = await session.send("Page.captureScreenshot", { format: "webp", quality: 50, captureBeyondViewport: true, clip });
   return Buffer.from(data, "base64");
 }
 
@@ -35,7 +35,9 @@ async function take(context, shown) {
   await page.waitForSelector(shown.wait);
   for (const size of SIZES) {
     await page.setViewportSize(size);
-    await page.mouse.wheel(0, size.most); // what is loaded when it is seen
+    await page.evaluate((far) => scrollTo(0, far), size.most); // what is loaded when it is seen
+    await page.waitForTimeout(SETTLED_MS);
+    await page.evaluate(() => scrollTo(0, 0));
     for (const colorScheme of SCHEMES) {
       await page.emulateMedia({ colorScheme });
       await page.waitForTimeout(SETTLED_MS);
