@@ -22,9 +22,10 @@ export async function stockOf({ goods, levels, items }: Stored, num: number, sig
   const query = { goods_id: goods.goods_id, num } as never;
   const rows = (await anybody.get("/api/blindbox/probabilities", { query, ...(signal ? { signal } : {}) })) ?? [];
   const levelOf = new Map(items.map((item) => [item.goods_item_id, item.shang_id]));
-  return levels.map((level) => {
+  return levels.flatMap((level) => {
     const own = rows.filter((row) => levelOf.get(String(row.goods_item_id)) === level.shang_id);
     const tickets = items.filter((item) => item.shang_id === level.shang_id && !item.is_last_prize);
+    if (!tickets.length) return []; // a last prize comes with the last ticket, and is none itself
     return {
       level,
       left: summed(own.map((row) => row.surplus_stock)),
