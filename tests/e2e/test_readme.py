@@ -53,7 +53,7 @@ _VARIES = {
     *("etag", "odds_check.interval_low", "odds_check.interval_high", "odds_check.verdict"),
     *("created_at", "updated_at", "start_time", "drawn_at", "won_at", "pool_version"),
     *("expires_at", "not_before"),
-    *("ledger_link", "seed", "seed_commitment", "roll", "ticket", "explanation"),
+    *("ledger_link", "seed", "seed_commitment", "roll", "ticket", "explanation", "roll_text"),
     *("odds", "odds_weight", "recorder_lag_ms", "prize_name", "prize.name", "prize.prize_code"),
     *("prizes.won", "prizes.remaining", "prizes.remaining_count", "prizes.observed_probability"),
     *("goods_id", "shang_id", "goods_item_id", "order_id", "item_card_ids", "id", "prize_code"),
