@@ -52,9 +52,9 @@ export async function loadMessages(area = ""): Promise<void> {
 }
 
 export async function setLocale(locale: Locale): Promise<void> {
+  chosen.value = locale; // whoever leaves before it is shown has chosen it all the same
   await Promise.all([...wanted].map((one) => load(one, locale)));
   i18n.global.locale.value = locale;
-  chosen.value = locale;
 }
 
 watch(

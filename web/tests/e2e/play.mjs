@@ -51,6 +51,7 @@ await run(async (open, { activity, ticketed, username }) => {
   await watcher.waitForSelector("main .card");
   faults.push(...(await faultsOf(watcher, "home")));
   await watcher.selectOption("footer select", "zh-CN");
+  await watcher.waitForSelector("html[lang=zh-CN]");
   await watcher.goto("/sign-in?new");
   await watcher.waitForSelector("#email");
   faults.push(...(await faultsOf(watcher, "sign in")));
