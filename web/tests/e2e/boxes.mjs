@@ -16,7 +16,7 @@ await run(async (open, { goods, title, buyer, order, admin }) => {
   const box = `/boxes/${goods}/1`;
 
   await phone.goto("/boxes");
-  const link = phone.locator(`section.goods a[href="${box}"]`);
+  const link = phone.locator(`article.goods a[href="${box}"]`);
   await link.scrollIntoViewIfNeeded();
   await link.locator(".level").first().waitFor();
   const wall = await link.innerText();
@@ -55,7 +55,7 @@ await run(async (open, { goods, title, buyer, order, admin }) => {
   const wide = { ...STILL, width: 1440, height: 900, locale: "ja-JP", colorScheme: "dark" };
   const watcher = await open(wide);
   await watcher.goto("/boxes");
-  await watcher.waitForSelector("section.goods .level");
+  await watcher.waitForSelector("article.goods .level");
   const heading = await watcher.textContent("h1");
   faults.push(...(await faultsOf(watcher, "wall in Japanese")));
   await watcher.goto(box);
