@@ -1,9 +1,8 @@
 """No log of any part holds a secret, whatever goes wrong; see conftest.py for the whole run."""
 
-import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from tests.support.edge import caller, log_in_admin, register
+from tests.support.history import eventually
 from tests.support.secrecy import KnownSecrets, logs_of
 from tests.support.stacks import StackUnderTest
 
@@ -26,20 +26,14 @@ KINDS = {
 }  # fmt: skip
 
 
-async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110  # other processes tell nothing
-            await asyncio.sleep(0.05)
-
-
 @asynccontextmanager
-async def _changed(dsn: str, change: str, back: str) -> AsyncIterator[None]:
-    """A schema that is not what services know."""
+async def _changed(dsn: str, change: str, back: str) -> AsyncIterator[asyncpg.Connection]:
+    """A schema that is not what services know; a connection to it."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(change)
         try:
-            yield
+            yield connection
         finally:
             await connection.execute(back)
     finally:
@@ -114,9 +108,14 @@ async def test_no_log_holds_a_secret(
         f"ALTER TABLE winners ADD CONSTRAINT unfit {unfit}",
         "ALTER TABLE winners DROP CONSTRAINT unfit;"
         " UPDATE pools SET halted_reason = '' WHERE halted_reason <> ''",
-    ):
+    ) as postgres:
         await draw()
-        await _until(lambda: "pool halts" in log["recorder"].read_text())
+        halted = "SELECT EXISTS (SELECT FROM pools WHERE halted_reason <> '')"
+
+        async def is_halted() -> bool:
+            return bool(await postgres.fetchval(halted))
+
+        await eventually(is_halted)  # it has told its log before
     for table in ("users", "refresh_tokens"):
         away = f"ALTER TABLE {table} RENAME TO away", f"ALTER TABLE away RENAME TO {table}"
         async with _changed(stack.postgres, *away):
@@ -140,6 +139,7 @@ async def test_no_log_holds_a_secret(
     assert set() == KINDS - secrets.kinds()
     # What was provoked is there to be searched.
     assert '"exc_type": "UndefinedTableError"' in log["auth"].read_text()
+    assert "pool halts" in log["recorder"].read_text()
     assert '"level": "debug"' in log["auth"].read_text()
     assert 'violates check constraint "unfit"' in log["postgres"].read_text()
     assert [] == secrets.leaks(logs_of(stack))
