@@ -113,7 +113,7 @@ wheels: $(STAMP) ## kuji (the stubs) and kuji-platform, into dist/
 
 prometheus: ## for its tests: the real Prometheus, from Debian, into .cache; needs apt-get
 	@mkdir -p .cache/prometheus && cd .cache/prometheus && rm -f * \
-	  && { apt-get -qq download prometheus 2>/dev/null \
+	  && { apt-get -qq download prometheus 2>/dev/null && test -e prometheus_*.deb \
 	    || { apt-get -qq update && apt-get -qq download prometheus; }; } \
 	  && dpkg-deb --fsys-tarfile prometheus_*.deb \
 	    | tar -x --strip-components=3 ./usr/bin/prometheus ./usr/bin/promtool && rm prometheus_*.deb

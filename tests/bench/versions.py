@@ -14,12 +14,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated
 
 import asyncpg
 import httpx
 import typer
 
+from demo.activities import Prize, open_activity
+from demo.client import log_in, open_edge
+from ops.connections import Login
 from services.common.postgres import load_queries
 from services.common.server.serve import Front
 from stack.processes import ROOT, Child, Program, stop
@@ -27,7 +30,8 @@ from tests.bench import parts
 from tests.bench.edge import Crowd, crowd_of
 from tests.bench.figures import spread
 from tests.bench.machine import cores, cpu_model, load
-from tests.support.edge import caller, log_in_admin, register
+from tests.bench.whole.stack import FOUR_PRIZES
+from tests.support.edge import register
 from tests.support.stacks import StackUnderTest
 
 _queries = load_queries(__file__)
@@ -107,10 +111,9 @@ async def _started(side: Side, home: Path) -> AsyncIterator[StackUnderTest]:
 async def _running(side: Side, home: Path) -> AsyncIterator[Running]:
     async with _started(side, home) as stack:
         async with httpx.AsyncClient(base_url=stack.edge, timeout=_PATIENCE_S) as http:
-            admin = caller(http, await log_in_admin(http, stack.admin))
-            activity_id = await _open_activity(admin)
             tokens = [(await register(http))["access_token"] for _ in range(_PLAYERS)]
         (home / "tokens").write_text("\n".join(tokens))
+        activity_id = await _open_activity(stack)
         postgres = await asyncpg.connect(stack.postgres)
         try:
             async with crowd_of(home / "tokens", _PLAYERS, activity_id) as crowd:
@@ -119,17 +122,13 @@ async def _running(side: Side, home: Path) -> AsyncIterator[Running]:
             await postgres.close()
 
 
-async def _open_activity(admin: Any) -> int:
-    """One in ten wins, as in P1."""
-    times = {"start_time": "2023-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z"}
-    made = await admin("POST", "/admin/api/activities", json={"name": "Spring", **times})
-    activity_id = int(made["activity_id"])
-    for number in range(4):
-        prize = {"activity_id": activity_id, "name": f"Prize {number}", "is_enabled": True}
-        prize |= {"total_count": 1_000_000, "probability": 0.025}
-        await admin("POST", "/admin/api/prizes", json=prize)
-    await admin("PUT", f"/admin/api/activities/{activity_id}", json={"status": "ongoing"})
-    return activity_id
+async def _open_activity(stack: StackUnderTest) -> int:
+    """One draw in ten wins, as in P1."""
+    prizes = [Prize(f"Prize {n}", *offer) for n, offer in enumerate(FOUR_PRIZES, start=1)]
+    async with open_edge(stack.edge, 1) as edge:
+        token = await log_in(edge, Login(**stack.admin))
+        opened = await open_activity(edge, token, prizes, {"name": "Measured"})
+    return opened.activity_id
 
 
 async def _measure(sides: Sequence[Side], rounds: int, seconds: float) -> list[Running]:

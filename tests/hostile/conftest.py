@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.hostile.target import Target, open_target
+from tests.support.draw_service import World, open_world
 from tests.support.stacks import StackUnderTest, stack_home
 
 
@@ -30,3 +32,12 @@ async def target(hostile_stack: StackUnderTest) -> AsyncIterator[Target]:
     """The stack, with an activity and boxes of the test's own."""
     async with open_target(hostile_stack) as target:
         yield target
+
+
+@pytest.fixture
+async def world(
+    postgres: asyncpg.Pool, postgres_dsn: str, redis: object, redis_url: str
+) -> AsyncIterator[World]:
+    """The stores, an auth service, and a draw service that publishes activities."""
+    async with open_world(postgres, postgres_dsn, redis_url) as world:
+        yield world

@@ -2,12 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import grpc
 import pytest
 from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
@@ -15,7 +13,7 @@ from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
 from services.common.status import error_info_of
 from services.pool.rule.selection import PPB
 from tests.support.draw_process import draw_process
-from tests.support.draw_service import World, open_world
+from tests.support.draw_service import World
 
 Stub = draw_pb2_grpc.DrawServiceStub
 Burst = list[tuple[Stub, draw_pb2.DrawRequest, Any]]
@@ -24,15 +22,6 @@ _OF_ITS_OWN = [("grpc.use_local_subchannel_pool", 1)]  # else channels share one
 # Of every call, from before the first is sent: long, as other tests have the machine as well.
 _PATIENCE_S = 600
 _USERS = 100  # each draws many times; making a token costs as much as drawing with it
-
-
-@pytest.fixture
-async def world(
-    postgres: asyncpg.Pool, postgres_dsn: str, redis: object, redis_url: str
-) -> AsyncIterator[World]:
-    """The stores, an auth service, and a draw service that publishes activities."""
-    async with open_world(postgres, postgres_dsn, redis_url) as world:
-        yield world
 
 
 def _outcome(call: Any) -> str:

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import grpc
 import httpx
 import pytest
@@ -24,7 +23,7 @@ from stack.ports import free_port
 from tests.hostile.front_attacks import ATTACKS, CALLS, IS_FULL, Attack, Ground
 from tests.hostile.target import resident
 from tests.support.draw_process import draw_process
-from tests.support.draw_service import Caller, World, open_world
+from tests.support.draw_service import Caller, World
 from tests.support.history import eventually
 
 _MISSES = (1_000_000_000, 1)
@@ -32,15 +31,6 @@ _PATIENCE_S = 7200 if IS_FULL else 300
 _GROWTH_BYTES = 24 << 20
 _HONEST_CALLS = 200 if IS_FULL else 5
 _AT_ONCE = 128
-
-
-@pytest.fixture
-async def world(
-    postgres: asyncpg.Pool, postgres_dsn: str, redis: object, redis_url: str
-) -> AsyncIterator[World]:
-    """The stores, an auth service, and a draw service that publishes activities."""
-    async with open_world(postgres, postgres_dsn, redis_url) as world:
-        yield world
 
 
 @pytest.fixture(params=Front)
