@@ -1,5 +1,6 @@
 """
-Forks our programs off a process that has imported what they need, which else takes seconds each.
+Forks our programs off a process that has imported the libraries that they need, which else takes
+seconds each.
 
 What is started is an ordinary child of whoever asked: its own process and group, with the
 environment, folder and output that it was given, and waited for as any other. It runs what
@@ -26,7 +27,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
-from stack.processes import ROOT, Child, Process, Program, start
+from prometheus_client import REGISTRY
+from prometheus_client.registry import Collector
+
+from stack.processes import ROOT, Process, Program, start
 from stack.tether import PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -224,19 +228,29 @@ def _run_programs(requests: socket.socket) -> None:
     if terms is None:
         return
     if terms["module"] == "stack" and terms["arguments"] == ["run"]:
-        Child.start = staticmethod(_forked_template().start)
+        processes = importlib.import_module("stack.processes")
+        processes.Child.start = staticmethod(_forked_template().start)
     runpy.run_module(terms["module"], run_name="__main__", alter_sys=True)
 
 
 def main() -> None:
-    """Import all, and serve."""
+    """Import all libraries, and serve."""
+    known = _collectors()
     for module in _IMPORTS:
         importlib.import_module(module)
-        if module.endswith(".__main__"):
-            del sys.modules[module]  # runs as a program, or not at all
+    # What is ours each program imports itself: it has the metrics of its own modules alone.
+    for collector in _collectors() - known:
+        REGISTRY.unregister(collector)
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in _OURS:
+            del sys.modules[name]
     gc.collect()
     gc.freeze()
     _run_programs(socket.socket(fileno=int(sys.argv[1])))
+
+
+def _collectors() -> set[Collector]:
+    return {*REGISTRY._collector_to_names}  # there is no other list of them
 
 
 if __name__ == "__main__":
