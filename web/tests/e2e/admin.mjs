@@ -3,7 +3,6 @@
 // With `shots`, the pictures of the document are taken on the way.
 import { faultsOf, run } from "./browser.mjs";
 
-const LONG = 60_000;
 const STILL = { reducedMotion: "reduce", colorScheme: "light" };
 const WIDE = { width: 1280, height: 860 };
 
@@ -14,7 +13,6 @@ async function call(edge, verb, path, token, body) {
 }
 
 async function signIn(page, { username, password }) {
-  page.setDefaultTimeout(LONG);
   await page.goto("/admin");
   await page.fill("#username", username);
   await page.fill("#password", password);
@@ -49,7 +47,7 @@ async function step(page, name, status) {
   return told;
 }
 
-const text = (page, selector, wanted) => page.locator(selector, { hasText: wanted }).waitFor({ timeout: LONG });
+const text = (page, selector, wanted) => page.locator(selector, { hasText: wanted }).waitFor();
 
 await run(async (open, { edge, admin, token, player, viewer, shots }) => {
   const faults = [];
@@ -63,7 +61,6 @@ await run(async (open, { edge, admin, token, player, viewer, shots }) => {
 
   // 1. Sign in.
   const page = await open({ ...STILL, ...WIDE, acceptDownloads: true });
-  page.setDefaultTimeout(LONG);
   await page.goto("/admin");
   await page.waitForSelector("#password");
   await look(page, "sign-in");
@@ -115,7 +112,7 @@ await run(async (open, { edge, admin, token, player, viewer, shots }) => {
   await text(page, "[data-test=draws]", /^30$/);
   await text(page, "[data-test=wins]", new RegExp(`^${wins}$`));
   const books = await page.textContent("[data-test=books]");
-  await page.locator(".track").first().waitFor({ timeout: LONG });
+  await page.locator(".track").first().waitFor();
   faults.push(...(await faultsOf(page, "watch")));
   await picture(page, "watch", true);
 
@@ -141,8 +138,8 @@ await run(async (open, { edge, admin, token, player, viewer, shots }) => {
   const phone = await open({ ...STILL, colorScheme: "dark", locale: "zh-CN" });
   await signIn(phone, viewer);
   const heading = await phone.textContent("h1");
-    await phone.goto(`/admin/activities/${id}`);
-  await phone.locator(".track").first().waitFor({ timeout: LONG });
+  await phone.goto(`/admin/activities/${id}`);
+  await phone.locator(".track").first().waitFor();
   await look(phone, "phone");
   const offered = await phone.locator("[data-test=resume], [data-test=end], [data-test=add-prize], [data-test=simulate]").count();
   await phone.click(".opener");

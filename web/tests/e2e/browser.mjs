@@ -24,6 +24,7 @@ export async function run(journey) {
 async function opened(browser, baseURL, { width = 390, height = 844, ...options }, complaints) {
   const context = await browser.newContext({ baseURL, viewport: { width, height }, ...options });
   context.setDefaultTimeout(60_000);
+  await context.addInitScript(() => delete globalThis.showSaveFilePicker); // a dialog that only a person can answer
   const page = await context.newPage();
   page.on("console", (said) => said.type() === "error" && complaints.push(said.text())); // the policy's as well
   page.on("pageerror", (error) => complaints.push(error.message));

@@ -1,3 +1,5 @@
+import "./palette.css";
+
 /** Colours of lines, in order: CSS variables, so that they follow the theme. A ninth line begins again, dashed. */
 export const PALETTE = ["--red", "--blue", "--green", "--gold", "--chart-5", "--chart-6", "--chart-7", "--chart-8"] as const;
 

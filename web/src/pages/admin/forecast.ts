@@ -21,7 +21,7 @@ export interface Arrivals {
   shape: "even" | "rush";
 }
 
-export interface Forecast {
+interface Forecast {
   name: string;
   units: number;
   /** Units left at each of the moments: 5 %, the half and 95 % of all courses have as many or fewer. */

@@ -18,7 +18,7 @@ export interface Sample {
   left: Readonly<Record<string, number>>;
 }
 
-export function sampleOf(statistics: Statistics, at: number): Sample | null {
+function sampleOf(statistics: Statistics, at: number): Sample | null {
   const one = statistics.activities[0];
   if (!one) return null;
   const left = Object.fromEntries(one.prizes.map((prize) => [prize.prize_id, prize.remaining]));
@@ -38,7 +38,7 @@ export function useLive(client: Client, id: () => string, on: WatchSource[]) {
   const samples = shallowRef<Sample[]>([]);
   const { data, error, reload } = useLoaded(
     (signal) => client.get("/admin/api/statistics", { query: { activity_id: id() } as never, signal }),
-    { every: EVERY_MS },
+    { every: EVERY_MS, on: [id] },
   );
   const now = computed<ActivityStatistics | undefined>(() => data.value?.activities[0]);
 
@@ -46,10 +46,7 @@ export function useLive(client: Client, id: () => string, on: WatchSource[]) {
     const sample = statistics && sampleOf(statistics, clock.now());
     if (sample) samples.value = [...samples.value.slice(1 - KEPT), sample];
   });
-  watch(id, () => {
-    samples.value = [];
-    void reload();
-  });
+  watch(id, () => (samples.value = []));
   watch(on, () => void reload());
   return { statistics: data, now, samples, error, reload };
 }
