@@ -10,5 +10,5 @@ import "./styles/base.css";
 followTheme();
 await loadMessages();
 const app = createApp(App).use(createPinia()).use(i18n).use(router);
-await router.isReady().catch(() => undefined); // the words of the menu and of the first page are there
+await router.isReady().catch(() => undefined); // whether the first page has a frame of its own is known
 app.mount("#app");

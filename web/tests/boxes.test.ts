@@ -64,6 +64,11 @@ describe("records", () => {
     expect(ids(joined([3, 2, 1].map(record), [4, 3].map(record)))).toEqual([4, 3, 2, 1]);
   });
 
+  test("do not pile up while a page stays open", () => {
+    const known = Array.from({ length: 30 }, (_, at) => record(30 - at));
+    expect(ids(joined(known, [record(31), record(30)]))).toEqual([31, ...ids(known.slice(0, -1))]);
+  });
+
   test("are begun anew where some between may be missing", () => {
     expect(ids(joined([2, 1].map(record), [9, 8].map(record)))).toEqual([9, 8]);
   });

@@ -48,13 +48,19 @@ function load(area: string, locale: Locale): Promise<void> {
 /** Loads an area's catalogue in the language that is shown; "" is what all areas share. */
 export async function loadMessages(area = ""): Promise<void> {
   wanted.add(area);
-  await Promise.all([...wanted].map((one) => load(one, i18n.global.locale.value as Locale)));
+  await loadAll(i18n.global.locale.value as Locale);
+}
+
+async function loadAll(locale: Locale): Promise<void> {
+  await Promise.all([...wanted].map((one) => load(one, locale)));
 }
 
 export async function setLocale(locale: Locale): Promise<void> {
   chosen.value = locale; // whoever leaves before it is shown has chosen it all the same
-  await Promise.all([...wanted].map((one) => load(one, locale)));
+  await loadAll(locale);
+  if (chosen.value !== locale) return; // another was chosen meanwhile
   i18n.global.locale.value = locale;
+  await loadMessages(); // of an area that was entered meanwhile
 }
 
 watch(

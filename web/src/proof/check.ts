@@ -67,7 +67,7 @@ export async function checkLedger(file: Source, asked: Asked): Promise<Checked> 
         now.feed(record);
         if (receipts.has(now.newestLink)) kept.add(now.newestLink);
       },
-      async taken(bytes) {
+      taken(bytes) {
         if (header) asked.progress?.({ at: replay?.seq ?? 0, seq: header.seq, read: bytes / file.size });
       },
     });

@@ -1,6 +1,6 @@
 /** One draw, step by step, from what the server says of it: what can be recomputed, and what has to wait. */
 import { bytesOf } from "./hashes";
-import { rollText } from "./roller";
+import { MOST_AT_ONCE, rollText } from "./roller";
 import { PPB, candidateAt, limitOf, uniform } from "./selection";
 import { hmacHex, sha256Hex } from "./web-crypto";
 
@@ -22,7 +22,8 @@ export interface Published {
 export interface Drawer {
   user: string;
   request_id: string;
-  index: number;
+  /** null: which of its request's draws it was is not known. */
+  index: number | null;
 }
 
 /** What is known of it besides. */
@@ -89,20 +90,29 @@ async function sealOf({ seed, seed_commitment }: Published, { noted }: Known): P
 }
 
 async function rollOf({ draw_id, seed, roll }: Published, { drawer }: Known): Promise<RollStep> {
-  const pool = Number(draw_id.split("-")[0]);
-  const text = drawer ? rollText(pool, Number(drawer.user), drawer.request_id, drawer.index) : null;
+  const texts = drawer ? textsOf(Number(draw_id.split("-")[0]), drawer) : [];
+  const text = texts[0] ?? null;
   if (seed === null || text === null) {
     return { kind: "roll", outcome: "not_yet", why: seed === null ? "sealed" : "no_drawer", text, computed: null, roll };
   }
-  const computed = await hmacHex(bytesOf(seed), text);
-  return { kind: "roll", outcome: computed === roll ? "right" : "wrong", why: "", text, computed, roll };
+  const key = bytesOf(seed);
+  for (const one of texts) {
+    const computed = await hmacHex(key, one);
+    if (computed === roll) return { kind: "roll", outcome: "right", why: "", text: one, computed, roll };
+  }
+  return { kind: "roll", outcome: "wrong", why: "", text, computed: await hmacHex(key, text), roll };
+}
+
+/** What the draw's roll may be the HMAC of. */
+function textsOf(pool: number, { user, request_id, index }: Drawer): string[] {
+  const indexes = index === null ? Array(MOST_AT_ONCE).keys() : [index];
+  return Array.from(indexes, (one) => rollText(pool, Number(user), request_id, one));
 }
 
 function ticketOf({ roll, ticket, odds_total }: Published): TicketStep {
   const bytes = bytesOf(roll);
   const isFit = bytes.length === 32 && odds_total >= 1 && odds_total <= 2 ** 47;
-  // A last prize comes with the ticket before it, and is no draw of its own.
-  const computed = !isFit ? null : odds_total === 1 ? 0 : uniform(bytes, odds_total);
+  const computed = isFit ? uniform(bytes, odds_total) : null; // of a last prize: the only ticket, 0
   const limit = isFit ? limitOf(odds_total) : 0;
   const candidates: TicketStep["candidates"] = [];
   for (let at = 0; isFit && at < 24; at += 6) {

@@ -18,7 +18,7 @@ export interface Hearing {
   header(header: Header): Promise<void> | void;
   record(record: LedgerRecord): void;
   /** Bytes of the file that were taken so far. */
-  taken?(bytes: number): Promise<void> | void;
+  taken?(bytes: number): void;
 }
 
 /** Reads `file` to its end; UnfitFile where it cannot be read, and whatever `hearing` throws. */
@@ -40,7 +40,7 @@ export async function readLedger(file: Source, hearing: Hearing): Promise<void> 
         else hearing.record(recordOf(line, lines.number));
       }
       if (done) break;
-      await hearing.taken?.(taken);
+      hearing.taken?.(taken);
     }
   } finally {
     await reader.cancel().catch(() => undefined);

@@ -9,9 +9,8 @@ import { Packing } from "./packing";
 import { Pool, type Answer, type Live, type Outcome } from "./pool";
 import { PARTS, type ConfigRecord, type DrawRecord, type EntryRecord, type GapRecord, type LedgerRecord } from "./records";
 import { Requests } from "./requests";
-import { Roller, rollText } from "./roller";
+import { MOST_AT_ONCE, Roller, rollText } from "./roller";
 
-const MOST_AT_ONCE = 100;
 const OLD_CODE_BYTES = 4;
 
 /** One draw, with all that it followed from: for who wants to see how. */
@@ -158,7 +157,8 @@ export class Replay {
     const [user, requestId, , count] = draws[start] as DrawRecord;
     const before = this.pool.users.get(user)?.draws ?? 0;
     const rolls = this.roller.rolls(user, requestId, count);
-    const answer = this.watched.size ? this.watchedDraw(record, start, rolls) : this.pool.draw({ user, rolls }, drawn_ms);
+    const isWatched = [...this.watched].some((seq) => first_seq + start <= seq && seq < first_seq + end);
+    const answer = isWatched ? this.watchedDraw(record, start, rolls) : this.pool.draw({ user, rolls }, drawn_ms);
     const { outcomes } = answer;
     for (let index = 0; index < outcomes.length; index++) {
       const outcome = outcomes[index] as Outcome;
@@ -261,6 +261,7 @@ export class Replay {
     };
     const { live } = this.pool;
     const answer = this.pool.draw({ user, rolls }, drawn_ms);
+    this.pool.watch = null;
     answer.outcomes.forEach((_, index) => {
       const seq = first_seq + start + index;
       const drawn = draws[start + index];

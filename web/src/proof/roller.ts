@@ -1,6 +1,8 @@
 import { Hmac } from "./hashes";
 
 const ROLL_BYTES = 32;
+/** A request draws so often at most. */
+export const MOST_AT_ONCE = 100;
 
 /** The text whose HMAC is a draw's roll. */
 export function rollText(poolId: number, user: number, requestId: string, index: number): string {

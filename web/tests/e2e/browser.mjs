@@ -55,3 +55,11 @@ export async function loseAnswers(page, path) {
   });
   return calls;
 }
+
+/** Makes a player, from a page for those who are signed in. */
+export async function register(page, username) {
+  await page.locator("main a", { hasText: "Register" }).click();
+  await page.fill("#username", username);
+  await page.fill("#password", "correct horse");
+  await page.click("form button");
+}

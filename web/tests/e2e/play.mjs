@@ -1,14 +1,7 @@
 // A player on a phone: registers, draws with a cut and a reload in the middle, wins; another browser sees it live.
-import { faultsOf, loseAnswers, run } from "./browser.mjs";
+import { faultsOf, loseAnswers, register, run } from "./browser.mjs";
 
 const STILL = { reducedMotion: "reduce" }; // axe looks at colours as they stay
-
-async function register(page, username) {
-  await page.locator("main a", { hasText: "Register" }).click();
-  await page.fill("#username", username);
-  await page.fill("#password", "correct horse");
-  await page.click("form button");
-}
 
 async function drawn(page) {
   await page.click("[data-test=draw]");

@@ -3,16 +3,9 @@ import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
-import { faultsOf, run } from "./browser.mjs";
+import { faultsOf, register, run } from "./browser.mjs";
 
 const LONG = { timeout: 60_000 }; // a busy machine
-
-async function register(page, username) {
-  await page.locator("main a", { hasText: "Register" }).click();
-  await page.fill("#username", username);
-  await page.fill("#password", "correct horse");
-  await page.click("form button");
-}
 
 async function drawn(page) {
   await page.click("[data-test=draw]", LONG);

@@ -8,10 +8,12 @@ export type Item = components["schemas"]["blindbox.Item"];
 export type Shang = components["schemas"]["blindbox.Shang"];
 
 const EVERY_MS = 3_000;
+/** For pages that show the goods' names more than what is left of them. */
+export const SELDOM_MS = 30_000;
 
 /** What is on the shelf, newest first. */
-export function useShelf() {
-  return useLoaded(async (signal) => (await anybody.get("/api/blindbox/goods", { signal })) ?? [], { every: EVERY_MS });
+export function useShelf(every = EVERY_MS) {
+  return useLoaded(async (signal) => (await anybody.get("/api/blindbox/goods", { signal })) ?? [], { every });
 }
 
 /** How far an item is from being gone; left null: it is unlimited. */

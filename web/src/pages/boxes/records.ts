@@ -14,11 +14,15 @@ interface Of {
 const EVERY_MS = 5_000;
 const PAGE = 20;
 
-/** `latest` before those of `known` that are not among it; where a gap may lie between them, `latest` alone. */
+/**
+ * `latest` before those of `known` that are not among it, a page of them or as many as were known; where a gap may lie
+ * between them, `latest` alone.
+ */
 export function joined(known: readonly WinningRecord[], latest: readonly WinningRecord[]): WinningRecord[] {
   const ids = new Set(latest.map((one) => one.id));
   const older = known.filter((one) => !ids.has(one.id));
-  return older.length < known.length ? [...latest, ...older] : [...latest];
+  const all = older.length < known.length ? [...latest, ...older] : latest;
+  return all.slice(0, Math.max(PAGE, known.length));
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Area } from "@/router";
 const area: Area = {
   menu: [{ order: 30, to: "boxes", label: "shared.menu_boxes" }],
   routes: [
-    { path: "/boxes", name: "boxes", component: () => import("./WallPage.vue"), meta: { title: "boxes.menu" } },
+    { path: "/boxes", name: "boxes", component: () => import("./WallPage.vue"), meta: { title: "shared.menu_boxes" } },
     {
       path: "/boxes/mine",
       name: "my-boxes",

@@ -18,7 +18,7 @@ const area: Area = {
       path: "/prizes",
       name: "prizes",
       component: () => import("./PrizesPage.vue"),
-      meta: { title: "play.menu_prizes", needsPlayer: true },
+      meta: { title: "shared.menu_prizes", needsPlayer: true },
     },
     {
       path: "/account",
