@@ -271,6 +271,7 @@ CHANGES = [
     Change("an entry is removed", "odds", _without(4), 8, "gap_place"),
     Change("the last entry is removed", "odds", _without(9), 53, "ends_early"),
     Change("the last configuration is removed", "odds", _without(8), 53, "version"),
+    Change("a gap goes back", "odds", _set(5, 22, "last_seq"), 23, "gap_place"),
     Change("a gap is removed", "odds", _without(5), 23, "config_place"),
     Change("the first configuration is removed", "odds", _without(1), 1, "version"),
     Change("an entry names another configuration", "odds", _set(4, 1, "version"), 8, "version"),

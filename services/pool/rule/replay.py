@@ -178,7 +178,7 @@ class Replay:
         self._follow(f"{record.after_seq}-{record.version}", [content], record.link, self.seq + 1)
 
     def _feed_gap(self, record: GapRecord) -> None:
-        if record.first_seq != self.seq + 1:
+        if not self.seq + 1 == record.first_seq <= record.last_seq:
             raise DiscrepancyError(self.seq + 1, "A gap was noted elsewhere than it is.")
         self._state.seq = record.last_seq
 

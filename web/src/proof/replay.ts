@@ -120,7 +120,7 @@ export class Replay {
   }
 
   private feedGap({ first_seq, last_seq }: GapRecord): void {
-    if (first_seq !== this.seq + 1) this.fail(this.seq + 1, { kind: "gap_place" });
+    if (first_seq !== this.seq + 1 || last_seq < first_seq) this.fail(this.seq + 1, { kind: "gap_place" });
     this.pool.seq = last_seq;
   }
 
