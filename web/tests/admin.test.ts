@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { arrived, effective, forecast, oddsSum, stretches } from "@/pages/admin/forecast";
 import { ratesOf } from "@/pages/admin/live";
-import { changes, differences, merged } from "@/pages/admin/merge";
+import { changes, differences, merged } from "@/components/staff/merge";
 import { percentOf, probabilityOf } from "@/pages/admin/prize-draft";
 import { courseOf } from "@/pages/admin/simulation";
 import { roleOf } from "@/pages/admin/staff";

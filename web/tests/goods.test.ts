@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { Client } from "@/api/client";
 import { Refused, Unanswered } from "@/api/failures";
+import { choiceFor, differences, picked } from "@/components/staff/merge";
 import { wrongs } from "@/pages/catalog/check";
 import { draftOf, emptyDraft, money, newItem, newLevel, stepsTo, type Draft } from "@/pages/catalog/draft";
 import { useEditor } from "@/pages/catalog/editor";
 import type { Goods, Item, Level, Stored } from "@/pages/catalog/goods";
-import { choiceFor, differences, merged } from "@/pages/catalog/merge";
 import { outlook } from "@/pages/catalog/odds";
 
 /** A server that keeps goods as the real one does, with etags; `trip` fails a call before, or after, it is done. */
@@ -158,6 +158,32 @@ describe("a save", () => {
     expect(editor.steps.value).toEqual([]);
   });
 
+  test("that is repeated keeps what was written since the answer was lost", async () => {
+    const shop = new Shop();
+    const editor = useEditor(shop.client);
+    Object.assign(editor.draft, written());
+    shop.trip = { at: 1, after: true, error: new Unanswered("cut") };
+    expect(await editor.save()).toBe(false);
+    editor.draft.about.price = "7";
+    shop.trip = { at: 5, after: true, error: new Unanswered("cut") }; // the first item; the price was call 2
+    expect(await editor.save()).toBe(false);
+    Object.assign(editor.draft.items[0] as object, { stock: "4" });
+    expect(await editor.save()).toBe(true);
+    expect([shop.goods.length, shop.goods[0]?.price, shop.items.length, shop.items[0]?.stock]).toEqual([1, "7.00", 3, "4"]);
+  });
+
+  test("whose conflict cannot be read up on says that there is one", async () => {
+    const shop = new Shop();
+    const editor = useEditor(shop.client);
+    Object.assign(editor.draft, written());
+    await editor.save();
+    shop.goods[0] = { ...(shop.goods[0] as Goods), etag: "another" };
+    editor.draft.about.price = "6";
+    (shop.client as { get: unknown }).get = () => Promise.reject(new Unanswered("cut"));
+    expect([await editor.save(), editor.isSaving.value]).toEqual([false, false]);
+    expect(editor.problem.value?.error).toMatchObject({ reason: "CONFLICT" });
+  });
+
   test("that was done and not answered is no conflict with itself", async () => {
     const shop = new Shop();
     const editor = useEditor(shop.client);
@@ -200,13 +226,13 @@ describe("two editors", () => {
     Object.assign(first.draft.about, { title: "Theirs", price: "7" });
     Object.assign(second.draft.about, { title: "Yours", protection_seconds: "60" });
     expect([await first.save(), await second.save()]).toEqual([true, false]);
-    expect(second.conflict.value?.found.map((one) => [one.field, one.theirs, one.yours, one.isClash])).toEqual([
-      ["title", "Theirs", "Yours", true],
-      ["price", "7.00", "5.00", false],
-      ["protection_seconds", "", "60", false],
+    expect(second.conflict.value?.found.map((one) => [one.field, one.theirs, one.mine, one.changedBy])).toEqual([
+      ["title", "Theirs", "Yours", "both"],
+      ["price", "7.00", "5.00", "them"],
+      ["protection_seconds", "", "60", "me"],
     ]);
     expect(shop.goods[0]).toMatchObject({ title: "Theirs", price: "7.00" });
-    expect(await second.settle({ title: "yours" })).toBe(true);
+    expect(await second.settle({ title: "mine" })).toBe(true);
     expect(shop.goods[0]).toMatchObject({ title: "Yours", price: "7.00", protection_seconds: 60 });
   });
 
@@ -221,15 +247,16 @@ describe("two editors", () => {
     expect([await first.save(), await second.save()]).toEqual([true, false]);
     expect(second.conflict.value?.name).toBe("Lamp");
     expect(await second.settle({ stock: "theirs" })).toBe(false); // the next one
-    expect(second.conflict.value).toMatchObject({ name: "Candle", found: [{ field: "price", isClash: false }, { field: "stock", isClash: false }] });
+    expect(second.conflict.value).toMatchObject({ name: "Candle", found: [{ field: "price", changedBy: "me" }, { field: "stock", changedBy: "them" }] });
     expect(await second.settle({})).toBe(true);
     expect(shop.items.map((one) => [one.title, one.stock, one.price])).toEqual([["Lamp", "3", "30.00"], ["Candle", "9", "2.00"], ["Last", "1", "61.00"]]);
   });
 
   test("merge three ways", () => {
-    const found = differences({ a: 1, b: 1, c: 1, d: 1 }, { a: 2, b: 1, c: 2, d: 2 }, { a: 1, b: 3, c: 3, d: 2 }, ["a", "b", "c", "d"]);
-    expect(found.filter((one) => one.isClash).map((one) => one.field)).toEqual(["c"]);
-    expect(found.map(choiceFor)).toEqual(["theirs", "yours", "theirs", "theirs"]);
-    expect(merged(found, { c: "yours" })).toEqual({ a: 2, b: 3, c: 3, d: 2 });
+    const mine = { a: 1, b: 3, c: 3, d: 2 };
+    const found = differences({ a: 1, b: 1, c: 1, d: 1 }, mine, { a: 2, b: 1, c: 2, d: 2 });
+    expect(found.filter((one) => one.changedBy === "both").map((one) => one.field)).toEqual(["c"]);
+    expect(found.map((one) => [one.field, choiceFor(one)])).toEqual([["a", "theirs"], ["b", "mine"], ["c", "theirs"]]); // in d both agree
+    expect({ ...mine, ...picked(found, { c: "mine" }) }).toEqual({ a: 2, b: 3, c: 3, d: 2 });
   });
 });

@@ -1,5 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { effectScope } from "vue";
 import type { Client } from "@/api/client";
+import { usePages } from "@/compose/pages";
 import { changesOf, BEGINNING, isMatch as isAudited, readOn, type AuditFilter, type Entry } from "@/pages/records/audit";
 import { CsvReader, csvLine, csvLineAsIs } from "@/pages/records/csv";
 import { hourly, matchingLines, scan, type DrawFilter, type Found } from "@/pages/records/draws";
@@ -121,6 +123,12 @@ describe("a download", () => {
     expect(told).toBe(new TextEncoder().encode(file.text).length);
   });
 
+  test("that is refused leaves no file that is still written", async () => {
+    const file = new Memory();
+    await expect(writeAnswer(Promise.reject(new Error("no")), file, () => undefined)).rejects.toThrow("no");
+    expect(file.state).toBe("aborted");
+  });
+
   test.each([
     ["the server says so", streamed(`${COLUMNS}INCOMPLETE: the export failed here; repeat it\r\n`, 5, false)],
     ["the connection is cut", streamed(COLUMNS, 5, true)],
@@ -128,6 +136,41 @@ describe("a download", () => {
     const file = new Memory();
     await expect(writeAnswer(answer, file, () => undefined)).rejects.toBeInstanceOf(BrokenOff);
     expect(file.state).toBe("aborted");
+  });
+});
+
+describe("a list in pages", () => {
+  const inScope = <T>(make: () => T): T => effectScope().run(make) as T;
+
+  test("shows nothing twice, and leaves no page out where more is asked for twice at once", async () => {
+    const asked: number[] = [];
+    const list = inScope(() =>
+      usePages(async (page) => {
+        asked.push(page);
+        return { rows: [`${page}a`, `${page}b`, `${page + 1}a`], has_more: page < 3 };
+      }, (one) => one),
+    );
+    await vi.waitFor(() => expect(list.rows.value).toEqual(["1a", "1b", "2a"]));
+    await Promise.all([list.readOn(), list.readOn()]);
+    await list.readOn();
+    expect([asked, list.hasMore.value]).toEqual([[1, 2, 3], false]);
+    expect(list.rows.value).toEqual(["1a", "1b", "2a", "2b", "3a", "3b", "4a"]);
+  });
+
+  test("says that its next page did not come, and gives that one when asked again", async () => {
+    let isCut = true;
+    const list = inScope(() =>
+      usePages(async (page) => {
+        if (page === 2 && isCut) throw new Error("cut");
+        return { rows: [String(page)], has_more: page < 2 };
+      }, (one) => one),
+    );
+    await vi.waitFor(() => expect(list.rows.value).toEqual(["1"]));
+    await list.readOn();
+    expect([list.moreError.value, list.hasMore.value]).toEqual([new Error("cut"), true]);
+    isCut = false;
+    await list.readOn();
+    expect([list.moreError.value, list.rows.value]).toEqual([undefined, ["1", "2"]]);
   });
 });
 

@@ -63,7 +63,7 @@ async function meet(first, second, id) {
   const sides = await field.locator(".side strong").allTextContents();
   const heading = await second.textContent("#conflict-heading");
   const faults = await faultsOf(second, "conflict");
-  await field.locator("input[value=yours]").check();
+  await field.locator("input[value=mine]").check();
   await second.click("[data-test=settle]");
   await second.waitForSelector("[data-test=conflict]", { state: "detached" });
   await first.reload();

@@ -2,10 +2,10 @@ import { computed, reactive, ref, shallowRef, toRaw } from "vue";
 import type { Client } from "@/api/client";
 import { clock } from "@/api/clock";
 import { Unanswered, isReason } from "@/api/failures";
+import { differences, picked, type Choice, type Difference, type Fields } from "@/components/staff/merge";
 import { aboutOf, draftOf, emptyDraft, goodsTerms, itemOf, itemTerms, levelOf, stepsTo, type Draft, type ItemDraft, type Step } from "./draft";
 import { wrongs, type Wrong } from "./check";
 import { findGoods, listGoods, readStored, type Goods, type Stored } from "./goods";
-import { differences, merged, type Choice, type Difference } from "./merge";
 import { outlook } from "./odds";
 
 const CLOCKS_DIFFER_MS = 2_000;
@@ -44,7 +44,7 @@ export function useEditor(client: Client) {
   function show(now: Stored): void {
     stored.value = now;
     Object.assign(draft, draftOf(now));
-    problem.value = conflict.value = null;
+    problem.value = conflict.value = unsure = null;
   }
 
   async function load(id: string, signal?: AbortSignal): Promise<boolean> {
@@ -70,7 +70,7 @@ export function useEditor(client: Client) {
       return true;
     } catch (error) {
       if (step && error instanceof Unanswered) unsure = { step, since: begun };
-      if (step && isReason(error, "CONFLICT")) await meet(step);
+      if (step && isReason(error, "CONFLICT")) await meet(step).catch(() => undefined); // then the conflict is told as it came
       if (!conflict.value) problem.value = { error, place: step ? placeOf(step) : "about", name: step?.name ?? "" };
       return false;
     } finally {
@@ -107,16 +107,14 @@ export function useEditor(client: Client) {
 
   function keepLevel(key: string, level: Stored["levels"][number]): void {
     const now = stored.value as Stored;
-    const place = draft.levels.findIndex((one) => one.key === key);
-    draft.levels[place] = levelOf(level);
+    replace(draft.levels, key, levelOf(level));
     for (const item of draft.items) if (item.level === key) item.level = level.shang_id;
     stored.value = { ...now, levels: [...now.levels, level] };
   }
 
-  function keepItem(key: string, item: Stored["items"][number]): void {
+  function keepItem(key: string, item: Stored["items"][number], written: Partial<ItemDraft> = {}): void {
     const now = stored.value as Stored;
-    const place = draft.items.findIndex((one) => one.key === key);
-    draft.items[place] = itemOf(item);
+    replace(draft.items, key, { ...itemOf(item), ...written });
     const others = now.items.filter((one) => one.goods_item_id !== item.goods_item_id);
     stored.value = { ...now, items: [...others, item] };
   }
@@ -126,7 +124,10 @@ export function useEditor(client: Client) {
     const before = stored.value;
     if (!before) {
       const newest = (await listGoods(client)).goods.find((one) => isMadeBy(step, one, since));
-      if (newest) keepGoods(newest);
+      if (!newest) return;
+      // What was written since then stays, and is saved next; the type alone is fixed.
+      draft.about.type = newest.type as Draft["about"]["type"];
+      stored.value = { goods: newest, levels: [], items: [] };
       return;
     }
     const now = await readStored(client, before.goods.goods_id);
@@ -143,7 +144,8 @@ export function useEditor(client: Client) {
       if (made) keepLevel(step.key, made);
     } else if (step.kind === "new-item") {
       const made = now.items.find((one) => isNamed(one) && !before.items.some((old) => old.goods_item_id === one.goods_item_id));
-      if (made) keepItem(step.key, made);
+      const mine = draft.items.find((one) => one.key === step.key);
+      if (made) keepItem(step.key, made, mine && only(ITEM_FIELDS, mine));
     } else {
       const [mine, theirs] = [draft.items.find((one) => one.key === step.key), now.items.find((one) => one.goods_item_id === step.id)];
       if (mine && theirs && isSame(itemTerms(mine, type), itemTerms(itemOf(theirs), type))) keepItem(step.key, theirs);
@@ -161,7 +163,7 @@ export function useEditor(client: Client) {
   }
 
   function goodsConflict(before: Stored, current: Stored): Conflict {
-    const found = differences(aboutOf(before.goods), aboutOf(current.goods), toRaw(draft.about), ABOUT_FIELDS);
+    const found = between(ABOUT_FIELDS, aboutOf(before.goods), toRaw(draft.about), aboutOf(current.goods));
     const boxes = { before: before.goods.boxes, now: current.goods.boxes };
     return { place: "about", name: before.goods.title, found, boxes: boxes.before === boxes.now ? null : boxes };
   }
@@ -171,7 +173,7 @@ export function useEditor(client: Client) {
     const one = ({ items }: Stored) => items.find((item) => item.goods_item_id === key);
     const [old, now, mine] = [one(before), one(current), draft.items.find((item) => item.key === key)];
     if (!old || !now || !mine) return null;
-    const found = differences(itemOf(old), itemOf(now), toRaw(mine), ITEM_FIELDS);
+    const found = between(ITEM_FIELDS, itemOf(old), toRaw(mine), itemOf(now));
     return { place: key, name: old.title, found, boxes: null };
   }
 
@@ -201,7 +203,7 @@ export function useEditor(client: Client) {
     const { place, found } = conflict.value as Conflict;
     const target = place === "about" ? draft.about : (draft.items.find((item) => item.key === place) as ItemDraft);
     const current = stored.value?.items.find((item) => item.goods_item_id === place);
-    Object.assign(target, merged(found, choices), current ? { etag: current.etag } : {});
+    Object.assign(target, picked(found, choices), current ? { etag: current.etag } : {});
     conflict.value = null;
     return save();
   }
@@ -209,11 +211,11 @@ export function useEditor(client: Client) {
   /** Reads the goods anew; what both changed is shown side by side. */
   async function refreshGoods(): Promise<void> {
     const before = stored.value as Stored;
-    const goods = await findGoods(client, before.goods.goods_id);
+    const goods = await findGoods(client, before.goods.goods_id).catch(() => null);
     if (!goods) return;
     const met = goodsConflict(before, { ...before, goods });
-    if (met.found.some((one) => one.isClash)) conflict.value = met;
-    else Object.assign(draft.about, merged(met.found, {}));
+    if (met.found.some((one) => one.changedBy === "both")) conflict.value = met;
+    else Object.assign(draft.about, picked(met.found, {}));
     stored.value = { ...before, goods };
   }
 
@@ -228,6 +230,22 @@ export function useEditor(client: Client) {
 }
 
 export type Editor = ReturnType<typeof useEditor>;
+
+/** Where two hands' versions of these fields differ. */
+function between<T extends object>(fields: readonly (keyof T)[], base: T, mine: T, theirs: T): Difference[] {
+  const these = (one: T) => only(fields, one) as Fields;
+  return differences(these(base), these(mine), these(theirs));
+}
+
+function only<T extends object>(fields: readonly (keyof T)[], one: T): Partial<T> {
+  return Object.fromEntries(fields.map((field) => [field, one[field]])) as Partial<T>;
+}
+
+/** Puts it in the place of the one with the key; at the end where that was taken out meanwhile. */
+function replace<T extends { key: string }>(all: T[], key: string, one: T): void {
+  const place = all.findIndex((other) => other.key === key);
+  all.splice(place < 0 ? all.length : place, 1, one);
+}
 
 const isSame = (a: object, b: object) => JSON.stringify(a) === JSON.stringify(b);
 

@@ -1,5 +1,6 @@
 import type { Client } from "@/api/client";
 import type { components } from "@/api/schema";
+import { everyRow, type Page } from "@/compose/pages";
 
 type Schemas = components["schemas"];
 
@@ -36,12 +37,12 @@ export async function listGoods(client: Client, page = 1, signal?: AbortSignal) 
 
 /** Every one of them; the API gives goods in pages alone. */
 export async function allGoods(client: Client, signal?: AbortSignal): Promise<Goods[]> {
-  const found: Goods[] = [];
-  for (let page = 1; ; page++) {
-    const got = await listGoods(client, page, signal);
-    found.push(...got.goods);
-    if (!got.has_more) return found;
-  }
+  return everyRow((page) => goodsPage(client, page, signal));
+}
+
+export async function goodsPage(client: Client, page: number, signal?: AbortSignal): Promise<Page<Goods>> {
+  const { goods, has_more } = await listGoods(client, page, signal);
+  return { rows: goods, has_more };
 }
 
 /** The goods with their levels and items; null where there are none of that number. */

@@ -1,4 +1,4 @@
-import { onScopeDispose, ref, shallowRef } from "vue";
+import { computed, onScopeDispose, ref, shallowRef } from "vue";
 import { newFile, type Sink } from "./files";
 
 /** One download at a time: how far it is, how it ended, and a way to stop it. */
@@ -9,7 +9,10 @@ export function useDownload() {
   const problem = shallowRef<unknown>();
   let own: AbortController | null = null;
 
+  const isRunning = computed(() => state.value === "running");
+
   async function download(file: string, write: (sink: Sink, told: (amount: number) => void, signal: AbortSignal) => Promise<void>): Promise<void> {
+    if (isRunning.value) return;
     const sink = await newFile(file);
     if (!sink) return;
     const run = (own = new AbortController());
@@ -28,7 +31,7 @@ export function useDownload() {
 
   const stop = () => own?.abort(new DOMException("stopped", "AbortError"));
   onScopeDispose(stop);
-  return { name, progress, state, problem, download, stop };
+  return { name, progress, state, isRunning, problem, download, stop };
 }
 
 export type Download = ReturnType<typeof useDownload>;

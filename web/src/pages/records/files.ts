@@ -68,13 +68,13 @@ function save(blob: Blob, name: string): void {
 
 const TAIL = 200;
 
-/** Writes an answer to the file as it comes; BrokenOff where it is not all, and then the file is none. */
-export async function writeAnswer(answer: Response, file: Sink, progress: (bytes: number) => void, signal?: AbortSignal): Promise<void> {
+/** Writes the answer that was asked for to the file as it comes; BrokenOff where it is not all, and then the file is none. */
+export async function writeAnswer(asked: Response | Promise<Response>, file: Sink, progress: (bytes: number) => void, signal?: AbortSignal): Promise<void> {
   const text = new TextDecoder();
   let bytes = 0;
   let tail = "";
   try {
-    for await (const piece of piecesOf(answer, signal)) {
+    for await (const piece of piecesOf(await asked, signal)) {
       await file.write(piece as Uint8Array<ArrayBuffer>);
       bytes += piece.byteLength;
       tail = (tail + text.decode(piece.subarray(-TAIL))).slice(-TAIL);

@@ -1,3 +1,4 @@
+export type Choice = "mine" | "theirs";
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** A field that two editors see differently. */
@@ -30,7 +31,17 @@ export function changes(base: Fields, mine: Fields): Record<string, unknown> {
 }
 
 /** Theirs, with mine where it is chosen. */
-export function merged<T extends Fields>(theirs: T, mine: T, chosen: Readonly<Record<string, "mine" | "theirs">>): T {
+export function merged<T extends Fields>(theirs: T, mine: T, chosen: Readonly<Record<string, Choice>>): T {
   const taken = Object.entries(chosen).filter(([, whose]) => whose === "mine");
   return { ...theirs, ...Object.fromEntries(taken.map(([field]) => [field, mine[field]])) };
+}
+
+/** What holds where nobody chooses: the change of whoever made one; of two, theirs, which is stored already. */
+export function choiceFor({ changedBy }: Difference): Choice {
+  return changedBy === "me" ? "mine" : "theirs";
+}
+
+/** The fields that differ, as chosen. */
+export function picked(found: readonly Difference[], chosen: Readonly<Record<string, Choice>>): Record<string, unknown> {
+  return Object.fromEntries(found.map((one) => [one.field, one[chosen[one.field] ?? choiceFor(one)]]));
 }
