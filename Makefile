@@ -112,11 +112,12 @@ wheels: $(STAMP) ## kuji (the stubs) and kuji-platform, into dist/
 	@ls -d $(DIST)/*.whl
 
 prometheus: ## for its tests: the real Prometheus, from Debian, into .cache; needs apt-get
-	@mkdir -p .cache/prometheus && cd .cache/prometheus && rm -f * \
+	@rm -rf .cache/prometheus.new && mkdir -p .cache/prometheus.new && cd .cache/prometheus.new \
 	  && { apt-get -qq download prometheus 2>/dev/null && test -e prometheus_*.deb \
 	    || { apt-get -qq update && apt-get -qq download prometheus; }; } \
 	  && dpkg-deb --fsys-tarfile prometheus_*.deb \
 	    | tar -x --strip-components=3 ./usr/bin/prometheus ./usr/bin/promtool && rm prometheus_*.deb
+	@rm -rf .cache/prometheus && mv .cache/prometheus.new .cache/prometheus
 
 # Wheels are fetched out here, so that an image neither asks an index nor knows one.
 .PHONY: image image-wheels image-tools image-test

@@ -57,6 +57,7 @@ _LONG = (
 _numbers = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups, as those of the folders are
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     The long files come first. The tests of a file stay together, and so do those which share a
@@ -66,6 +67,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """No test is on its own in a run of several processes: xdist writes groups into the names."""
+    if session.config.getoption("loadgroup", False):
+        alone = [item.nodeid for item in session.items if "@" not in item.nodeid]
+        if alone:
+            raise pytest.UsageError(f"in no group: {alone[:3]}")
 
 
 def _turn(item: pytest.Item) -> int:

@@ -16,6 +16,7 @@ from tests.support.stacks import StackUnderTest, stack_home
 _APART = ("backup", "demo", "load", "rolling_restart", "traces", "wheels")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The others share one stack, and so one process."""
     for item in items:

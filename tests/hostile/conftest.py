@@ -11,6 +11,7 @@ from tests.support.draw_service import World, open_world
 from tests.support.stacks import StackUnderTest, stack_home
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """They share one process, and so one stack."""
     for item in items:

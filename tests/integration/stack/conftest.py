@@ -10,6 +10,7 @@ from tests.support.stacks import StackUnderTest, stack_home
 _SHARE = ("test_stack_doors.py", "test_stack_lifecycle.py")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those who share it share a process."""
     for item in items:
