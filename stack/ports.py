@@ -6,7 +6,6 @@ import os
 import random
 import socket
 import tempfile
-from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ _CANDIDATES = range(20_000, 32_000)
 _LOOPBACK = "127.0.0.1"
 _given: set[int] = set()
 # The files that say which ports are ours; those of the last ones given, as files are few.
-_reserved: deque[int] = deque()
+_reserved: dict[int, int] = {}
 _MOST_RESERVED = 256
 
 
@@ -47,6 +46,8 @@ def reserve(port: int) -> bool:
 
     Between the choice of a port and the start of what listens there, others choose theirs.
     """
+    if port in _reserved:
+        return True
     folder = Path(tempfile.gettempdir()) / f"kuji-ports-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -61,10 +62,10 @@ def reserve(port: int) -> bool:
     except OSError:
         os.close(file)
         return False
-    _reserved.append(file)
+    _reserved[port] = file
     if len(_reserved) > _MOST_RESERVED:
         with suppress(OSError):
-            os.close(_reserved.popleft())
+            os.close(_reserved.pop(next(iter(_reserved))))
     return True
 
 
@@ -72,9 +73,14 @@ def free_port() -> int:
     """A port that is free now and that this process has not been given before."""
     while True:
         port = random.choice(_CANDIDATES)  # noqa: S311  # no secret
-        if port not in _given and reserve(port) and is_free(port):
+        if _is_ours(port):
             _given.add(port)
             return port
+
+
+def _is_ours(port: int) -> bool:
+    """Whether this process may have it; then nobody else chooses it meanwhile."""
+    return port not in _given and reserve(port) and is_free(port)
 
 
 def edge_address(host: str, port: int) -> str:
@@ -137,7 +143,8 @@ class Ports:
         if (port := self._wanted.get(name)) is not None:
             if port in _given or not is_free(port):
                 raise StackError(f"Port {port}, which KUJI_PORTS names for {name}, is taken")
-        elif (port := self._kept.get(name)) is None or port in _given or not is_free(port):
+            reserve(port)  # whoever chooses by himself is to choose another
+        elif (port := self._kept.get(name)) is None or not _is_ours(port):
             return free_port()
         _given.add(port)
         return port

@@ -78,17 +78,17 @@ async def _place(tmp_path: Path) -> AsyncIterator[Place]:
     place.kill()
 
 
-TORN = [
-    bytes(12),
-    bytes(100_000),
-    b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$50\r\nonly a part of",
-    b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$50\r\nonly a part of" + bytes(70),
-    b"*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n",
-    b"*3\r\n$3\r\nSET\r\n",  # ends as a whole line does
-]
+TORN = {
+    "zeros": bytes(12),
+    "many zeros": bytes(100_000),
+    "value": b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$50\r\nonly a part of",
+    "value and zeros": b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$50\r\nonly a part of" + bytes(70),
+    "transaction": b"*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n",
+    "whole line": b"*3\r\n$3\r\nSET\r\n",
+}
 
 
-@pytest.mark.parametrize("torn", TORN)
+@pytest.mark.parametrize("torn", TORN.values(), ids=TORN)
 async def test_nothing_answered_is_lost_when_the_end_is_torn(place: Place, torn: bytes) -> None:
     """It starts by itself, says what was cut, and goes on writing."""
     with place.log.open("ab") as log:  # a few bytes

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from stack.ports import free_port, reserve
+from stack.ports import Ports, free_port, reserve
 from stack.processes import ROOT
 
 _HOLD = """
@@ -29,6 +29,8 @@ def test_port_is_of_the_process_that_chose_it_as_long_as_it_lives() -> None:
         assert other.stdout is not None
         assert "True\n" == other.stdout.readline()
         assert not reserve(port + 20_000)
+        kept = {"draw": port + 20_000}  # from its last start, when nobody else had it
+        assert port + 20_000 != Ports({}, kept).of("draw")
         os.kill(other.pid, signal.SIGKILL)
         other.wait(10)
     assert reserve(port + 20_000)
