@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import aiohttp
 from kuji.puzzle import solve
 
 _AT_ONCE = 3
@@ -54,7 +54,7 @@ class Player:
     """
 
     def __init__(
-        self, arena: Arena, http: httpx.AsyncClient, token: str, forwarded: Callable[[], str]
+        self, arena: Arena, http: aiohttp.ClientSession, token: str, forwarded: Callable[[], str]
     ) -> None:
         payload = token.split(".")[1]
         self.arena = arena
@@ -68,8 +68,8 @@ class Player:
         headers = {"authorization": f"Bearer {self._token}"}
         if address := self._forwarded():
             headers["x-forwarded-for"] = address
-        response = await self._http.post(path, json=body, headers=headers)
-        answer: dict[str, Any] = response.json()
+        async with self._http.post(path, json=body, headers=headers) as response:
+            answer: dict[str, Any] = await response.json()
         return answer
 
     async def ticket(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Robot(Player):
         first: Which trick comes first.
     """
 
-    def __init__(self, arena: Arena, http: httpx.AsyncClient, token: str, first: int) -> None:
+    def __init__(self, arena: Arena, http: aiohttp.ClientSession, token: str, first: int) -> None:
         super().__init__(arena, http, token, made_up_address)
         self.hoard: list[dict[str, Any]] = []  # its first tickets
         self._next = first
@@ -107,7 +107,7 @@ class Robot(Player):
         """As Player; a connection that breaks is what robots may come to."""
         try:
             return await super().post(path, **body)
-        except httpx.TransportError:
+        except aiohttp.ClientConnectionError:
             return {"status": 0, "reason": _CUT_OFF, "data": None}
 
     async def ticket(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import httpx
 
@@ -25,12 +26,13 @@ DRAWS, COOLDOWN_S, SPREAD_MS, DIFFICULTY = 3, 1, 400, 8
 _ROBOTS_OF_CLIENT = 10
 _ROUNDS = 1
 _RECORDED_S = 30
+_CALL = aiohttp.ClientTimeout(sock_connect=30, sock_read=30)
 
 
 class HonestUser(Player):
     """One that waits as it is told; how long its calls took."""
 
-    def __init__(self, arena: Arena, http: httpx.AsyncClient, token: str) -> None:
+    def __init__(self, arena: Arena, http: aiohttp.ClientSession, token: str) -> None:
         super().__init__(arena, http, token, lambda: "")
         self.took_s: list[float] = []
 
@@ -62,8 +64,8 @@ async def _players(
 ) -> AsyncIterator[tuple[list[Robot], list[HonestUser]]]:
     async with AsyncExitStack() as opened:
 
-        async def client() -> httpx.AsyncClient:
-            fresh = httpx.AsyncClient(base_url=edge, timeout=httpx.Timeout(30, pool=None))
+        async def client() -> aiohttp.ClientSession:
+            fresh = aiohttp.ClientSession(edge, timeout=_CALL)
             return await opened.enter_async_context(fresh)
 
         clients = [await client() for _ in range(ROBOTS // _ROBOTS_OF_CLIENT)]
