@@ -114,9 +114,11 @@ async def _status_of(
     }[method.client_streaming, method.server_streaming]
     rpc: Any = make(f"/{method.containing_service.full_name}/{method.name}", bytes, bytes)
     request = fill(message_factory.GetMessageClass(method.input_type)()).SerializeToString()
-    call = rpc([request] if method.client_streaming else request, metadata=metadata, timeout=10)
+    # No message of a stream is sent: one that finds the call ended is INTERNAL, by grpc's client.
+    requests = [] if method.client_streaming else [request]
+    call = rpc(*requests, metadata=metadata, timeout=10)
     try:
-        await (anext(aiter(call)) if method.server_streaming else call)
+        await (call.read() if method.server_streaming else call)
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK
