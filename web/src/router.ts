@@ -1,3 +1,4 @@
+import { shallowRef } from "vue";
 import { createRouter, createWebHistory, type RouteRecordRaw } from "vue-router";
 import { loadMessages } from "@/i18n";
 import { usePlayer } from "@/session/session";
@@ -43,4 +44,14 @@ router.beforeEach(async (to) => {
     return { name: "sign-in", query: { next: to.fullPath } };
   }
   return true;
+});
+
+/** Where a reader wanted to go, and whose page could not be fetched; "" when there is none. */
+export const failedTo = shallowRef("");
+
+router.onError((_error, to) => {
+  failedTo.value = to.fullPath;
+});
+router.afterEach(() => {
+  failedTo.value = "";
 });
