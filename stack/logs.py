@@ -10,6 +10,7 @@ between is lost.
 import asyncio
 import os
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,9 +21,19 @@ _NEW = ".old.new"
 
 async def keep_small(folder: Path, max_bytes: int) -> None:
     """Cut each log in *folder* that gets larger than *max_bytes*, for ever; 0: none."""
-    while max_bytes:
-        await asyncio.sleep(_LOOK_EVERY_S)
-        await asyncio.to_thread(cut_large, folder, max_bytes)
+    if not max_bytes:
+        return
+    over = threading.Event()
+    try:
+        await asyncio.to_thread(_keep_small, folder, max_bytes, over)
+    finally:
+        over.set()
+
+
+def _keep_small(folder: Path, max_bytes: int, over: threading.Event) -> None:
+    # In a thread of its own: a disk in trouble holds nobody else up, and no loop wakes for a look.
+    while not over.wait(_LOOK_EVERY_S):
+        cut_large(folder, max_bytes)
 
 
 def cut_large(folder: Path, max_bytes: int) -> None:

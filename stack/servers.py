@@ -43,6 +43,7 @@ def valkey(folder: Path, port: int, log: Path, users: Path | None = None) -> Pro
         "appendfsync": "always",
         "aof-load-truncated": "no",  # see aof.mend, which knows a torn end from other damage
         "save": "",
+        "hz": "4",  # ten times a second it would look whether there is something to tidy up
         # Half of the machine: draws are shed before it is reached, and nothing is ever evicted.
         "maxmemory": str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2),
         "maxmemory-policy": "noeviction",

@@ -59,6 +59,15 @@ class _MeasuredAcquisition(PoolAcquireContext):  # type: ignore[misc]  # asyncpg
         return self._waits.measured(super().__aenter__()).__await__()
 
 
+async def _leave(_connection: asyncpg.Connection) -> None:
+    """
+    asyncpg has rolled back what was begun, and forgotten listeners, when it calls this.
+
+    Whatever else its own query would reset (a session's locks, settings, cursors that outlive their
+    transaction) nobody takes from a pool, and it would be a round trip more for each statement.
+    """
+
+
 class PostgresPool(asyncpg.Pool):  # type: ignore[misc]
     """
     A pool of at most *max_size* connections, opened when first needed; await it, or enter it.
@@ -85,6 +94,7 @@ class PostgresPool(asyncpg.Pool):  # type: ignore[misc]
             command_timeout=timeout_s,
             timeout=timeout_s,
             server_settings=settings,
+            reset=_leave,
         )
         self._waits = _Waits(_POSTGRES)
         OPEN.labels(_POSTGRES).set_function(self.get_size)

@@ -18,7 +18,7 @@ from prometheus_client import Gauge
 
 from services.common.context import Caller
 from services.common.postgres import load_queries
-from services.common.tasks import Trouble, pause
+from services.common.tasks import Trouble, pause, until_beat
 
 AGE_S = Gauge("kuji_ended_tokens_age_seconds", "Since this process last read which tokens are over")
 CHANNEL = "kuji_ended_tokens"
@@ -97,7 +97,7 @@ class _Follower:
                 await self._read(connection)
                 await pause(0)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_READ_EVERY_S):
+                    async with asyncio.timeout(until_beat(_READ_EVERY_S)):
                         await changed.wait()
         finally:
             connection.terminate()

@@ -12,7 +12,7 @@ LAG_S = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 # Each look wakes a process that may have nothing else to do; a percentile of minutes needs no more.
-_EVERY_S = 0.5
+_EVERY_S = 1.0
 
 
 class _Watch:

@@ -15,6 +15,7 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_S = 0.1
 _DOUBLINGS = 16  # beyond any longest pause
+_BEAT_FROM_S = time.monotonic()
 
 Result = TypeVar("Result")
 
@@ -60,6 +61,17 @@ async def outcome_of(work: Awaitable[Result]) -> Result | Exception:
         return stray_cancellation()
     except Exception as error:  # noqa: BLE001  # it is for others
         return error
+
+
+def until_beat(every_s: float) -> float:
+    """
+    How many seconds there are until the next turn of something that comes about every *every_s*.
+
+    What has the same pause has its turns together: a process that has nothing else to do then wakes
+    once for all of it. Each process has a beat of its own, or all would wake at once.
+    """
+    rest_s = every_s - (time.monotonic() - _BEAT_FROM_S) % every_s
+    return rest_s if rest_s > every_s / 2 else rest_s + every_s
 
 
 async def pause(delay_s: float) -> None:
@@ -136,19 +148,28 @@ class Trouble:
 
 
 async def repeat(
-    work: str, round_: Callable[[], Awaitable[object]], every_s: float, bound_s: float = 60.0
+    work: str,
+    round_: Callable[[], Awaitable[object]],
+    every_s: float,
+    bound_s: float = 60.0,
+    due: Callable[[], Awaitable[object]] | None = None,
 ) -> Never:
     """
     Do *round_* every so often until cancelled, whatever it raises.
 
     Args:
         work: Its name in logs and metrics.
-        every_s: Pause after a round that came to its end.
+        every_s: Pause after a round that came to its end, up to half of it longer or shorter: what
+            pauses for equally long goes together.
         bound_s: A round that takes longer counts as an outage.
+        due: Returns once there is something to do; None: there always may be.
     """
     trouble = Trouble(work)
     while True:
-        await pause(await trouble.survived(_bounded(round_, bound_s)) or every_s)
+        if due is not None:
+            await due()
+        pause_s = await trouble.survived(_bounded(round_, bound_s))
+        await pause(pause_s or (until_beat(every_s) if every_s else 0.0))
 
 
 async def insist(

@@ -35,6 +35,7 @@ CONFIRMED_S = Histogram(
 
 _POSITIONS_KEPT = 10_000
 _LOOKED_UP_AT_ONCE = 5_000
+_NONE_WAITS_S = 30.0
 _BEHIND = (
     "It was drawn, and cannot be confirmed at this moment. "
     "Ask again with the same request_id: it tells what was drawn."
@@ -67,6 +68,11 @@ class _Due:
 
     def add(self, pool_id: int) -> None:
         self.pools.add(pool_id)
+        self.woken.set()
+
+    def begin(self, all_at: float) -> None:
+        """From now on there is something to look at."""
+        self.all_at = all_at
         self.woken.set()
 
 
@@ -129,6 +135,8 @@ class Confirmer:
         if wait is None:
             wait = _Wait(win, _now(), asyncio.get_running_loop().create_future())
             self._pools.setdefault(pool_id, {})[win.seq] = wait
+            if not self._waiting:
+                self._due.begin(_now() + self._poll_s)
             self._waiting += 1
             UNCONFIRMED.inc()
         if self._told.get(pool_id, 0) >= win.seq:
@@ -154,7 +162,7 @@ class Confirmer:
 
     async def _look_when_due(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._poll_s):
+            async with asyncio.timeout(self._poll_s if self._waiting else _NONE_WAITS_S):
                 await self._due.woken.wait()
         self._due.woken.clear()
         await self._look(list(self._take_due()))

@@ -66,7 +66,7 @@ class DrawSettings(ServiceSettings):
     marks_folder: Path | None = None
     mark_every_s: float = Field(default=0.2, gt=0)
     max_store_bytes: int = Field(default=0, ge=0)
-    watch_every_s: float = Field(default=1.0, gt=0)
+    watch_every_s: float = Field(default=2.0, gt=0)
     clock_hold_s: float = Field(default=300.0, gt=0)
     audit_every_s: float = Field(default=15.0, gt=0)
     late_draws: int = Field(default=LATE_DRAWS, ge=0)

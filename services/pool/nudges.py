@@ -7,6 +7,8 @@ from redis.asyncio import Redis
 
 from services.common.tasks import Trouble, end_if_cancelled, pause
 
+_SILENCE_S = 5.0  # then the connection is looked at, if its client does so
+
 
 async def listen(
     redis: Redis, channel: str, on_word: Callable[[bytes], None], on_open: Callable[[], None]
@@ -27,7 +29,9 @@ async def listen(
             trouble.over()
             while True:
                 end_if_cancelled()
-                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0)
+                message = await pubsub.get_message(
+                    ignore_subscribe_messages=True, timeout=_SILENCE_S
+                )
                 if message is not None:
                     on_word(message["data"])
 

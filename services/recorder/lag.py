@@ -4,17 +4,14 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Never
 
-import asyncpg
 from redis.asyncio import Redis
 
-from services.common.postgres import load_queries
 from services.common.tasks import repeat
 from services.pool.store.keys import STATE, key
 from services.pool.store.layout import StateField
 from services.recorder import metrics
 from services.recorder.held import HeldPool
 
-_queries = load_queries(__file__)
 _EVERY_S = 1.0
 
 
@@ -26,11 +23,10 @@ class LagGauges:
     soon as there is anything, so they have none.
     """
 
-    def __init__(self, postgres: asyncpg.Pool, redis: Redis) -> None:
-        self._postgres = postgres
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._shown: set[int] = set()
-        self._quiet: set[int] = set()
+        self._busy: set[int] = set()
         self._oldest_ms: dict[int, int] = {}
 
     async def run(self, held: Mapping[int, HeldPool]) -> Never:
@@ -39,17 +35,25 @@ class LagGauges:
 
     async def measure(self, held: Mapping[int, HeldPool]) -> None:
         """Set the gauges."""
-        busy = {pool.pool_id: pool for pool in held.values() if not pool.may_rest}
+        busy = {
+            pool_id: pool
+            for pool_id, pool in held.items()
+            if not (pool.is_resting or pool.may_rest)
+        }
         for pool, waiting in zip(busy.values(), await self._waiting(busy.values()), strict=True):
             self._show(pool, waiting)
-        quiet = held.keys() - busy.keys()
-        for pool_id in quiet - self._quiet:
+        if self._oldest_ms:
+            self._oldest_ms = {id_: ms for id_, ms in self._oldest_ms.items() if id_ in busy}
+        if busy.keys() != self._busy or held.keys() != self._shown:
+            self._show_others(set(held), set(busy))
+
+    def _show_others(self, held: set[int], busy: set[int]) -> None:
+        """Those with nothing to show, and those that are not held any more: thousands, perhaps."""
+        for pool_id in held - busy - (self._shown - self._busy):
             metrics.LAG_DRAWS.labels(pool_id).set(0)
             metrics.LAG_S.labels(pool_id).set(0)
-        self._remove(self._shown - held.keys())
-        self._shown, self._quiet = set(held), quiet
-        self._oldest_ms = {id_: ms for id_, ms in self._oldest_ms.items() if id_ in busy}
-        metrics.HALTED_POOLS.set(await _queries.count_halted_pools(self._postgres))
+        self._remove(self._shown - held)
+        self._shown, self._busy = held, busy
 
     async def _waiting(self, pools: Collection[HeldPool]) -> list[int]:
         """Draws of each pool that wait to be recorded, as its store has it."""

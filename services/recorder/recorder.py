@@ -49,7 +49,7 @@ class Recorder:
         self._settings = settings
         self._reader = LedgerReader(redis, settings)
         self._outlet = Outlet(redis, settings.ledger_keep_draws)
-        self._lag = LagGauges(postgres, redis)
+        self._lag = LagGauges(redis)
         self._stop = asyncio.Event()
         self._active = asyncio.Event()
         self._news = asyncio.Event()
@@ -148,6 +148,8 @@ class Recorder:
         held.update({pool.pool_id: pool for pool in taken})
         self._active.set()
         metrics.HELD_POOLS.set(len(held))
+        # A halt, and its end, are told like a new pool.
+        metrics.HALTED_POOLS.set(await _queries.count_halted_pools(self._postgres))
 
     async def _pass_lost_ids(self, told: Mapping[int, int]) -> None:
         """Where Postgres is behind what it was *told* to hold, it was put back: ids as well."""

@@ -7,13 +7,14 @@ from typing import Never
 
 from services.common.outages import told
 from services.common.server.health import Health
-from services.common.tasks import end_if_cancelled, pause, stray_cancellation
+from services.common.tasks import end_if_cancelled, pause, stray_cancellation, until_beat
 
 Look = Callable[[], Awaitable[object]]
 
 _EVERY_S = 1.0  # each look wakes processes that may have nothing else to do
 _IN_DOUBT_EVERY_S = 0.5
 _BOUND_S = 1.0
+_HEAD_START_S = 0.25
 _LOST_AFTER_S = 2.0
 _BACK_AFTER_S = 1.0
 
@@ -79,7 +80,8 @@ class _Need:
 
     async def watch(self) -> Never:
         while True:
-            await pause(_IN_DOUBT_EVERY_S if self._steadiness.is_in_doubt else _EVERY_S)
+            is_in_doubt = self._steadiness.is_in_doubt
+            await pause(until_beat(_IN_DOUBT_EVERY_S if is_in_doubt else _EVERY_S))
             await self.look_again()
 
     async def look_again(self) -> None:
@@ -107,19 +109,24 @@ async def _failure_of(look: Look) -> str:
 
 
 def either(*looks: Look) -> Look:
-    """A look that finds something where one of *looks* does."""
+    """A look that finds something where one of *looks* does; they are asked one after another."""
 
     async def look() -> None:
-        looking = [asyncio.ensure_future(_failure_of(each)) for each in looks]
+        looking: list[asyncio.Future[str]] = []
         try:
+            for each in looks:  # one that hangs keeps no other back
+                looking.append(asyncio.ensure_future(_failure_of(each)))
+                done, _ = await asyncio.wait(looking[-1:], timeout=_HEAD_START_S)
+                if any(not one.result() for one in done):
+                    return
             failures = []
-            for failure in asyncio.as_completed(looking):  # one that hangs keeps no other back
+            for failure in asyncio.as_completed(looking):
                 failures.append(await failure)
                 if not failures[-1]:
                     return
             raise ConnectionError("; ".join(failures))
         finally:
-            for each in looking:
-                each.cancel()
+            for one in looking:
+                one.cancel()
 
     return look

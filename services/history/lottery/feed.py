@@ -16,6 +16,7 @@ from services.history.settings import HistorySettings
 _READ_WINNERS = 500
 _CHUNK_WINS = 200
 _WOKEN_AT_ONCE = 50
+_ALONE_S = 30.0
 
 
 class WinnerSource(Protocol):
@@ -93,6 +94,7 @@ class WinnerFeed:
         self._listeners: dict[_Listener, None] = {}
         self._fill = FreshCache("winner_stream", self._filled, max_age_s=0.0, max_entries=1)
         self._nudged = asyncio.Event()
+        self._is_heard = asyncio.Event()
         self._is_closed = False
 
     def nudge(self) -> None:
@@ -130,6 +132,7 @@ class WinnerFeed:
             await self._fill.get(())
             listener = _Listener(activity_id, self._log.last if after is None else after)
             self._listeners[listener] = None
+            self._is_heard.set()
             try:
                 is_behind = not self._log.covers(listener.place)
                 yield self._passed_over(listener) if is_behind else News((), listener.place)
@@ -137,6 +140,8 @@ class WinnerFeed:
                     yield await self._next(listener)
             finally:
                 del self._listeners[listener]
+                if not self._listeners:
+                    self._is_heard.clear()
 
     async def _next(self, listener: _Listener) -> News:
         heartbeat_at = asyncio.get_running_loop().time() + self._heartbeat_s
@@ -192,6 +197,13 @@ class WinnerFeed:
                 await self._wake()
 
     async def _wait(self) -> bool:
+        """Wait for something to tell, and somebody to tell it to; whether there was a nudge."""
+        if not self._listeners:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ALONE_S):
+                    await self._is_heard.wait()
+        if not self._listeners:
+            return False
         with suppress(TimeoutError):
             async with asyncio.timeout(self._poll_s):
                 await self._nudged.wait()

@@ -61,6 +61,7 @@ class MarkKeeper:
         self._pools: dict[int, _Pool] = {}
         self._opening: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._untold: set[int] = set()
+        self._is_to_tell = asyncio.Event()
         self._behind: set[int] = set()
 
     # ------------------------------------------------------------ what a store needs
@@ -70,6 +71,7 @@ class MarkKeeper:
         if self._folder is not None:
             self._written = self._folder.read()
             self._untold |= self._written.keys()
+            self._is_to_tell.set()
         self._run_id = run_id
 
     def known(self, pool_id: int) -> MarkBounds | None:
@@ -110,6 +112,7 @@ class MarkKeeper:
         raised = pool.bounds.mark.raised(mark)
         pool.bounds = pool.bounds._replace(mark=raised)
         self._untold.add(pool_id)
+        self._is_to_tell.set()
         if self._writer is not None:
             self._writer.add(pool_id, raised)
 
@@ -190,8 +193,13 @@ class MarkKeeper:
 
     # ------------------------------------------------------------ Postgres
 
+    async def untold(self) -> None:
+        """Return once Postgres does not have something yet."""
+        await self._is_to_tell.wait()
+
     async def tell(self) -> None:
-        """Write to Postgres what it does not have yet; to be called several times a second."""
+        """Write to Postgres what it does not have yet; to be called when untold() returned."""
+        self._is_to_tell.clear()
         telling, self._untold = self._untold, set()
         if not telling:
             return
@@ -203,6 +211,7 @@ class MarkKeeper:
                     await self.reserve(pool_id, mark.seq)
         except BaseException:
             self._untold |= telling
+            self._is_to_tell.set()
             raise
 
     def _told(self, pool_id: int) -> MarkBounds:
@@ -221,13 +230,13 @@ class MarkedStore(Protocol):
     async def get_ready(self, pool_ids: Sequence[int]) -> None:
         """Know what its present run needs of Postgres, to draw from these pools."""
 
-    async def look_over(self) -> None:
-        """PoolNotLoadedError where it is older than what was answered, in any pool."""
+    async def check(self) -> None:
+        """PoolNotLoadedError where its present run is older than what was answered, in any pool."""
 
 
 async def tell_while_running(keeper: MarkKeeper, every_s: float) -> Never:
     """Keep telling Postgres until cancelled."""
-    await repeat("marks", keeper.tell, every_s)
+    await repeat("marks", keeper.tell, every_s, due=keeper.untold)
 
 
 async def look_while_running(
@@ -243,6 +252,6 @@ async def look_while_running(
     async def look() -> None:
         await store.get_ready(pool_ids())
         with suppress(PoolNotLoadedError):  # the witness has told
-            await store.look_over()
+            await store.check()
 
     await repeat("store_run", look, every_s)

@@ -211,6 +211,10 @@ class RedisStore:
     async def look_over(self) -> None:
         """PoolNotLoadedError where the store is older than what was answered, in any pool."""
         await self._runs.look()
+        await self.check()
+
+    async def check(self) -> None:
+        """look_over(), where the present run is known already."""
         await self._witness.check(self)
 
     async def positions(self, pool_ids: Sequence[int]) -> dict[int, Mark]:

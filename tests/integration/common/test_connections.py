@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
@@ -40,6 +41,20 @@ async def test_postgres_pool_tells_who_waits(postgres_dsn: str) -> None:
             assert 3 == await third
         assert {"open": 2, "in_use": 0, "max": 2, "waiting": 0} == _shown("postgres")
     assert 3 == _waits("postgres") - before
+
+
+async def test_connection_goes_back_to_its_pool_without_a_statement_of_its_own(
+    postgres_dsn: str, postgres: asyncpg.Pool
+) -> None:
+    """What was begun is rolled back; else its last statement is its user's."""
+    async with PostgresPool(postgres_dsn, 1, 5.0) as pool:
+        pid = await pool.fetchval("SELECT pg_backend_pid()")
+        last = "SELECT query FROM pg_stat_activity WHERE pid = $1"
+        assert "SELECT pg_backend_pid()" == await postgres.fetchval(last, pid)
+        connection = await pool.acquire()
+        await connection.transaction().start()
+        await pool.release(connection)
+        assert "ROLLBACK" == await postgres.fetchval(last, pid)
 
 
 async def test_postgres_pool_counts_nobody_twice_when_a_connection_cannot_be_had() -> None:
@@ -83,7 +98,7 @@ async def test_event_loop_lag_shows_what_holds_it_up() -> None:
 
     async def blocks() -> None:
         await asyncio.sleep(0)
-        time.sleep(0.7)  # noqa: ASYNC251  # that is what is to be seen
+        time.sleep(1.2)  # noqa: ASYNC251  # that is what is to be seen
         await asyncio.sleep(0.01)
 
     await watched(blocks())

@@ -74,3 +74,17 @@ async def test_either_of_two_is_enough() -> None:
     await either(hanging, there)()
     with pytest.raises(ConnectionError, match="gone; ConnectionError: gone"):
         await either(gone, gone)()
+
+
+async def test_what_is_there_is_enough_and_the_other_is_not_asked() -> None:
+    """A look that nobody needs would cost two processes something, time and again."""
+    asked = []
+
+    async def there() -> None:
+        asked.append("first")
+
+    async def other() -> None:
+        asked.append("second")
+
+    await either(there, other)()
+    assert ["first"] == asked

@@ -1,6 +1,7 @@
 """Work without end: it survives what its rounds raise, and ends when it is told to."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 import structlog.testing
 from prometheus_client import REGISTRY
 
-from services.common.tasks import Trouble, end_if_cancelled, insist, pause, repeat
+from services.common import tasks
+from services.common.tasks import Trouble, end_if_cancelled, insist, pause, repeat, until_beat
 from services.draw.blindbox.sweeper import Sweeper
 from services.draw.guard import MemoryGuard
 from services.draw.proof.prover import Prover
@@ -68,7 +70,7 @@ def _feed(work: Deaf) -> Loop:
 
 
 def _lag(work: Deaf) -> Loop:
-    gauges = LagGauges(NOTHING, NOTHING)
+    gauges = LagGauges(NOTHING)
     gauges.measure = work  # type: ignore[method-assign,assignment]
     return lambda: gauges.run({})
 
@@ -208,3 +210,38 @@ async def test_attempt_is_repeated_until_no_outage_stands_in_its_way() -> None:
     assert "done" == await insist("test", Rounds(ConnectionRefusedError(), TimeoutError()))
     with pytest.raises(KeyError):
         await insist("test", Rounds(TimeoutError(), KeyError("a defect")))
+
+
+@pytest.mark.parametrize("every_s", [0.2, 1.0, 5.0])
+def test_what_pauses_for_equally_long_goes_on_together(
+    every_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever it asks, it waits for a turn that is everybody's, and for about its pause."""
+    begun_s = time.monotonic()
+    turns = set()
+    for percent in range(0, 400, 7):
+        now_s = begun_s + every_s * percent / 100
+        monkeypatch.setattr(time, "monotonic", lambda now_s=now_s: now_s)
+        delay_s = until_beat(every_s)
+        assert every_s / 2 < delay_s <= every_s * 1.5
+        turns.add(round((now_s + delay_s - tasks._BEAT_FROM_S) / every_s, 6))
+    assert all(turn.is_integer() for turn in turns)
+    assert 4 <= len(turns) <= 6
+
+
+async def test_work_that_has_nothing_to_do_is_not_begun() -> None:
+    """It waits to be told that something is due, and goes on from there."""
+    due, done = asyncio.Event(), asyncio.Event()
+
+    async def round_() -> None:
+        due.clear()
+        done.set()
+
+    task = asyncio.create_task(repeat("due", round_, 0.001, due=due.wait))
+    for _ in range(3):
+        assert not done.is_set()
+        due.set()
+        await asyncio.wait_for(done.wait(), 30)
+        done.clear()
+    task.cancel()
+    await asyncio.wait([task])

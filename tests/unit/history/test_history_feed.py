@@ -231,3 +231,16 @@ async def test_subscription_ends_at_once_when_the_feed_is_closed() -> None:
         assert [] == [one async for one in stream]
         late, _ = await opened(feed)
         assert [] == [one async for one in late]
+
+
+async def test_nothing_is_looked_for_while_nobody_listens() -> None:
+    """And whoever comes then gets what no nudge told of, too."""
+    source = Winners(1)
+    async with running(source, poll_s=0.001) as feed:
+        feed.nudge()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert 0 == source.reads
+        stream, _ = await opened(feed)
+        source.add(winner(2))
+        assert [2] == await hear(stream, 2)
