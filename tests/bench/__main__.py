@@ -1,6 +1,7 @@
 """python -m tests.bench: measure, and print each figure beside its goal."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from services.draw.settings import DrawSettings
 from stack.processes import StackError
 from tests.bench import confirmed, growth, idle, machine, memory, sustained, unary
 from tests.bench.contest import measures as contest
@@ -18,7 +20,7 @@ from tests.bench.pools import BooksError
 from tests.bench.profile import measure as profile
 from tests.bench.report import Conditions, print_table, summary, to_json
 from tests.bench.scale import FULL, SMOKE, Scale
-from tests.bench.servers import Bench, NotDurableError, open_bench
+from tests.bench.servers import FRONT, Bench, NotDurableError, open_bench
 from tests.bench.whole import latency, sold_out, visible, winner_list
 
 Measure = Callable[[Bench, Scale, Step], Awaitable[list[Figure]]]
@@ -97,7 +99,8 @@ def bench(
     not the answers that were given, or a server did not start.
     """
     chosen = _chosen(ids or [])
-    conditions = Conditions(machine.cores(), machine.cpu_model(), machine.load(), smoke)
+    front = os.environ.get(FRONT) or DrawSettings.model_fields["draw_front"].default.value
+    conditions = Conditions(machine.cores(), machine.cpu_model(), machine.load(), smoke, front)
     scale = SMOKE if smoke else replace(FULL, contest_rounds=long_rounds)
     try:
         figures = asyncio.run(_measure(chosen, scale))

@@ -20,17 +20,20 @@ class Conditions:
         cpu: The processor.
         load_before: Load average of the minute before.
         is_smoke: Whether it was the smoke test, whose figures mean nothing.
+        front: What serves gRPC in the draw process.
     """
 
     cores: int
     cpu: str
     load_before: float
     is_smoke: bool
+    front: str
 
     def __str__(self) -> str:
         busy = "" if self.load_before < 0.5 else " (not quiet)"
         return (
             f"{self.cores} cores, {self.cpu}; load before {self.load_before:.2f}{busy}; "
+            f"front: {self.front}; "
             "appendfsync always, Postgres fsync and synchronous_commit on"
         )
 

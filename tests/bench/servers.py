@@ -27,6 +27,7 @@ from tests.bench.scale import Scale
 from tests.support.stacks import StackUnderTest
 
 queries = load_queries(__file__)
+FRONT = "KUJI_DRAW_FRONT"
 _RECORDER = "services.recorder"
 _SERVICE_SECRET = "the measurements' service secret"
 _SECRETS = {
@@ -180,7 +181,12 @@ class Bench:
 
 
 def _inherited() -> Mapping[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("KUJI_")}
+    """Of what is told to Kuji, only which front the draw process has."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("KUJI_") or name == FRONT
+    }
 
 
 async def _serves(address: str) -> bool:
