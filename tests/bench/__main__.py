@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.draw.settings import DrawSettings
-from stack.processes import StackError
+from stack.processes import Child, StackError
 from tests.bench import confirmed, growth, idle, machine, memory, sustained, unary
 from tests.bench.contest import measures as contest
 from tests.bench.figures import Figure, Step
@@ -22,6 +22,7 @@ from tests.bench.report import Conditions, print_table, summary, to_json
 from tests.bench.scale import FULL, SMOKE, Scale
 from tests.bench.servers import FRONT, Bench, NotDurableError, open_bench
 from tests.bench.whole import latency, sold_out, visible, winner_list
+from tests.support.warm_start import warm_start
 
 Measure = Callable[[Bench, Scale, Step], Awaitable[list[Figure]]]
 MEASURES: dict[str, Measure] = {
@@ -102,6 +103,8 @@ def bench(
     front = os.environ.get(FRONT) or DrawSettings.model_fields["draw_front"].default.value
     conditions = Conditions(machine.cores(), machine.cpu_model(), machine.load(), smoke, front)
     scale = SMOKE if smoke else replace(FULL, contest_rounds=long_rounds)
+    if smoke:
+        Child.start = staticmethod(warm_start)
     try:
         figures = asyncio.run(_measure(chosen, scale))
     except (BooksError, NotDurableError, StackError) as error:

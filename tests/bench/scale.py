@@ -24,6 +24,7 @@ class Scale:
         whole_s: Length of one window of calls of a whole stack.
         profile_s: Length of one window in which it is looked where the time goes.
         list_pages: Pages of the winner list; more than the edge keeps.
+        page_size: Winners on each.
         rush: Users of a contest's burst, each of whom draws once.
         crowd: Users of a contest in all; the sustained draws take who is left.
         contest_s: Length of one window of a contest's sustained draws.
@@ -46,6 +47,7 @@ class Scale:
     whole_s: float
     profile_s: float
     list_pages: int
+    page_size: int
     rush: int
     crowd: int
     contest_s: float
@@ -69,6 +71,7 @@ FULL = Scale(
     whole_s=6.0,
     profile_s=10.0,
     list_pages=200,
+    page_size=20,
     rush=10_000,
     crowd=400_000,
     contest_s=60.0,
@@ -76,23 +79,24 @@ FULL = Scale(
 )
 SMOKE = Scale(
     rounds=1,
-    users=5_000,
-    few_users=500,
-    unary_s=0.5,
-    sustained_s=0.5,
-    bare_draws=2_000,
-    growth_draws=1_000,
-    history_rows=10_000,
+    users=2_000,
+    few_users=200,
+    unary_s=0.3,
+    sustained_s=0.3,
+    bare_draws=1_000,
+    growth_draws=400,
+    history_rows=2_000,
     idle_pools=20,
     idle_settle_s=0.1,
-    idle_s=0.5,
-    players=100,
-    whole_s=0.5,
+    idle_s=0.2,
+    players=80,
+    whole_s=0.4,
     profile_s=1.0,
     list_pages=65,
-    rush=100,
+    page_size=4,
+    rush=60,
     crowd=3_000,
-    contest_s=0.5,
+    contest_s=0.3,
     contest_rounds=1,
     is_smoke=True,
 )

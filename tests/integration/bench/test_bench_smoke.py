@@ -15,10 +15,7 @@ from tests.bench.__main__ import MEASURES
 from tests.bench.pools import BooksError, compare
 from tests.support.history import make_pool, make_users, recording, until_recorded
 
-TIMEOUT_S = 280
-# Halves, for one run of all takes minutes beside other tests.
-_IDS = list(MEASURES)
-_HALF = _IDS.index("M6")
+TIMEOUT_S = 560  # beside other tests, on a slow machine
 
 
 async def run_bench(*arguments: str) -> tuple[int | None, str, str]:
@@ -36,13 +33,13 @@ async def run_bench(*arguments: str) -> tuple[int | None, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-@pytest.mark.parametrize("ids", [_IDS[:_HALF], _IDS[_HALF:]], ids=("first", "others"))
-async def test_bench_prints_every_figure_when_the_rows_equal_the_answers(ids: list[str]) -> None:
+@pytest.mark.timeout(TIMEOUT_S + 30)
+async def test_bench_prints_every_figure_when_the_rows_equal_the_answers() -> None:
     """The smoke test measures every figure on real servers, checks every row, and ends well."""
-    code, out, err = await run_bench("--smoke", "--json", *ids)
+    code, out, err = await run_bench("--smoke", "--json")
     assert (0, "") == (code, err if code else "")
     figures = json.loads(out)["figures"]
-    assert ids == list(dict.fromkeys(figure["id"] for figure in figures))
+    assert list(MEASURES) == list(dict.fromkeys(figure["id"] for figure in figures))
     assert all(figure["ratio"] is None or figure["ratio"] > 0 for figure in figures)
 
 
