@@ -2,15 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from kuji.draw.v1 import draw_pb2
 
-from tests.hostile.raw_http2 import RawHttp2
+from tests.hostile.raw_http2 import RawHttp2, framed
 from tests.support.draw_service import element
 
 # As many draws as are made at last; and as much of everything else as goes with that.
@@ -52,7 +52,8 @@ class Ground:
 
     async def raw(self, method: str = METHOD, *window: int) -> RawHttp2:
         """A connection that calls *method* as nobody should."""
-        return await RawHttp2.connected(self.address, method, self.metadata, self.request, *window)
+        body = framed(self.request)
+        return await RawHttp2.connected(self.address, method, self.metadata, body, *window)
 
     def draw(self, **options: Any) -> Any:
         """A call over the shared connection."""
@@ -116,6 +117,10 @@ async def shut_windows(ground: Ground) -> None:
 
 async def unread_stream(ground: Ground) -> None:
     """A stream of draws that is written to, and never read."""
+    (await _unread(ground)).cancel()
+
+
+async def _unread(ground: Ground) -> Any:
     stream = ground.channel.stream_stream(_STREAM)(metadata=ground.of_service)
     draw = element(ground.activity_id, 1, "unread")
     message = draw_pb2.DrawStreamRequest(draw=draw).SerializeToString()
@@ -123,7 +128,22 @@ async def unread_stream(ground: Ground) -> None:
         async with asyncio.timeout(2):
             for _ in range(20_000):
                 await stream.write(message)
+    return stream
+
+
+@asynccontextmanager
+async def hold(ground: Ground) -> AsyncIterator[None]:
+    """Calls that never come to their message, answers that nobody takes, a stream not read."""
+    halves, shut = await ground.raw(), await ground.raw(METHOD, 0)
+    stream = await _unread(ground)
+    for _ in range(400):
+        halves.begin()
+        shut.send(shut.begin())
+    await asyncio.wait_for(ground.draw(), _SOON_S)
+    yield
     stream.cancel()
+    halves.drop()
+    shut.drop()
 
 
 async def long_headers(ground: Ground) -> None:

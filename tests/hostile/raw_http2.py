@@ -29,14 +29,19 @@ def _text(value: str) -> bytes:
     return bytes([127, 128 + rest % 128, rest // 128]) + octets
 
 
+def framed(message: bytes) -> bytes:
+    """The body of a call of gRPC with one *message*."""
+    return b"\0" + struct.pack(">I", len(message)) + message
+
+
 class RawHttp2(asyncio.Protocol):
     """
-    A connection to a gRPC server.
+    A connection to a gRPC server, or to the edge.
 
     Args:
         method: Whose calls are made: its path.
         metadata: Of each.
-        message: Of each.
+        body: Of each.
         window: Bytes of answers that the server may send on a stream.
 
     Attributes:
@@ -50,7 +55,7 @@ class RawHttp2(asyncio.Protocol):
         self,
         method: str,
         metadata: Sequence[tuple[str, str]],
-        message: bytes,
+        body: bytes,
         window: int = _LARGEST_WINDOW,
     ) -> None:
         headers = [
@@ -63,7 +68,7 @@ class RawHttp2(asyncio.Protocol):
             *metadata,
         ]
         self._headers = b"".join(b"\0" + _text(name) + _text(value) for name, value in headers)
-        self._message = b"\0" + struct.pack(">I", len(message)) + message
+        self._body = body
         self._window = window
         self._credit = _FIRST_WINDOW
         self._received = bytearray()
@@ -129,8 +134,8 @@ class RawHttp2(asyncio.Protocol):
 
     def send(self, stream: int) -> None:
         """Send all the rest of the call."""
-        self._credit -= len(self._message)
-        self._wire.write(_frame(_DATA, _END_STREAM, stream, self._message))
+        self._credit -= len(self._body)
+        self._wire.write(_frame(_DATA, _END_STREAM, stream, self._body))
 
     def reset(self, stream: int) -> None:
         """Cancel the call."""
@@ -158,7 +163,7 @@ class RawHttp2(asyncio.Protocol):
             await self.comes_on()
 
     def _has_room(self, at_once: int) -> bool:
-        return self.opened - self.ended < at_once and self._credit > len(self._message)
+        return self.opened - self.ended < at_once and self._credit > len(self._body)
 
     async def comes_on(self) -> None:
         """Return when something has come from the server."""

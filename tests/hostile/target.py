@@ -99,8 +99,22 @@ class Target:
 
 def resident(pid: int) -> int:
     """Bytes that a process keeps in memory."""
+    return _status_of(pid, "RssAnon")
+
+
+def most_resident(pid: int) -> int:
+    """Bytes that a process had in memory at most, files among it, since forget_most()."""
+    return _status_of(pid, "VmHWM")
+
+
+def forget_most(pid: int) -> None:
+    """See most_resident()."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _status_of(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     raise LookupError(pid)
 

@@ -20,8 +20,8 @@ from redis.asyncio import Redis
 
 from services.common.server.serve import Front
 from stack.ports import free_port
-from tests.hostile.front_attacks import ATTACKS, CALLS, IS_FULL, Attack, Ground
-from tests.hostile.target import resident
+from tests.hostile.front_attacks import ATTACKS, CALLS, IS_FULL, Attack, Ground, hold
+from tests.hostile.target import forget_most, most_resident, resident
 from tests.support.draw_process import draw_process
 from tests.support.draw_service import Caller, World
 from tests.support.history import eventually
@@ -31,6 +31,7 @@ _PATIENCE_S = 7200 if IS_FULL else 300
 _GROWTH_BYTES = 24 << 20
 _HONEST_CALLS = 200 if IS_FULL else 5
 _AT_ONCE = 128
+_PARTS = 10  # of the calls: that memory is flat is seen at each
 
 
 @pytest.fixture(params=Front)
@@ -124,32 +125,50 @@ def _part(took_s: Sequence[float], part: float) -> float:
 
 
 @asynccontextmanager
-async def _ground(world: World, address: str) -> AsyncIterator[tuple[Ground, Honest]]:
-    """What strangers try, and honest callers of it."""
-    activity = await world.activity(_MISSES)
+async def _ground_of(world: World, address: str, activity_id: int) -> AsyncIterator[Ground]:
+    """What strangers try."""
     own = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(address, options=own) as shared:
-        tokens = [world.auth.token(number, f"user-{number}", "user") for number in (1, 2, 3)]
-        stranger, beside, apart = [Caller(shared, token) for token in tokens]
-        for caller in (stranger, beside, apart):
-            await caller.draw(activity.activity_id, "")  # all tokens are known from here on
-        honest = Honest(activity.activity_id, beside)
-        async with honest.calling(address, tokens[2]):
-            ground = Ground(
-                address, shared, stranger.metadata, world.service().metadata, activity.activity_id
-            )
+        stranger = Caller(shared, world.auth.token(1, "user-1", "user"))
+        await stranger.draw(activity_id, "")  # its token is known from here on
+        service = world.service().metadata
+        yield Ground(address, shared, stranger.metadata, service, activity_id)
+
+
+@asynccontextmanager
+async def _ground(world: World, address: str) -> AsyncIterator[tuple[Ground, Honest]]:
+    """The same, and honest callers of it."""
+    activity_id = (await world.activity(_MISSES)).activity_id
+    async with _ground_of(world, address, activity_id) as ground:
+        tokens = [world.auth.token(number, f"user-{number}", "user") for number in (2, 3)]
+        beside, apart = [Caller(ground.channel, token) for token in tokens]
+        for caller in (beside, apart):
+            await caller.draw(activity_id, "")
+        honest = Honest(activity_id, beside)
+        async with honest.calling(address, tokens[1]):
             yield ground, honest
 
 
 async def _undergo(attack: Attack, ground: Ground, honest: Honest, pid: int) -> int:
     """Bytes that the process keeps of *attack*: what it leaves once it may; again adds nothing."""
-    honest.phase = attack.__name__
+    honest.phase = name = attack.__name__
     if not IS_FULL:  # what is as large as that is by itself more than once
         await attack(ground)
     before = resident(pid)
+    forget_most(pid)
+    least = most_resident(pid)
     await attack(ground)
+    most = most_resident(pid) - least
     await honest.goes_on("between")
-    return resident(pid) - before
+    kept = resident(pid) - before
+    print(
+        f"{name}: {honest.sentence(name)}; memory: {most >> 20} MiB more at most,"
+        f" {kept >> 10} KiB more in the end; then {honest.sentence('between')};"
+        f" {len(honest.refused)} refused",
+        flush=True,
+    )
+    honest.took_s["between"].clear()
+    return kept
 
 
 @pytest.mark.timeout(_PATIENCE_S)
@@ -163,16 +182,14 @@ async def test_honest_callers_are_answered_whatever_strangers_do(
             await honest.goes_on("before")
             at_first = resident(process.pid)
             for attack in ATTACKS:
-                name = attack.__name__
-                kept[name] = await _undergo(attack, ground, honest, process.pid)
-                told = f"{name}: {honest.sentence(name)}, {kept[name] >> 10} KiB more"
-                told += f"; then {honest.sentence('between')}; {len(honest.refused)} refused"
-                print(told, flush=True)
-                honest.took_s["between"].clear()
+                kept[attack.__name__] = await _undergo(attack, ground, honest, process.pid)
             await _draw(ground, CALLS // 10)
             before = resident(process.pid)
             honest.phase = "calls"
-            await _draw(ground, CALLS)
+            for _ in range(_PARTS):
+                await _draw(ground, CALLS // _PARTS)
+                more = resident(process.pid) - before
+                print(f"{CALLS // _PARTS} calls: {more >> 10} KiB more", flush=True)
             kept["calls"] = resident(process.pid) - before
             print(f"{CALLS} calls: {before >> 10} KiB before, {kept['calls'] >> 10} KiB more")
             print(f"all in all {(before - at_first) >> 10} KiB more than at first")
@@ -220,4 +237,18 @@ async def test_calls_in_flight_are_answered_when_the_process_is_told_to_end(
             await redis.client_unpause()
             answers: list[Any] = await asyncio.gather(*draws)
             assert {f"a{number}" for number in range(300)} == {one.request_id for one in answers}
+        assert 0 == await process.exit_code()
+
+
+async def test_process_ends_in_time_whatever_strangers_hold_open(
+    world: World, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Told to end, it takes as long as it was given to drain; then it ends well."""
+    activity = await world.activity(_MISSES)
+    async with (
+        draw_process(tmp_path, KUJI_DRAIN_S="1", **variables) as process,
+        _ground_of(world, process.address, activity.activity_id) as ground,
+        hold(ground),
+    ):
+        process.ask_to_stop()
         assert 0 == await process.exit_code()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
 from services.common.context import RequestContext
@@ -52,7 +53,7 @@ class GatheredRpc:
         rpc: What answers one by itself; what is refused is refused as there.
         each: Answers many.
         gate: Admits them.
-        alone: Lets a coroutine answer a call by itself.
+        alone: Lets something answer a call by itself.
         serialize: Makes bytes of a response.
     """
 
@@ -61,7 +62,7 @@ class GatheredRpc:
         rpc: Rpc,
         each: AnswersEach,
         gate: Gate,
-        alone: Callable[[Any, FrontCall], None],
+        alone: Callable[[Work, FrontCall], None],
         serialize: Callable[[Any], bytes],
     ) -> None:
         self.rpc = rpc
@@ -87,7 +88,7 @@ class GatheredRpc:
 
     def alone(self, request: bytes, call: FrontCall) -> None:
         """Have *call* answered by itself."""
-        self._alone(self._answer_alone(request, call), call)
+        self._alone(partial(self._answer_alone, request, call), call)
 
     async def _answer_alone(self, request: bytes, call: FrontCall) -> None:
         response = await self.rpc.unary(request, cast("Call", call))

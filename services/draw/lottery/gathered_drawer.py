@@ -97,12 +97,14 @@ class GatheredDrawer:
         return await self._drawer.draw(wanted)
 
     async def _draw_some(self, pool: Pool, asks: Sequence[Ask], deadline: float) -> None:
-        sent = _Sent([(ask, intent_of(pool, ask.wanted)) for ask in asks])
-        drawing = await outcome_of(self._drawn(pool, sent, deadline))
-        if isinstance(drawing, Exception):
+        told = await outcome_of(self._drawn_and_told(pool, asks, deadline))
+        if told is not None:  # of these alone: others go on
             for ask in asks:
-                ask.tell(drawing)
-            return
+                ask.tell(told)
+
+    async def _drawn_and_told(self, pool: Pool, asks: Sequence[Ask], deadline: float) -> None:
+        sent = _Sent([(ask, intent_of(pool, ask.wanted)) for ask in asks])
+        drawing = await self._drawn(pool, sent, deadline)
         for (ask, intent), answer in zip(sent.pairs, drawing.answers, strict=True):
             result = partial(self._drawer.result_of, pool, intent, drawing, answer)
             if _has_to_wait(pool, drawing, answer):

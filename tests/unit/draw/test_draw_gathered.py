@@ -30,7 +30,7 @@ class House:
         self.sending: Callable[[], Awaitable[None]] = _at_once
         self._full_pool = full_pool
         codes = CodeKey("5c" * 32)
-        self._pools = {
+        self.pools = {
             number: Pool(
                 number, number, fairness.Roller(b"s" * 32, number), codes.of_pool(number), b""
             )
@@ -39,7 +39,7 @@ class House:
 
     def drawer(self, max_batch_draws: int = 10) -> GatheredDrawer:
         """The one under test."""
-        pools = SimpleNamespace(at_hand=self._pools.get, at_hand_by_id=self._pools.get)
+        pools = SimpleNamespace(at_hand=self.pools.get, at_hand_by_id=self.pools.get)
         guard = SimpleNamespace(check=lambda: None)
         users = SimpleNamespace(are_required=False)
         batcher = SimpleNamespace(draw_wanted=self.batch)
@@ -174,6 +174,19 @@ async def test_failure_of_one_pool_is_told_to_its_callers_alone() -> None:
     await asyncio.gather(*told.apart)
     assert {"a": "a", "b": OverloadedError, "c": ActivityNotFoundError} == told.of
     assert ["c"] == house.apart
+
+
+async def test_defect_of_one_pool_is_told_to_its_callers_alone() -> None:
+    """Nor does it keep the draws of another, which is at the store meanwhile, from being told."""
+    house, told = House(), Told()
+    house.pools[2].codes = None  # type: ignore[assignment]
+
+    async def slowly() -> None:
+        await asyncio.sleep(0)
+
+    house.sending = slowly
+    await house.drawer().draw_each([told.ask(1, "a"), told.ask(2, "b")], soon())
+    assert {"a": "a", "b": AttributeError} == told.of
 
 
 @pytest.mark.parametrize(("activity_id", "apart"), [(0, []), (1, []), (2, ["t"])])

@@ -62,13 +62,18 @@ class Events:
         self._taken()
 
     def _wait(self) -> None:
-        while True:
-            event = self.queue.poll()
-            if event.completion_type == cygrpc.CompletionType.queue_shutdown:
-                break
+        goes_on = True
+        while goes_on:
             try:
-                event.tag(event)
-            except Exception:
+                goes_on = self._next()
+            except Exception:  # without this thread there are no calls
                 log.exception("an event was not told")
-            event = None  # else a call that is over would live until the next event
         self._loop.call_soon_threadsafe(self.ended.set)
+
+    def _next(self) -> bool:
+        """Wait for one event, and tell it; False: there will be no further one."""
+        event = self.queue.poll()
+        if event.completion_type == cygrpc.CompletionType.queue_shutdown:
+            return False
+        event.tag(event)
+        return True

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import grpc
@@ -24,6 +25,7 @@ _CANCELLED_S = 1.0
 
 Arrived = tuple[bytes, FrontCall]
 TakeAll = Callable[[Sequence[Arrived]], None]
+Work = Callable[[], Awaitable[None]]
 
 
 class _Begun(NamedTuple):
@@ -173,15 +175,17 @@ class FrontServer(grpc.aio.Server):
                 _have_taken(take, whole)
 
     def _begin(self, begun: _Begun) -> None:
+        if begun.call.is_over:  # its caller left before; nobody would be there to cancel it
+            return
         if begun.handler.request_streaming:
             begun.call.hear()
         elif begun.message is None:
             _refuse_empty(begun.call)
             return
-        self.run(_served(begun), begun.call)
+        self.run(partial(_served, begun), begun.call)
 
-    def run(self, work: Any, call: FrontCall) -> None:  # noqa: ANN401
-        """Let the coroutine *work* answer *call*; it is cancelled when the caller leaves."""
+    def run(self, work: Work, call: FrontCall) -> None:
+        """Let *work* answer *call*; it is cancelled when the caller leaves."""
         task = asyncio.get_running_loop().create_task(_answered(work, call))
         self._tasks.add(task)
         call.left = task.cancel
@@ -220,9 +224,9 @@ def _refuse_empty(call: FrontCall) -> None:
     call.refuse(grpc.StatusCode.INTERNAL, "The request has no message.")
 
 
-async def _answered(work: Any, call: FrontCall) -> None:  # noqa: ANN401
+async def _answered(work: Work, call: FrontCall) -> None:
     try:
-        await work
+        await work()
     except grpc.aio.AbortError:
         pass  # it was answered
     except asyncio.CancelledError:
