@@ -86,6 +86,8 @@ class ServiceSettings(TlsSettings):
             the address of every caller is that of its connection.
         max_calls: Calls in hand, but for streams; beyond it they are shed as OVERLOADED.
         max_streams: Streams in hand, likewise.
+        max_connection_calls: Calls of one connection: streams too, and those that were cancelled
+            and are not done with. More wait with their client, or are refused to who does not wait.
         max_message_bytes: Of one request.
         strict_contract: Answer INTERNAL where a call fails with a reason that its proto does not
             state, for tests; else that is logged and counted.
@@ -102,6 +104,7 @@ class ServiceSettings(TlsSettings):
     edge_secret: SecretStr = SecretStr("")
     max_calls: Annotated[int, Field(ge=1)] = 10_000
     max_streams: Annotated[int, Field(ge=1)] = 20_000
+    max_connection_calls: Annotated[int, Field(ge=100)] = 4096
     max_message_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 20
     strict_contract: bool = False
     keys_file: Path | None = None

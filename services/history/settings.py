@@ -32,6 +32,7 @@ class HistorySettings(ServiceSettings):
             slow.
         stream_listeners: Of the winners' stream at most so many, in this process.
         stream_listeners_of_address: Likewise of one address; of IPv6, of its /64.
+        max_connection_calls: Enough for all listeners: the edge has them on few connections.
         stream_heartbeat_s: Longest silence towards a listener.
         time_zone: Whose days the daily records of blind boxes are for; an IANA name.
         daily_records: Of a day so many are listed, the newest.
@@ -50,6 +51,7 @@ class HistorySettings(ServiceSettings):
     stream_kept: int = Field(default=10_000, ge=1)
     stream_listeners: int = Field(default=5000, ge=1)
     stream_listeners_of_address: int = Field(default=2000, ge=1)
+    max_connection_calls: int = Field(default=20_000, ge=100)
     stream_heartbeat_s: float = Field(default=10.0, gt=0, le=15)
     time_zone: Annotated[str, AfterValidator(_is_a_time_zone)] = "UTC"
     daily_records: int = Field(default=2000, ge=1)

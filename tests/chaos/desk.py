@@ -79,6 +79,6 @@ async def open_desk(stack: StackUnderTest) -> AsyncIterator[Desk]:
     request = auth_pb2.IssueServiceTokenRequest(service="chaos", secret=secret)
     async with open_channel(stack.grpc["auth"]) as auth, open_channel(stack.grpc["draw"]) as draw:
         issued = await auth_pb2_grpc.AuthServiceStub(auth).IssueServiceToken(
-            request, timeout=RPC_TIMEOUT_S
+            request, timeout=RPC_TIMEOUT_S, wait_for_ready=True
         )
         yield Desk(draw, issued.access_token)

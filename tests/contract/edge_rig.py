@@ -22,10 +22,17 @@ from pydantic import SecretStr
 from services.common.context import RequestContext
 from services.common.server.health import START, Health
 from services.common.server.rpc import Rpc
-from services.common.server.serve import Implementation, build_server, gate_of, handlers_of
+from services.common.server.serve import (
+    Front,
+    Implementation,
+    build_server,
+    gate_of,
+    handlers_of,
+)
 from services.common.settings import ServiceSettings
 from services.common.tls_files import TlsFiles
 from services.common.tokens import TokenVerifier
+from services.draw.settings import DrawSettings
 from stack.edge.config import EVERYBODY, Edge, envoy
 from stack.edge.contract import CLUSTERS, cluster_of, services
 from stack.edge.health import is_serving
@@ -187,7 +194,8 @@ async def start_upstream(
         tls_ca_file=tls.ca if tls else None,
     )
     verifier = TokenVerifier(script.jwks)
-    server, port, healthy = build_server([], verifier, settings)
+    front = DrawSettings.model_fields["draw_front"].default if service == "draw" else Front.GRPCIO
+    server, port, healthy = build_server([], verifier, settings, front)
     make = partial(ScriptedRpc, gate=gate_of(verifier, settings), strict=False)
     served = [Implementation(script, descriptor) for descriptor in SERVICES[service]]
     server.add_generic_rpc_handlers(tuple(handlers_of(one, make) for one in served))

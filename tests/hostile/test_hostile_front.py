@@ -152,11 +152,11 @@ async def _ground(world: World, address: str) -> AsyncIterator[tuple[Ground, Hon
 async def _undergo(attack: Attack, ground: Ground, honest: Honest, pid: int) -> int:
     """Bytes that the process keeps of *attack*: what it leaves once it may; again adds nothing."""
     honest.phase = name = attack.__name__
-    if not IS_FULL:  # what is as large as that is by itself more than once
-        await attack(ground)
-    before = resident(pid)
     forget_most(pid)
     least = most_resident(pid)
+    await attack(ground)
+    await honest.goes_on("between")
+    before, honest.phase = resident(pid), name
     await attack(ground)
     most = most_resident(pid) - least
     await honest.goes_on("between")

@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-from contextlib import suppress
 from urllib.parse import urlsplit
-
-import httpx
 
 from tests.hostile.honest import honest_client
 from tests.hostile.raw_http2 import RawHttp2
@@ -13,7 +10,7 @@ from tests.hostile.target import Target
 
 _PATH = "/api/lottery/draw"
 _AT_ONCE = 50
-_LEFT = 150
+_LEFT = 20
 _HONEST_CALLS = 3
 _GROWTH_BYTES = 16 << 20
 _LINE = 'kuji_rpc_calls_total{method="Draw",reason="CALLER_LEFT"} '
@@ -26,14 +23,21 @@ async def _left(target: Target) -> int:
     return int(float(found[0].removeprefix(_LINE))) if found else 0
 
 
-async def _reset(target: Target) -> None:
-    """Begin draws over one connection; reset all of them when the first is answered."""
+def _draw(target: Target) -> tuple[bytes, tuple[str, str]]:
+    """Its body, and its token's header."""
     body = json.dumps({"activity_id": target.activity_id}).encode()
-    token = [("authorization", f"Bearer {target.tokens['user']}")]
-    connection = await RawHttp2.connected(urlsplit(target.stack.edge).netloc, _PATH, token, body)
+    return body, ("authorization", f"Bearer {target.tokens['user']}")
+
+
+async def _reset(target: Target) -> None:
+    """Begin draws over one connection; reset some at once, the others when one is answered."""
+    body, token = _draw(target)
+    connection = await RawHttp2.connected(urlsplit(target.stack.edge).netloc, _PATH, [token], body)
     streams = [connection.begin() for _ in range(_AT_ONCE)]
     for stream in streams:
         connection.send(stream)
+        if stream % 4 == 1:
+            connection.reset(stream)
     while not connection.ended:
         await connection.comes_on()
     for stream in streams:
@@ -42,21 +46,23 @@ async def _reset(target: Target) -> None:
 
 
 async def _hang_up(target: Target) -> None:
-    """Draw over connections of their own; cut all of them when the first is answered."""
-    headers = {"authorization": f"Bearer {target.tokens['user']}"}
-    limits = httpx.Limits(max_connections=_AT_ONCE)
-    async with httpx.AsyncClient(base_url=target.stack.edge, timeout=60, limits=limits) as http:
-        body = {"activity_id": target.activity_id}
-        draws = [
-            asyncio.ensure_future(http.post(_PATH, json=body, headers=headers))
-            for _ in range(_AT_ONCE)
-        ]
-        await asyncio.wait(draws, return_when=asyncio.FIRST_COMPLETED)
-        for draw in draws:
-            draw.cancel()
-        for draw in draws:
-            with suppress(asyncio.CancelledError, httpx.HTTPError):
-                await draw
+    """The same over connections of their own, which are cut."""
+    body, token = _draw(target)
+    at = urlsplit(target.stack.edge)
+    head = f"POST {_PATH} HTTP/1.1\r\nhost: kuji\r\ncontent-length: {len(body)}\r\n"
+    request = f"{head}{': '.join(token)}\r\n\r\n".encode() + body
+    opened = await asyncio.gather(
+        *[asyncio.open_connection(at.hostname, at.port) for _ in range(_AT_ONCE)]
+    )
+    for _, writer in opened:
+        writer.write(request)
+    answers = [asyncio.ensure_future(reader.read(1)) for reader, _ in opened]
+    for _, writer in opened[::2]:
+        writer.transport.abort()
+    await asyncio.wait(answers[1::2], return_when=asyncio.FIRST_COMPLETED)
+    for _, writer in opened:
+        writer.transport.abort()
+    await asyncio.gather(*answers, return_exceptions=True)
 
 
 async def _leave(target: Target) -> None:

@@ -33,14 +33,21 @@ class Customer(Caller):
         self._stubs = {**self._stubs, "kuji.blindbox.v1.BlindBoxService": boxes}
 
     async def order(
-        self, box: Box, order_num: str, user_id: int = 7, count: int = 1, **fields: Any
+        self,
+        box: Box,
+        order_num: str,
+        user_id: int = 7,
+        count: int = 1,
+        *,
+        timeout: float = 15,
+        **fields: Any,
     ) -> Placed:
         """An order's result; *fields* say otherwise than the box."""
         given = {"goods_id": box.goods_id, "num": box.num, **fields}
         request = blindbox_pb2.PlaceOrderRequest(
             order_num=order_num, user_id=user_id, count=count, **given
         )
-        placed: Placed = await self(request)
+        placed: Placed = await self(request, timeout=timeout)
         return placed
 
     async def use_card(

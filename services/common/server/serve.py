@@ -35,7 +35,8 @@ from services.common.traces.switch import pipeline
 log = structlog.get_logger()
 
 # Beyond bounds of its own, the transport would end calls without a reason: what is too much is shed
-# by Load. The calls of one connection wait with their client beyond what Load could take.
+# by Load. The calls of one connection wait with their client; who resets his without end is refused
+# more, as what is not done with counts: else all others would wait behind that.
 _WITHOUT_BOUND = (1 << 31) - 1
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
@@ -146,9 +147,8 @@ def _build(
     health: Health,
     front: Front,
 ) -> tuple[grpc.aio.Server, Gate, int]:
-    most = settings.max_calls + settings.max_streams
     own = (
-        ("grpc.max_concurrent_streams", most),
+        ("grpc.max_concurrent_streams", settings.max_connection_calls),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
     )
     options = [*_OPTIONS, *own]

@@ -1,4 +1,4 @@
-"""The front that gathers: who has left is not served, and nothing ends its thread."""
+"""What takes the calls of a process: who has left is not served, nothing ends its thread."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from services.common.server.front.events import Events
 from services.common.server.serve import Front, Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
+from tests.hostile.raw_http2 import RawHttp2
 
 _PATIENCE_S = 60
 
@@ -72,6 +73,28 @@ async def test_caller_who_left_before_his_call_was_begun_is_not_served(
     await server.stop(0)
     assert [] == servicer.served
     assert [] == [one for one in recwarn if "was never awaited" in str(one.message)]
+
+
+@pytest.mark.parametrize("front", Front)
+async def test_calls_of_one_connection_are_bounded_whatever_its_client_does(front: Front) -> None:
+    """What is beyond is refused to who does not wait; other connections are not concerned."""
+    service = Implementation(Servicer(), auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
+    settings = ServiceSettings(listen="127.0.0.1:0", max_connection_calls=100)
+    server, port, _ = build_server([service], TokenVerifier(_no_keys), settings, front)
+    await server.start()
+    address, path = f"127.0.0.1:{port}", "/kuji.auth.v1.AuthService/Login"
+    greedy = await RawHttp2.connected(address, path, (), b"")
+    await greedy.comes_on()  # the server has said how many
+    for _ in range(150):
+        greedy.begin()
+    while greedy.ended < 50:
+        await greedy.comes_on()
+    async with grpc.aio.insecure_channel(address) as beside:
+        health = health_pb2_grpc.HealthStub(beside)
+        await health.Check(health_pb2.HealthCheckRequest(service="live"), timeout=_PATIENCE_S)
+    assert 50 == greedy.ended
+    greedy.drop()
+    await server.stop(0)
 
 
 async def test_front_goes_on_whatever_it_hears_of(monkeypatch: pytest.MonkeyPatch) -> None:
