@@ -71,7 +71,7 @@ class DrawSettings(ServiceSettings):
     audit_every_s: float = Field(default=15.0, gt=0)
     late_draws: int = Field(default=LATE_DRAWS, ge=0)
     require_users: bool = False
-    draw_front: Front = Front.GRPCIO
+    draw_front: Front = Front.GATHERING
     sweep_every_s: float = Field(default=5.0, gt=0)
     sweep_after_s: float = Field(default=10.0, ge=0)
 
