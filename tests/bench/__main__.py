@@ -1,7 +1,6 @@
 """python -m tests.bench: measure, and print each figure beside its goal."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -11,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.draw.settings import DrawSettings
 from stack.processes import Child, StackError
 from tests.bench import confirmed, growth, idle, machine, memory, sustained, unary
 from tests.bench.contest import measures as contest
@@ -20,7 +18,7 @@ from tests.bench.pools import BooksError
 from tests.bench.profile import measure as profile
 from tests.bench.report import Conditions, print_table, summary, to_json
 from tests.bench.scale import FULL, SMOKE, Scale
-from tests.bench.servers import FRONT, Bench, NotDurableError, open_bench
+from tests.bench.servers import Bench, NotDurableError, front, open_bench
 from tests.bench.whole import latency, sold_out, visible, winner_list
 from tests.support.warm_start import warm_start
 
@@ -100,8 +98,9 @@ def bench(
     not the answers that were given, or a server did not start.
     """
     chosen = _chosen(ids or [])
-    front = os.environ.get(FRONT) or DrawSettings.model_fields["draw_front"].default.value
-    conditions = Conditions(machine.cores(), machine.cpu_model(), machine.load(), smoke, front)
+    conditions = Conditions(
+        machine.cores(), machine.cpu_model(), machine.load(), smoke, front().value
+    )
     scale = SMOKE if smoke else replace(FULL, contest_rounds=long_rounds)
     if smoke:
         Child.start = staticmethod(warm_start)

@@ -18,6 +18,8 @@ from redis.asyncio import Redis
 
 from services.common.migrate import migrate
 from services.common.postgres import load_queries
+from services.common.server.serve import Front
+from services.draw.settings import DrawSettings
 from stack import databases, servers
 from stack.ports import free_port
 from stack.processes import Child, Program, stop
@@ -27,7 +29,7 @@ from tests.bench.scale import Scale
 from tests.support.stacks import StackUnderTest
 
 queries = load_queries(__file__)
-FRONT = "KUJI_DRAW_FRONT"
+_FRONT = "KUJI_DRAW_FRONT"
 _RECORDER = "services.recorder"
 _SERVICE_SECRET = "the measurements' service secret"
 _SECRETS = {
@@ -180,12 +182,17 @@ class Bench:
         return dsn
 
 
+def front() -> Front:
+    """What serves gRPC in the draw processes that are measured."""
+    return Front(os.environ.get(_FRONT) or DrawSettings.model_fields["draw_front"].default)
+
+
 def _inherited() -> Mapping[str, str]:
     """Of what is told to Kuji, only which front the draw process has."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("KUJI_") or name == FRONT
+        if not name.startswith("KUJI_") or name == _FRONT
     }
 
 

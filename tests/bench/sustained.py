@@ -12,8 +12,8 @@ from tests.bench.pools import open_pool
 from tests.bench.scale import Scale
 from tests.bench.servers import Bench, Site
 
-GOAL_RATIO = 0.50
-GOAL_DRAWS_PER_S = 20_000
+GOAL_RATIO = 0.55
+GOAL_DRAWS_PER_S = 25_000
 GOAL_LAG_S = 5.0
 _BATCH = 100
 _IN_FLIGHT = 8

@@ -3,15 +3,17 @@
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from services.common.server.serve import Front
 from stack.processes import Child
 from tests.bench.figures import Figure, Step, alternate, spread
 from tests.bench.jobs import Job, Tally
 from tests.bench.machine import cpu_s
 from tests.bench.pools import BooksError, MeasuredPool, open_pool
 from tests.bench.scale import Scale
-from tests.bench.servers import Bench, Service
+from tests.bench.servers import Bench, Service, front
 
-GOAL = 0.70
+# By the server's CPU: what calls cost it, the generator costs beside it.
+GOALS = {Front.GATHERING: 2.0, Front.GRPCIO: 0.80}
 _IN_FLIGHT = 64
 
 
@@ -56,6 +58,7 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
 
         await _warm_up(bench, pool, job)
         rates = await alternate(scale.rounds, draw, call_empty, step, "M1")
+    goal, by_cpu = GOALS[front()], median(idle.cpu_us) / median(drawn.cpu_us)
     return [
         Figure(
             "M1",
@@ -63,12 +66,12 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
             f"{spread(rates.a)} draws/s",
             f"empty handler: {spread(rates.b)} calls/s",
             rates.ratio,
-            f"≥ {GOAL:.2f}",
-            rates.ratio >= GOAL,
+            f"≥ {goal:.2f} by CPU",
+            by_cpu >= goal,
             (
                 f"draw: {drawn}",
                 f"empty handler: {idle}",
-                f"by the server's CPU alone: {median(idle.cpu_us) / median(drawn.cpu_us):.2f}",
+                f"by the server's CPU alone: {by_cpu:.2f}",
             ),
         )
     ]

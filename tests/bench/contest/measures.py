@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from services.common.server.serve import Front
 from tests.bench.contest import kill
 from tests.bench.contest.kuji import empty_side, kuji_side
 from tests.bench.contest.references import IN_BACKGROUND, ROW_LOCKS, UNIT_ROWS, reference_side
@@ -14,9 +15,13 @@ from tests.bench.contest.sides import Side
 from tests.bench.contest.window import BUSY, Window, draw
 from tests.bench.figures import Alternation, Figure, Step, spread
 from tests.bench.scale import Scale
-from tests.bench.servers import Bench
+from tests.bench.servers import Bench, front
 
-GOALS = {"M2": 0.70, "M4": 3.0, "M5": 1.0}
+# The empty handler of M2 has grpc.aio, whatever the draw process has.
+GOALS = {
+    Front.GATHERING: {"M2": 1.5, "M4": 5.0, "M5": 2.0},
+    Front.GRPCIO: {"M2": 1.0, "M4": 5.0, "M5": 2.0},
+}
 _WARM_UP = 10  # of the users of a burst, one in so many
 
 
@@ -118,8 +123,8 @@ def figure_of(
         f"{spread(rates.a)} draws/s",
         f"{against}: {spread(rates.b)} draws/s",
         rates.ratio,
-        f"≥ {GOALS[id_]:.2f}",
-        rates.ratio >= GOALS[id_],
+        f"≥ {GOALS[front()][id_]:.2f}",
+        rates.ratio >= GOALS[front()][id_],
         [
             f"Kuji: {_waits(ours)}",
             f"{against}: {_waits(theirs)}",
