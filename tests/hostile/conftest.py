@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from tests.hostile.target import Target, open_target
-from tests.support.draw_service import World, open_world
+from tests.support.draw_service import plain_world
 from tests.support.stacks import StackUnderTest, stack_home
+
+__all__ = ["plain_world"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,12 +34,3 @@ async def target(hostile_stack: StackUnderTest) -> AsyncIterator[Target]:
     """The stack, with an activity and boxes of the test's own."""
     async with open_target(hostile_stack) as target:
         yield target
-
-
-@pytest.fixture
-async def world(
-    postgres: asyncpg.Pool, postgres_dsn: str, redis: object, redis_url: str
-) -> AsyncIterator[World]:
-    """The stores, an auth service, and a draw service that publishes activities."""
-    async with open_world(postgres, postgres_dsn, redis_url) as world:
-        yield world

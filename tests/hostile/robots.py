@@ -107,7 +107,7 @@ class Robot(Player):
         """As Player; a connection that breaks is what robots may come to."""
         try:
             return await super().post(path, **body)
-        except aiohttp.ClientConnectionError:
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
             return {"status": 0, "reason": _CUT_OFF, "data": None}
 
     async def ticket(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 import grpc
+import pytest
 from kuji.draw.v1 import draw_pb2, draw_pb2_grpc, pool_pb2, pool_pb2_grpc
 
 from services.common.server.serve import build_server
@@ -281,3 +282,12 @@ async def own_valkey(folder: Path, *options: str) -> AsyncIterator[Valkey]:
         yield valkey
     finally:
         valkey.kill()
+
+
+@pytest.fixture(name="world")
+async def plain_world(
+    postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: object
+) -> AsyncIterator[World]:
+    """A draw service over an empty Redis and a fresh database; for a folder's conftest."""
+    async with open_world(postgres, postgres_dsn, redis_url) as world:
+        yield world

@@ -1,7 +1,7 @@
 """PoolService on the wire: publication, its bounds, and seeds that nobody can change."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -19,15 +19,6 @@ from tests.support.draw_service import SEED_KEY, World, open_world
 SURE = 1_000_000_000
 BIG = 1 << 53
 Spoil = Callable[[pool_pb2.PoolConfig], object]
-
-
-@pytest.fixture
-async def world(
-    postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: object
-) -> AsyncIterator[World]:
-    """A draw service over an empty Redis and a fresh database."""
-    async with open_world(postgres, postgres_dsn, redis_url) as world:
-        yield world
 
 
 def good(**changes: Any) -> pool_pb2.PoolConfig:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-import asyncpg
 import grpc
 import pytest
 from kuji.draw.v1 import draw_pb2, pool_pb2
@@ -23,7 +22,6 @@ from tests.support.draw_service import (
     Caller,
     World,
     element,
-    open_world,
     told,
 )
 from tests.support.draws import CODE_KEY
@@ -32,15 +30,6 @@ from tests.support.history import eventually
 SURE = 1_000_000_000
 METHOD = "/kuji.draw.v1.DrawService/DrawStream"
 Element = tuple[int, int, str]
-
-
-@pytest.fixture
-async def world(
-    postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: object
-) -> AsyncIterator[World]:
-    """A draw service over an empty Redis and a fresh database."""
-    async with open_world(postgres, postgres_dsn, redis_url) as world:
-        yield world
 
 
 async def mixed(world: World) -> tuple[list[Element], list[str], list[Activity]]:

@@ -17,15 +17,6 @@ from tests.support.draw_service import Activity, World, open_world, told
 PPB = 1_000_000_000
 
 
-@pytest.fixture
-async def world(
-    postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: object
-) -> AsyncIterator[World]:
-    """A draw service over an empty Redis and a fresh database."""
-    async with open_world(postgres, postgres_dsn, redis_url) as world:
-        yield world
-
-
 async def recorded(world: World, redis: Redis, activity: Activity) -> None:
     """Carry the whole ledger into Postgres, as the recorder does."""
     raw: Any = await redis.xrange(ledger_key(activity.pool_id))

@@ -1,11 +1,9 @@
 """Draw tickets on the wire: who gets one when, and what draws with it."""
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-import pytest
 from kuji.draw.v1 import draw_pb2, pool_pb2
 from kuji.puzzle import solve
 from redis.asyncio import Redis
@@ -19,15 +17,6 @@ SURE = 1_000_000_000
 OTHER_KEY = "0c" * 32
 DIFFICULTY = 6
 SEAL = TicketSeal([CODE_KEY])
-
-
-@pytest.fixture
-async def world(
-    postgres: asyncpg.Pool, postgres_dsn: str, redis_url: str, redis: object
-) -> AsyncIterator[World]:
-    """A draw service over an empty Redis and a fresh database."""
-    async with open_world(postgres, postgres_dsn, redis_url) as world:
-        yield world
 
 
 async def guarded(world: World, difficulty: int = DIFFICULTY, spread_ms: int = 0) -> Activity:
