@@ -125,7 +125,7 @@ async def watching(
 
     async def is_ready() -> bool:
         try:
-            return bool(await http_get(f"http://{listen}/-/ready"))
+            return (await http_get(f"http://{listen}/-/ready"))[0] == 200
         except UNREACHABLE:
             return False
 
