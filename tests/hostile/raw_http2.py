@@ -48,6 +48,7 @@ class RawHttp2(asyncio.Protocol):
         opened: Calls begun.
         answered: Calls of which a message came back.
         ended: Calls that the server has ended, well or not.
+        pongs: Answers to ping(): the server has read all that was sent before.
         is_lost: Whether the server has ended the connection, or said that it will.
     """
 
@@ -73,7 +74,7 @@ class RawHttp2(asyncio.Protocol):
         self._credit = _FIRST_WINDOW
         self._received = bytearray()
         self._progress = asyncio.Event()
-        self.opened = self.answered = self.ended = 0
+        self.opened = self.answered = self.ended = self.pongs = 0
         self.is_lost = False
 
     @classmethod
@@ -122,6 +123,8 @@ class RawHttp2(asyncio.Protocol):
             self._credit += int.from_bytes(payload)
         elif kind in {_SETTINGS, _PING} and not flags & _ACK:
             self._wire.write(_frame(kind, _ACK, 0, payload if kind == _PING else b""))
+        elif kind == _PING:
+            self.pongs += 1
         elif kind == _GOAWAY:
             self.is_lost = True
 

@@ -1,25 +1,27 @@
 """What takes the calls of a process: who has left is not served, nothing ends its thread."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
-from threading import Semaphore
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 import structlog
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # grpc's stubs end above it
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kuji.auth.v1 import auth_pb2, auth_pb2_grpc
+from kuji.auth.v1 import auth_pb2
 
-from services.common.server.front import events
 from services.common.server.front.events import Events
 from services.common.server.serve import Front, Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.tokens import TokenVerifier
-from tests.hostile.raw_http2 import RawHttp2
+from tests.hostile.raw_http2 import RawHttp2, framed
 
 _PATIENCE_S = 60
+_PATH = "/kuji.auth.v1.AuthService/Login"
 
 
 class Servicer:
@@ -41,17 +43,21 @@ async def _no_keys() -> Any:
     return {"keys": []}
 
 
+async def _come_and_go(address: str, body: bytes) -> None:
+    """Return when the server has read a call and that it was cancelled."""
+    leaver = await RawHttp2.connected(address, _PATH, (), framed(body))
+    call = leaver.begin()
+    leaver.send(call)
+    leaver.reset(call)
+    leaver.ping()
+    while not leaver.pongs:
+        await leaver.comes_on()
+
+
 async def test_caller_who_left_before_his_call_was_begun_is_not_served(
-    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
     """While the event loop stood still, his call came and went; it is nothing to warn of."""
-    happened, tell = Semaphore(0), Events.tell
-
-    def noting(events: Events, what: Callable[[Any], None], of: Any) -> None:
-        tell(events, what, of)
-        happened.release()
-
-    monkeypatch.setattr(Events, "tell", noting)
     servicer = Servicer()
     service = Implementation(servicer, auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
     settings = ServiceSettings(listen="127.0.0.1:0")
@@ -59,14 +65,12 @@ async def test_caller_who_left_before_his_call_was_begun_is_not_served(
     server, port, _ = build_server([service], verifier, settings, Front.GATHERING)
     await server.start()
     address = f"127.0.0.1:{port}"
-    with grpc.insecure_channel(address) as channel:
-        await asyncio.to_thread(grpc.channel_ready_future(channel).result, _PATIENCE_S)
-        request = auth_pb2.LoginRequest(username="leaver", password="correct horse")
-        call: Any = auth_pb2_grpc.AuthServiceStub(channel).Login.future(request)
-        # No await from here on: the event loop stands still.
-        assert happened.acquire(timeout=_PATIENCE_S)  # his message has come
-        call.cancel()
-        assert happened.acquire(timeout=_PATIENCE_S)  # he has left
+    request = auth_pb2.LoginRequest(username="leaver", password="correct horse")
+    gone = _come_and_go(address, request.SerializeToString())
+    leaving = Thread(target=asyncio.run, args=(gone,))
+    leaving.start()
+    leaving.join(_PATIENCE_S)  # no await meanwhile: the event loop stands still
+    assert not leaving.is_alive()
     async with grpc.aio.insecure_channel(address) as beside:
         health = health_pb2_grpc.HealthStub(beside)
         await health.Check(health_pb2.HealthCheckRequest(service="live"), timeout=_PATIENCE_S)
@@ -82,8 +86,8 @@ async def test_calls_of_one_connection_are_bounded_whatever_its_client_does(fron
     settings = ServiceSettings(listen="127.0.0.1:0", max_connection_calls=100)
     server, port, _ = build_server([service], TokenVerifier(_no_keys), settings, front)
     await server.start()
-    address, path = f"127.0.0.1:{port}", "/kuji.auth.v1.AuthService/Login"
-    greedy = await RawHttp2.connected(address, path, (), b"")
+    address = f"127.0.0.1:{port}"
+    greedy = await RawHttp2.connected(address, _PATH, (), b"")
     await greedy.comes_on()  # the server has said how many
     for _ in range(150):
         greedy.begin()
@@ -98,33 +102,40 @@ async def test_calls_of_one_connection_are_bounded_whatever_its_client_does(fron
 
 
 async def test_front_goes_on_whatever_it_hears_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event that cannot be read or told is logged; those behind it come through."""
-    kinds = SimpleNamespace(queue_shutdown="shutdown")
+    """An event that cannot be read or taken is logged; those behind it come through."""
     come: list[str] = []
 
     def broken(_: object) -> None:
-        raise ValueError("told")
+        raise ValueError("taken")
 
-    happening = iter(
-        [
-            ValueError("read"),
-            SimpleNamespace(completion_type="", tag=broken),
-            SimpleNamespace(completion_type="", tag=lambda _: come.append("well")),
-            SimpleNamespace(completion_type="shutdown"),
-        ]
-    )
+    def broken_round() -> None:
+        raise ValueError("round")
 
-    def poll() -> Any:
+    well = _event(lambda _: come.append("well"))
+    unread = ValueError("read")
+    end = SimpleNamespace(completion_type=cygrpc.CompletionType.queue_shutdown)
+    # By the thread, the event loop until nothing more comes, and both once more.
+    happening = iter([unread, unread, _event(broken), well, *[_NOTHING] * 3, unread, well, end])
+
+    def poll(_deadline: float | None) -> Any:
         event = next(happening)
         if isinstance(event, Exception):
             raise event
         return event
 
-    made = SimpleNamespace(CompletionQueue=lambda: SimpleNamespace(poll=poll), CompletionType=kinds)
-    monkeypatch.setattr(events, "cygrpc", made)
-    heard = Events(lambda: None)
+    monkeypatch.setattr(cygrpc, "CompletionQueue", lambda: SimpleNamespace(poll=poll))
+    heard = Events(broken_round)
     with structlog.testing.capture_logs() as logged:
         heard.start()
         await asyncio.wait_for(heard.ended.wait(), _PATIENCE_S)
-    assert ["well"] == come
-    assert ["an event was not told"] * 2 == [entry["event"] for entry in logged]
+    assert ["well"] * 2 == come
+    said = Counter(entry["event"] for entry in logged)
+    assert (3, 1) == (said["an event was not read"], said["an event was not taken"])
+    assert said["a round of events was not taken"]
+
+
+_NOTHING = SimpleNamespace(completion_type=cygrpc.CompletionType.queue_timeout)
+
+
+def _event(tag: Callable[[Any], None]) -> SimpleNamespace:
+    return SimpleNamespace(completion_type="", tag=tag)

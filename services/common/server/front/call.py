@@ -4,13 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, NoReturn
 
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # grpc's stubs end above it
 
-from services.common.server.front.events import Events, Tag
+from services.common.server.front.events import Tag
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -27,19 +26,17 @@ def _nothing(_: object) -> None:
 
 class FrontCall:
     """
-    A call. All but the making of it and begin() is for the event loop.
+    A call.
 
     Args:
         event: The core's, of its arrival.
-        events: Where what it does completes.
     """
 
-    def __init__(self, event: Any, events: Events) -> None:  # noqa: ANN401
+    def __init__(self, event: Any) -> None:  # noqa: ANN401
         self.is_over = False
         self.left: Callable[[], object] | None = None  # what to do when the caller leaves
         self._event = event
         self._core = event.call
-        self._events = events
         self._has_begun = False
         self._first: asyncio.Future[Any] | None = None
 
@@ -119,7 +116,7 @@ class FrontCall:
 
     def _coming(self) -> asyncio.Future[Any]:
         coming: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.receive(partial(self._events.tell, coming.set_result))
+        self.receive(coming.set_result)
         return coming
 
     async def write(self, response: bytes) -> None:
@@ -128,7 +125,7 @@ class FrontCall:
             raise grpc.aio.AbortError
         sent: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         message = cygrpc.SendMessageOperation(response, _NO_FLAGS)
-        self._do((*self._beginning(), message), partial(self._events.tell, sent.set_result))
+        self._do((*self._beginning(), message), sent.set_result)
         await asyncio.shield(sent)
 
     def _beginning(self) -> tuple[Any, ...]:
@@ -142,12 +139,9 @@ class FrontCall:
 
     def _closed(self, event: Any) -> None:  # noqa: ANN401
         if event.batch_operations[0].cancelled():
-            self._events.tell(FrontCall._has_left, self)
-
-    def _has_left(self) -> None:
-        self.is_over = True
-        if self.left is not None:
-            self.left()
+            self.is_over = True
+            if self.left is not None:
+                self.left()
 
 
 def message_of(event: Any) -> bytes | None:  # noqa: ANN401

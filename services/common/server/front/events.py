@@ -1,9 +1,8 @@
-"""What the core says has happened, brought to the event loop: one wake for all that has arrived."""
+"""What the core says has happened, brought to the event loop, as much at once as has come."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
-from threading import Thread
+from collections.abc import Callable, Iterator
+from threading import Semaphore, Thread
 from typing import Any, TypeAlias
 
 import structlog
@@ -11,16 +10,24 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # grpc's stubs en
 
 log = structlog.get_logger()
 
-# Called on the events' own thread with what has completed.
+# Called on the event loop with what has completed.
 Tag: TypeAlias = Callable[[Any], None]
+
+_AT_ONCE = 256  # then the rest of the event loop has its turn
+# See docs/performance.md: what is under way comes within these turns of the event loop, and looking
+# for it costs less than a thread that wakes for it.
+_IDLE_TURNS = 2
+_NO_WAIT = 0.0
 
 
 class Events:
     """
-    A completion queue of the core, and the thread that waits for it.
+    A completion queue of the core. While nothing happens a thread waits there; once something does,
+    the event loop takes it and what follows, and leaves the queue to the thread again when nothing
+    more comes. So no tag is called but on the event loop.
 
     Args:
-        taken: Called on the event loop after each round of what was told.
+        taken: Called after each round of what has happened.
     """
 
     def __init__(self, taken: Callable[[], None]) -> None:
@@ -28,52 +35,66 @@ class Events:
         self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._taken = taken
-        self._told: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._is_woken = False
+        self._idle_turns = 0
+        self._turns_of_thread = Semaphore()
         self._thread = Thread(target=self._wait, name="front", daemon=True)
 
     def start(self) -> None:
         """Wait for what happens, until close()."""
         self._thread.start()
 
-    def tell(self, what: Callable[[Any], None], of: Any) -> None:  # noqa: ANN401
-        """Call *what* on the event loop, from the thread of the events."""
-        self._told.append((what, of))
-        self.wake()
-
-    def wake(self) -> None:
-        """Let there be a round, from the thread of the events, if nothing is told or something."""
-        if not self._is_woken:  # set back before anything is taken: nothing is left lying
-            self._is_woken = True
-            self._loop.call_soon_threadsafe(self._take)
-
     def close(self) -> None:
         """End once all that was begun has completed."""
         self.queue.shutdown()
 
-    def _take(self) -> None:
-        self._is_woken = False
-        for _ in range(len(self._told)):  # what comes meanwhile lets the rest of the loop go first
-            what, of = self._told.popleft()
-            try:
-                what(of)
-            except Exception:
-                log.exception("an event was not taken")
-        self._taken()
-
     def _wait(self) -> None:
-        goes_on = True
-        while goes_on:
-            try:
-                goes_on = self._next()
-            except Exception:  # without this thread there are no calls
-                log.exception("an event was not told")
-        self._loop.call_soon_threadsafe(self.ended.set)
+        while self._turns_of_thread.acquire() and not self.ended.is_set():
+            self._loop.call_soon_threadsafe(self._take_with, self._next(None))
 
-    def _next(self) -> bool:
-        """Wait for one event, and tell it; False: there will be no further one."""
-        event = self.queue.poll()
-        if event.completion_type == cygrpc.CompletionType.queue_shutdown:
-            return False
-        event.tag(event)
-        return True
+    def _take_with(self, event: Any) -> None:  # noqa: ANN401
+        self._tell(event)
+        self._take()
+
+    def _take(self) -> None:
+        self._idle_turns += 1
+        for event in self._at_hand():
+            self._idle_turns = 0
+            self._tell(event)
+        try:
+            self._taken()
+        except Exception:
+            log.exception("a round of events was not taken")
+        if self.ended.is_set() or self._idle_turns > _IDLE_TURNS:
+            self._turns_of_thread.release()
+        else:
+            self._loop.call_soon(self._take)
+
+    def _at_hand(self) -> Iterator[Any]:
+        for _ in range(_AT_ONCE):
+            event = None if self.ended.is_set() else self._next(_NO_WAIT)
+            if event is None or event.completion_type == _NOTHING:
+                return
+            yield event
+
+    def _next(self, deadline: float | None) -> Any:  # noqa: ANN401
+        """What happened next; None: it could not be read, and is lost."""
+        try:
+            return self.queue.poll(deadline)
+        except Exception:
+            log.exception("an event was not read")
+            return None
+
+    def _tell(self, event: Any) -> None:  # noqa: ANN401
+        if event is None:
+            return
+        if event.completion_type == _END:
+            self.ended.set()
+            return
+        try:
+            event.tag(event)
+        except Exception:
+            log.exception("an event was not taken")
+
+
+_NOTHING = cygrpc.CompletionType.queue_timeout
+_END = cygrpc.CompletionType.queue_shutdown

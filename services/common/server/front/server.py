@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 import structlog
@@ -18,20 +18,14 @@ from services.common.server.front.events import Events
 
 log = structlog.get_logger()
 
-# Calls that the core may hand out before the event loop asks again: while that stands still, the
-# others wait unread in the core, and their callers' windows fill.
+# Calls that the core may match before the event loop asks again: the others wait unread in it, and
+# their callers' windows fill.
 _ASKED_AHEAD = 256
 _CANCELLED_S = 1.0
 
 Arrived = tuple[bytes, FrontCall]
 TakeAll = Callable[[Sequence[Arrived]], None]
 Work = Callable[[], Awaitable[None]]
-
-
-class _Begun(NamedTuple):
-    handler: Any
-    call: FrontCall
-    message: bytes | None
 
 
 class FrontServer(grpc.aio.Server):
@@ -52,8 +46,7 @@ class FrontServer(grpc.aio.Server):
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
         self._shut = asyncio.Event()
-        self._asked = 0  # counted on the event loop
-        self._arrived = 0  # counted on the thread of the events
+        self._asked = 0  # calls that have not come yet
 
     def gather(self, path: str, take: TakeAll) -> None:
         """Let *take* have all calls of the RPC at *path* that have arrived; it answers each."""
@@ -116,35 +109,28 @@ class FrontServer(grpc.aio.Server):
                 await self._events.ended.wait()
         return not self._events.ended.is_set()
 
-    # From here to the next such line: on the thread of the events.
-
     def _note_shut(self, _event: Any) -> None:  # noqa: ANN401
-        self._events.tell(lambda shut: shut.set(), self._shut)
+        self._shut.set()
 
     def _arrive(self, event: Any) -> None:  # noqa: ANN401
-        self._arrived += 1
-        self._events.wake()  # to ask for another one, whatever becomes of this one
+        self._asked -= 1
         if not event.success:  # the server closes
             return
-        call = FrontCall(event, self._events)
+        call = FrontCall(event)
         call.begin()
         method: bytes = event.call_details.method
         gathered = self._gathered.get(method)
         if gathered is not None:
             arrived = gathered[1]
-            call.receive(lambda event: self._events.tell(arrived.append, (message_of(event), call)))
+            call.receive(lambda event: arrived.append((message_of(event), call)))
             return
         handler = self._handler(method, event)
         if handler is None:
-            self._events.tell(_refuse_unknown, call)
+            call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         elif handler.request_streaming:
-            self._events.tell(self._begin, _Begun(handler, call, None))
+            self._begin(handler, call, None)
         else:
-            call.receive(
-                lambda event: self._events.tell(
-                    self._begin, _Begun(handler, call, message_of(event))
-                )
-            )
+            call.receive(lambda event: self._begin(handler, call, message_of(event)))
 
     def _handler(self, method: bytes, event: Any) -> Any:  # noqa: ANN401
         handler = self._handlers.get(method)
@@ -156,10 +142,8 @@ class FrontServer(grpc.aio.Server):
                 self._handlers[method] = handler
         return handler
 
-    # From here on: on the event loop.
-
     def _ask(self) -> None:
-        while not self._is_closing and self._asked - self._arrived < _ASKED_AHEAD:
+        while not self._is_closing and self._asked < _ASKED_AHEAD:
             self._core.request_call(self._events.queue, self._events.queue, self._arrive)
             self._asked += 1
 
@@ -174,15 +158,15 @@ class FrontServer(grpc.aio.Server):
                 arrived.clear()
                 _have_taken(take, whole)
 
-    def _begin(self, begun: _Begun) -> None:
-        if begun.call.is_over:  # its caller left before; nobody would be there to cancel it
+    def _begin(self, handler: Any, call: FrontCall, message: bytes | None) -> None:  # noqa: ANN401
+        if call.is_over:  # its caller left before; nobody would be there to cancel it
             return
-        if begun.handler.request_streaming:
-            begun.call.hear()
-        elif begun.message is None:
-            _refuse_empty(begun.call)
+        if handler.request_streaming:
+            call.hear()
+        elif message is None:
+            _refuse_empty(call)
             return
-        self.run(partial(_served, begun), begun.call)
+        self.run(partial(_served, handler, call, message), call)
 
     def run(self, work: Work, call: FrontCall) -> None:
         """Let *work* answer *call*; it is cancelled when the caller leaves."""
@@ -205,10 +189,6 @@ class _Details(grpc.HandlerCallDetails):
     def __init__(self, method: str, metadata: Any) -> None:  # noqa: ANN401
         self.method = method
         self.invocation_metadata = metadata
-
-
-def _refuse_unknown(call: FrontCall) -> None:
-    call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
 
 
 def _have_taken(take: TakeAll, arrived: Sequence[Arrived]) -> None:
@@ -237,8 +217,7 @@ async def _answered(work: Work, call: FrontCall) -> None:
         call.refuse(grpc.StatusCode.UNKNOWN, "Unexpected error.")
 
 
-async def _served(begun: _Begun) -> None:
-    handler, call, message = begun
+async def _served(handler: Any, call: FrontCall, message: bytes | None) -> None:  # noqa: ANN401
     parse = handler.request_deserializer or _as_it_is
     request = call.messages(parse) if message is None else parse(message)
     if not handler.response_streaming:
