@@ -122,16 +122,22 @@ def _given_and(field: FieldDescriptor, value_check: _ValueCheck) -> _FieldCheck:
 
 
 def _if_given(field: FieldDescriptor, value_check: _ValueCheck) -> _FieldCheck:
-    name, has_presence = field.name, field.has_presence
+    name = field.name
 
-    def check_field(message: Any) -> Problem | None:  # noqa: ANN401
+    def check_given(message: Any) -> Problem | None:  # noqa: ANN401
         value = getattr(message, name)
-        if not value and not (has_presence and message.HasField(name)):
+        if not value:
             return None
         verdict = value_check(value)
         return None if verdict is None else Problem(name, verdict)
 
-    return check_field
+    def check_present(message: Any) -> Problem | None:  # noqa: ANN401
+        if not message.HasField(name):
+            return None
+        verdict = value_check(getattr(message, name))
+        return None if verdict is None else Problem(name, verdict)
+
+    return check_present if field.has_presence else check_given
 
 
 def _message_checks(field: FieldDescriptor, bounds: Bounds) -> Iterator[_FieldCheck]:

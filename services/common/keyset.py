@@ -59,10 +59,9 @@ class KeySet:
             UnauthenticatedError: There is no such key.
             UnavailableError: It is not known here, and the auth service cannot be asked.
         """
-        if kid in self._keys:
-            if self._now() - self._fetched_at > _KEYS_LIVE_S:
-                self._take_off()
-            return self._keys[kid]
+        key = self.at_hand(kid)
+        if key is not None:
+            return key
         flight = self._take_off()
         if flight is not None:
             await asyncio.shield(flight)
@@ -71,6 +70,13 @@ class KeySet:
         if self._fetched_at < self._tried_at:
             raise UnavailableError("Access tokens cannot be checked now; nothing was done.")
         raise UnauthenticatedError("The access token is signed by an unknown key.")
+
+    def at_hand(self, kid: str) -> PyJWK | None:
+        """The key of this name; None: it is not known here."""
+        key = self._keys.get(kid)
+        if key is not None and self._now() - self._fetched_at > _KEYS_LIVE_S:
+            self._take_off()
+        return key
 
     def _take_off(self) -> asyncio.Task[None] | None:
         """The fetch in flight, for all who wait for one; None: the last one was just now."""

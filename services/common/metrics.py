@@ -5,8 +5,10 @@ import threading
 from importlib.metadata import version
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import Counter, Gauge, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
+
+from services.common.latencies import Latencies
 
 _NEVER_S = 86_400.0
 
@@ -19,11 +21,10 @@ UNSTATED_REASONS = Counter(
     "Failures whose reason the proto does not state",
     ["method", "reason"],
 )
-LATENCY_S = Histogram(
+LATENCY_S = Latencies(
     "kuji_rpc_duration_seconds",
     "Time from receipt to answer",
-    ["method"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 INTERRUPTED = Gauge(
     "kuji_work_interrupted", "1 while work without end waits for a part, or fails", ["work"]

@@ -1,17 +1,17 @@
 """Where a call comes from: what the transport knows, and what the edge says and nobody else."""
 
 import hmac
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 EDGE_HEADER = "x-kuji-edge"
 ADDRESS_HEADER = "x-kuji-client-address"
 _MAX_USER_AGENT_LENGTH = 200
-_KEYS = frozenset({EDGE_HEADER, ADDRESS_HEADER, "user-agent"})
+_USER_AGENT = "user-agent"
+ORIGIN_HEADERS = frozenset({EDGE_HEADER, ADDRESS_HEADER, _USER_AGENT})
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """
     Where a call comes from.
 
@@ -26,7 +26,7 @@ class Origin:
     peer: str = ""
     address: str = ""
     user_agent: str = ""
-    is_by_edge: bool = field(default=False, compare=False)
+    is_by_edge: bool = False
 
 
 NOWHERE = Origin()
@@ -44,14 +44,12 @@ class Origins:
     def __init__(self, edge_secret: str) -> None:
         self._edge_secret = edge_secret.encode()
 
-    def origin_of(
-        self, metadata: Iterable[tuple[str, str | bytes]], peer: Callable[[], str]
-    ) -> Origin:
-        """The origin of a call with *metadata*, over a connection to *peer*."""
-        told = {key: str(value) for key, value in metadata if key in _KEYS}
-        other_end, address = peer(), told.get(ADDRESS_HEADER, "")
-        is_by_edge = self._is_edge(told.get(EDGE_HEADER, ""))
-        user_agent = _plain(told.get("user-agent", ""))
+    def origin_of(self, headers: Mapping[str, str], peer: Callable[[], str]) -> Origin:
+        """The origin of a call with *headers* (ORIGIN_HEADERS), over a connection to *peer*."""
+        other_end, address = peer(), headers.get(ADDRESS_HEADER, "")
+        secret = headers.get(EDGE_HEADER)
+        is_by_edge = secret is not None and self._is_edge(secret)
+        user_agent = _plain(headers.get(_USER_AGENT, ""))
         client = address if is_by_edge and address else other_end
         return Origin(other_end, client, user_agent, is_by_edge)
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,33 +74,33 @@ class TokenVerifier:
         caller = self.verified(token)
         if caller is not None:
             return caller
-        known = self._verified[token] = await self._decode(token)
-        return self._not_over(known[0])
+        return self._remembered(token, await self._keys.key(_kid_of(token)))
 
     def verified(self, token: str) -> Caller | None:
         """
-        As verify(), of a token that was verified before; None: this one was not.
+        As verify(), where its key is known here; None: it is not.
 
         Raises:
-            UnauthenticatedError: It is over.
+            UnauthenticatedError: As verify() does.
         """
         known = self._verified.get(token)
-        if known is None or self._now() >= known[1]:
-            return None
-        return self._not_over(known[0])
+        if known is not None and self._now() < known[1]:
+            return self._not_over(known[0])
+        key = self._keys.at_hand(_kid_of(token))
+        return None if key is None else self._remembered(token, key)
+
+    def _remembered(self, token: str, key: jwt.PyJWK) -> Caller:
+        caller, _ = self._verified[token] = self._decoded(token, key)
+        return self._not_over(caller)
 
     def _not_over(self, caller: Caller) -> Caller:
         if self._ended.include(caller):
             raise UnauthenticatedError("The access token is over. Log in again.")
         return caller
 
-    async def _decode(self, token: str) -> tuple[Caller, float]:
+    def _decoded(self, token: str, key: jwt.PyJWK) -> tuple[Caller, float]:
         CHECKED.inc()
-        if len(token) > _MAX_TOKEN_LENGTH:
-            raise UnauthenticatedError("The access token is not valid.")
         try:
-            kid = jwt.get_unverified_header(token).get("kid", "")
-            key = await self._keys.key(str(kid))
             claims = jwt.decode(
                 token,
                 key,
@@ -119,6 +120,13 @@ class TokenVerifier:
         if self._now() >= expires_at:
             raise UnauthenticatedError("The access token has expired.")
         return caller, expires_at
+
+
+def _kid_of(token: str) -> str:
+    if len(token) <= _MAX_TOKEN_LENGTH:
+        with suppress(jwt.PyJWTError, ValueError):
+            return str(jwt.get_unverified_header(token).get("kid", ""))
+    raise UnauthenticatedError("The access token is not valid.")
 
 
 def token_verifier(

@@ -48,7 +48,7 @@ class Approval:
     decided_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ApprovedContext(RequestContext):
     """
     A call that a second person has approved. Its caller is whoever asked for it.

@@ -20,34 +20,19 @@ from services.common.tasks import outcome_of
 Work: TypeAlias = Callable[[], Awaitable[Any]]
 
 
-class Callers(Protocol):
-    """Those whose calls are answered together, each by the place of its request."""
-
-    def is_waiting(self, place: int) -> bool:
-        """Whether it still waits: it was not answered, has not left, and is not too late."""
-
-    def tell(self, place: int, outcome: Any) -> None:  # noqa: ANN401
-        """Answer it with a response, or with the error that says why there is none."""
-
-    def answer_apart(self, place: int, work: Work) -> None:
-        """Tell it what *work* gives or raises, which is cancelled once it waits no more."""
-
-
 class AnswersEach(Protocol):
     """What a servicer has beside a method that answers one call."""
 
-    def __call__(
-        self, requests: Sequence[Any], contexts: Sequence[RequestContext], callers: Callers, /
-    ) -> Awaitable[None]:
-        """Tell each caller, or have it answered apart."""
+    def __call__(self, calls: Sequence[GatheredCall], /) -> Awaitable[None]:
+        """Tell each of *calls*, or have it answered apart."""
 
 
 class GatheredRpc:
     """
     An RPC whose calls are answered together: no task and no timer for each.
 
-    A call that has to wait before it is admitted, since its token was not seen before, is answered
-    by itself.
+    A call that has to wait before it is admitted, since the key of its token is not known here, is
+    answered by itself.
 
     Args:
         rpc: What answers one by itself; what is refused is refused as there.
@@ -75,12 +60,8 @@ class GatheredRpc:
     def take(self, arrived: Sequence[tuple[bytes, FrontCall]]) -> None:
         """Have all of *arrived* answered."""
         began = time.perf_counter()
-        calls = [_GatheredCall(self, call, began) for _, call in arrived]
-        contexts = [
-            call.admitted(request) for call, (request, _) in zip(calls, arrived, strict=True)
-        ]
-        both = zip(calls, contexts, strict=True)
-        admitted = [(call, ctx) for call, ctx in both if ctx is not None]
+        calls = [(GatheredCall(self, call, began), request) for request, call in arrived]
+        admitted = [call for call, request in calls if call.admit(request)]
         if admitted:
             task = asyncio.get_running_loop().create_task(self._answer(admitted))
             self._tasks.add(task)
@@ -94,11 +75,8 @@ class GatheredRpc:
         response = await self.rpc.unary(request, cast("Call", call))
         call.answer(self.serialize(response))
 
-    async def _answer(self, admitted: Sequence[tuple[_GatheredCall, RequestContext]]) -> None:
-        calls = [call for call, _ in admitted]
-        contexts = [ctx for _, ctx in admitted]
-        each = self._each([call.message for call in calls], contexts, _Callers(calls))
-        failure = await outcome_of(each) or _Untold()
+    async def _answer(self, calls: Sequence[GatheredCall]) -> None:
+        failure = await outcome_of(self._each(calls)) or _Untold()
         for call in calls:  # those that were told already are over
             call.end_untold(failure)
 
@@ -107,27 +85,32 @@ class _Untold(Exception):  # noqa: N818  # for the log
     """What answers many has forgotten one."""
 
 
-class _Callers:
-    """See Callers."""
+class GatheredCall:
+    """
+    One of them: in hand until it is answered, late, or left.
 
-    def __init__(self, calls: Sequence[_GatheredCall]) -> None:
-        self._calls = calls
+    Attributes:
+        message: What is asked.
+        ctx: By whom.
+    """
 
-    def is_waiting(self, place: int) -> bool:
-        return self._calls[place].is_waiting
-
-    def tell(self, place: int, outcome: Any) -> None:  # noqa: ANN401
-        self._calls[place].tell(outcome)
-
-    def answer_apart(self, place: int, work: Work) -> None:
-        self._calls[place].answer_apart(work)
-
-
-class _GatheredCall:
-    """One of them: in hand until it is answered, late, or left."""
+    __slots__ = (
+        "_began",
+        "_call",
+        "_gathered",
+        "_is_bounded",
+        "_is_in_hand",
+        "_layer",
+        "_work",
+        "ctx",
+        "message",
+        "tick",
+        "until",
+    )
 
     def __init__(self, gathered: GatheredRpc, call: FrontCall, began: float) -> None:
         self.message: Any = None
+        self.ctx: RequestContext
         self.until: float | None = None
         self.tick = -1
         self._gathered = gathered
@@ -140,36 +123,37 @@ class _GatheredCall:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it was neither answered nor left."""
+        """Whether it still waits: it was not answered, has not left, and is not too late."""
         return not self._call.is_over
 
-    def admitted(self, request: bytes) -> RequestContext | None:
-        """What it is answered by; None: it is refused, or answered by itself."""
-        rpc, gate = self._gathered.rpc, self._gathered.gate
-        if self._call.is_over:
+    def admit(self, request: bytes) -> bool:
+        """Whether it is to be answered with others; else it is refused, or answered by itself."""
+        rpc, gate, call = self._gathered.rpc, self._gathered.gate, self._call
+        if call.is_over:
             rpc.count_left()
-            return None
+            return False
         try:
             gate.calls.take()
             self._is_in_hand = True
             self._layer = TOKEN
-            ctx = gate.admit_known(rpc.access, cast("Call", self._call))
+            ctx = gate.admit_known(rpc.access, cast("Call", call))
             if ctx is None:
                 self._let_go()
-                self._gathered.alone(request, self._call)
-                return None
+                self._gathered.alone(request, call)
+                return False
+            self.ctx = ctx
             self._layer = BOUNDS
             self.message = rpc.parse(request)
             self._layer = rpc.layer
-            self._call.left = self._left
+            call.left = self._left
             self._bound(gate.bounds, ctx.remaining_s)
         except Exception as error:  # noqa: BLE001  # the boundary: everything gets a reason
             self.tell(error)
-            return None
-        return ctx
+            return False
+        return True
 
     def tell(self, outcome: Any) -> None:  # noqa: ANN401
-        """Answer it with *outcome*, unless it is over."""
+        """Answer it with the response that *outcome* is, or the error, unless it is over."""
         if self._call.is_over:
             return
         try:
@@ -177,14 +161,14 @@ class _GatheredCall:
                 self._refuse(outcome)
             else:
                 self._call.answer(self._gathered.serialize(outcome))
-                self._gathered.rpc.count_answered((time.perf_counter() - self._began,))
+                self._gathered.rpc.count_answered(time.perf_counter() - self._began)
         except Exception as error:  # noqa: BLE001  # it is this caller's, and nobody else's
             self._refuse(error)
         finally:
             self._let_go()
 
     def answer_apart(self, work: Work) -> None:
-        """Answer it with what *work* gives or raises, unless it is over before."""
+        """Answer it with what *work* gives or raises; that is cancelled once it waits no more."""
         if not self._call.is_over:
             self._work = asyncio.get_running_loop().create_task(self._told_of(work))
 

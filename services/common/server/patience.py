@@ -11,6 +11,7 @@ _CLEANUP_S = 0.02
 # Bounds that end within the same hundredth of a second share a timer, which costs a third of two of
 # their own. What is kept back from a caller's deadline is five times that.
 _TICKS_PER_S = 100
+_UNBOUNDED = -1
 
 
 class Bound(Protocol):
@@ -63,6 +64,7 @@ class TimeBounds:
         if self._closes_at is not None and (until is None or self._closes_at < until):
             until = self._closes_at
         if until is None:
+            bound.tick = _UNBOUNDED
             self._unbounded.add(bound)
             return
         number = bound.tick = _number_of(until)
@@ -75,9 +77,9 @@ class TimeBounds:
 
     def discard(self, bound: Bound) -> None:
         """Forget *bound*: its work is done."""
-        self._unbounded.discard(bound)
         tick = self._ticks.get(bound.tick)
         if tick is None:
+            self._unbounded.discard(bound)
             return
         tick.within.discard(bound)
         if not tick.within:  # a timer of nobody's would stay as long as a stranger likes

@@ -63,6 +63,19 @@ class Drawer:
             await self._confirmer.confirm(pool.pool_id, [win_of(intent, answer)])
         return await self._results.of(pool, intent, drawing, answer)
 
+    def result_at_hand(
+        self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer
+    ) -> DrawResult | None:
+        """
+        As result_of(), where nothing has to be waited for; None: something has to.
+
+        Raises:
+            KujiError: Nothing: it was refused.
+        """
+        if must_wait(drawing, answer):
+            return None
+        return self._results.at_hand(pool, intent, drawing, answer)
+
     async def check_user(self, user_id: int, remaining_s: float) -> None:
         """
         Raises where a service may not draw for this user: nothing was drawn.

@@ -9,13 +9,12 @@ from typing import Protocol
 from services.common.tasks import outcome_of
 from services.draw.batcher import Batcher
 from services.draw.guard import MemoryGuard
-from services.draw.lottery.confirmed import must_wait
 from services.draw.lottery.drawer import Drawer, intent_of
 from services.draw.lottery.requests import WantedDraw
 from services.draw.lottery.results import DrawResult
 from services.draw.pools import Pool, Pools
 from services.draw.users import Users
-from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent
+from services.pool.rule.terms import Answer, Drawing, Intent
 
 
 class Ask(Protocol):
@@ -106,11 +105,19 @@ class GatheredDrawer:
         sent = _Sent([(ask, intent_of(pool, ask.wanted)) for ask in asks])
         drawing = await self._drawn(pool, sent, deadline)
         for (ask, intent), answer in zip(sent.pairs, drawing.answers, strict=True):
-            result = partial(self._drawer.result_of, pool, intent, drawing, answer)
-            if _has_to_wait(pool, drawing, answer):
-                ask.tell_apart(result)
+            outcome = self._at_hand(pool, intent, drawing, answer)
+            if outcome is None:  # others are not to wait for what it takes
+                ask.tell_apart(partial(self._drawer.result_of, pool, intent, drawing, answer))
             else:
-                ask.tell(await outcome_of(result()))
+                ask.tell(outcome)
+
+    def _at_hand(
+        self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer
+    ) -> DrawResult | Exception | None:
+        try:
+            return self._drawer.result_at_hand(pool, intent, drawing, answer)
+        except Exception as error:  # noqa: BLE001  # this caller gets it, and nobody else
+            return error
 
     async def _drawn(self, pool: Pool, sent: "_Sent", deadline: float) -> Drawing:
         self._guard.check()
@@ -137,12 +144,3 @@ class _Sent:
         """Forget those who no longer wait; the intents of the others."""
         self.pairs = [pair for pair in self.pairs if pair[0].is_waiting]
         return self.intents()
-
-
-def _has_to_wait(pool: Pool, drawing: Drawing, answer: Answer) -> bool:
-    """Whether a result takes more than its answer: others are not to wait for that."""
-    if answer.code is DrawCode.REPLAYED:
-        return True
-    if answer.code is not DrawCode.DRAWN or not answer.draws[0].prize_id:
-        return False
-    return must_wait(drawing, answer) or pool.faces_version < drawing.version

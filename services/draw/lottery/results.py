@@ -57,36 +57,61 @@ class Results:
             KujiError: Nothing: it was refused; UnavailableError: an earlier draw is not readable
                 yet, or may not be told yet.
         """
+        if answer.code is DrawCode.REPLAYED:
+            return await self._replayed(pool, intent, answer)
+        if answer.code is DrawCode.DRAWN and answer.draws[0].prize_id:
+            await self._pools.faces(pool, drawing.version)
+        result = self.at_hand(pool, intent, drawing, answer)
+        assert result is not None
+        return result
+
+    def at_hand(
+        self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer
+    ) -> DrawResult | None:
+        """
+        As of(), where nothing has to be read for it; None: something has to.
+
+        Raises:
+            KujiError: Nothing: it was refused.
+        """
         if answer.code is DrawCode.NOTHING_TO_WIN:
             return _sold_out(pool, drawing)
-        draw = await self._draw(pool, drawing, answer)
-        return DrawResult(
-            pool_id=pool.pool_id,
-            seq=draw.seq,
-            activity_id=pool.activity_id,
-            request_id=intent.request_id,
-            prize=await self._prize(pool, draw) if draw.prize_id else None,
-            weight=draw.weight,
-            total=draw.total,
-            drawn_ms=draw.drawn_ms,
-            version=draw.version,
-            replayed=answer.code is DrawCode.REPLAYED,
-            draws_left=answer.draws_left,
-            next_ms=answer.next_ms,
-            ledger_link=draw.link,
-        )
-
-    async def _draw(self, pool: Pool, drawing: Drawing, answer: Answer) -> MadeDraw:
-        if answer.code is DrawCode.DRAWN:
-            return next(fresh_draws(pool.pool_id, drawing, answer))
         if answer.code is DrawCode.REPLAYED:
-            return (await self._made.read(pool.pool_id, answer.first_seq, answer.places))[0]
-        raise refusal_of(answer)
+            return None
+        if answer.code is not DrawCode.DRAWN:
+            raise refusal_of(answer)
+        if answer.draws[0].prize_id and pool.faces_version < drawing.version:
+            return None
+        return _result(pool, intent, answer, next(fresh_draws(pool.pool_id, drawing, answer)))
 
-    async def _prize(self, pool: Pool, draw: MadeDraw) -> WonPrize:
-        face = (await self._pools.faces(pool, draw.version)).get(draw.prize_id, _NO_FACE)
-        name = draw.prize_name or face.name
-        return WonPrize(draw.prize_id, name, face.image_url, draw.prize_code)
+    async def _replayed(self, pool: Pool, intent: Intent, answer: Answer) -> DrawResult:
+        draw = (await self._made.read(pool.pool_id, answer.first_seq, answer.places))[0]
+        if draw.prize_id:
+            await self._pools.faces(pool, draw.version)
+        return _result(pool, intent, answer, draw)
+
+
+def _result(pool: Pool, intent: Intent, answer: Answer, draw: MadeDraw) -> DrawResult:
+    return DrawResult(
+        pool_id=pool.pool_id,
+        seq=draw.seq,
+        activity_id=pool.activity_id,
+        request_id=intent.request_id,
+        prize=_prize(pool, draw) if draw.prize_id else None,
+        weight=draw.weight,
+        total=draw.total,
+        drawn_ms=draw.drawn_ms,
+        version=draw.version,
+        replayed=answer.code is DrawCode.REPLAYED,
+        draws_left=answer.draws_left,
+        next_ms=answer.next_ms,
+        ledger_link=draw.link,
+    )
+
+
+def _prize(pool: Pool, draw: MadeDraw) -> WonPrize:
+    face = pool.faces.get(draw.prize_id, _NO_FACE)
+    return WonPrize(draw.prize_id, draw.prize_name or face.name, face.image_url, draw.prize_code)
 
 
 def _sold_out(pool: Pool, drawing: Drawing) -> DrawResult:

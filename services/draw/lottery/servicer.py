@@ -7,10 +7,10 @@ from functools import partial
 from google.protobuf.timestamp_pb2 import Timestamp
 from kuji.draw.v1 import draw_pb2
 
-from services.common.context import RequestContext, Role
+from services.common.context import Caller, RequestContext, Role
 from services.common.draw_id import DrawId, parse_draw_id
 from services.common.errors import InvalidArgumentError, PermissionDeniedError, SoldOutError
-from services.common.server.gathered import Callers
+from services.common.server.gathered import GatheredCall
 from services.common.stopped import count_stopped
 from services.draw.deadlines import reply_by
 from services.draw.lottery.batch_drawer import BatchDrawer, Outcome
@@ -59,28 +59,25 @@ class DrawServicer:
             await self._drawer.check_user(wanted.user_id, ctx.remaining_s)
         return _response(await self._drawer.draw(wanted))
 
-    async def DrawEach(
-        self,
-        requests: Sequence[draw_pb2.DrawRequest],
-        contexts: Sequence[RequestContext],
-        callers: Callers,
-    ) -> None:
-        """Draw() for each of *requests*, see services.common.server.gathered."""
+    async def DrawEach(self, calls: Sequence[GatheredCall]) -> None:
+        """Draw() for each of *calls*, see services.common.server.gathered."""
         asks: list[_CallersAsk] = []
-        for place, (request, ctx) in enumerate(zip(requests, contexts, strict=True)):
+        for call in calls:
             try:
-                asks.append(_CallersAsk(self._wanted(request, ctx), callers, place))
+                asks.append(_CallersAsk(self._wanted(call.message, call.ctx), call))
             except Exception as error:  # noqa: BLE001  # this caller gets it, and nobody else
-                callers.tell(place, error)
-        deadline = reply_by(max(ctx.remaining_s for ctx in contexts))
+                call.tell(error)
+        deadline = reply_by(max(call.ctx.remaining_s for call in calls))
         await self._gathered_drawer.draw_each(asks, deadline)
 
     def _wanted(self, request: draw_pb2.DrawRequest, ctx: RequestContext) -> WantedDraw:
-        user_id, address = _user_of(request, ctx), ctx.origin.address
+        caller = ctx.require_caller()
+        is_by_service = caller.role is Role.SERVICE
+        user_id = _user_of(request, caller)
         request_id, pool_id, draw_ticket = self._office.look_at(
             user_id, request.ticket, request.solution, request.request_id
         )
-        is_by_service = ctx.require_caller().role is Role.SERVICE
+        address = ctx.origin.address
         if is_by_service:
             address = ""  # its own is not the user's
             draw_ticket = draw_ticket if request.ticket else None
@@ -141,25 +138,23 @@ class DrawServicer:
 
 
 class _CallersAsk:
-    """See Ask: of the caller whose request has that place."""
+    """See Ask: that of a call."""
 
-    __slots__ = ("_callers", "_place", "wanted")
+    __slots__ = ("_call", "wanted")
 
-    def __init__(self, wanted: WantedDraw, callers: Callers, place: int) -> None:
+    def __init__(self, wanted: WantedDraw, call: GatheredCall) -> None:
         self.wanted = wanted
-        self._callers = callers
-        self._place = place
+        self._call = call
 
     @property
     def is_waiting(self) -> bool:
-        return self._callers.is_waiting(self._place)
+        return self._call.is_waiting
 
     def tell(self, outcome: DrawResult | Exception) -> None:
-        told = outcome if isinstance(outcome, Exception) else _response(outcome)
-        self._callers.tell(self._place, told)
+        self._call.tell(outcome if isinstance(outcome, Exception) else _response(outcome))
 
     def tell_apart(self, work: Callable[[], Awaitable[DrawResult]]) -> None:
-        self._callers.answer_apart(self._place, partial(_responded, work))
+        self._call.answer_apart(partial(_responded, work))
 
 
 async def _responded(work: Callable[[], Awaitable[DrawResult]]) -> draw_pb2.DrawResponse:
@@ -174,9 +169,8 @@ def _response(result: DrawResult) -> draw_pb2.DrawResponse:
     return response
 
 
-def _user_of(request: draw_pb2.DrawRequest, ctx: RequestContext) -> int:
+def _user_of(request: draw_pb2.DrawRequest, caller: Caller) -> int:
     """Who is drawn for: the caller itself; only a service names another."""
-    caller = ctx.require_caller()
     if caller.role is Role.SERVICE:
         if not request.user_id:
             raise InvalidArgumentError("user_id", "A service names the user that it draws for.")

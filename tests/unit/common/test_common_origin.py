@@ -47,16 +47,16 @@ def test_address_is_none_when_it_is_none() -> None:
     ],
 )
 def test_address_is_the_peers_unless_the_edge_says_another(
-    secret: str, metadata: list[tuple[str, str | bytes]], address: str
+    secret: str, metadata: list[tuple[str, str]], address: str
 ) -> None:
     """Only who shows the edge's secret is believed; a caller without it is where it is."""
-    origin = Origins(secret).origin_of(metadata, lambda: EDGE)
+    origin = Origins(secret).origin_of(dict(metadata), lambda: EDGE)
     assert (address, EDGE) == (origin.address, origin.peer)
 
 
 def test_user_agent_is_short_and_plain() -> None:
     """It goes into lists that people read."""
     agent = "Kuji\n/1\x1b[31m" + "x" * 1000
-    origin = Origins("").origin_of([("user-agent", agent)], lambda: EDGE)
+    origin = Origins("").origin_of({"user-agent": agent}, lambda: EDGE)
     assert origin.user_agent.startswith("Kuji/1[31mx")
     assert len(origin.user_agent) <= 200

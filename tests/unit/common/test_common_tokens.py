@@ -173,6 +173,20 @@ async def test_new_key_is_fetched_when_a_token_names_it(
     assert await verifier.verify(issuer.token("second"))
 
 
+async def test_token_needs_no_waiting_once_its_key_is_known(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """Whoever comes then is admitted or refused in that step; the key itself is waited for."""
+    assert verifier.verified(issuer.token()) is None
+    await verifier.verify(issuer.token())
+    assert verifier.verified(issuer.token(sub="8")) == Caller(8, "alice", Role.USER)
+    with pytest.raises(UnauthenticatedError):
+        verifier.verified(issuer.token(sub="9") + "x")
+    with pytest.raises(UnauthenticatedError):
+        verifier.verified("nonsense")
+    assert issuer.fetches == 1
+
+
 async def test_unknown_kids_cause_one_fetch_a_second_at_most(
     verifier: TokenVerifier, issuer: Issuer
 ) -> None:

@@ -59,10 +59,13 @@ class House:
         answers = [REPLAYED if one.request_id.startswith("r") else MISS for one in intents]
         return Drawing(0, 1, answers)
 
-    async def result_of(self, _pool: Pool, intent: Intent, _: Drawing, answer: Answer) -> Any:
+    def result_at_hand(self, _pool: Pool, intent: Intent, _: Drawing, answer: Answer) -> Any:
         """What a drawer makes of an answer; what was drawn before has to be read."""
-        if answer is REPLAYED:
-            await self.read.wait()
+        return None if answer is REPLAYED else intent.request_id
+
+    async def result_of(self, _pool: Pool, intent: Intent, _: Drawing, _answer: Answer) -> Any:
+        """The same, with what has to be read."""
+        await self.read.wait()
         return intent.request_id
 
     async def draw(self, wanted: WantedDraw) -> Any:

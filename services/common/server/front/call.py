@@ -14,7 +14,6 @@ from services.common.server.front.events import Tag
 Metadata = Sequence[tuple[str, str | bytes]]
 
 _NO_FLAGS = 0
-_OK = cygrpc.StatusCode.ok
 # A client of grpc.aio takes a refusal that is faster than its first message for its own defect.
 _HEARS_S = 0.1
 _NOBODY_WAITS_SO_LONG_S = 1e9  # what the core says where there is no deadline
@@ -31,6 +30,8 @@ class FrontCall:
     Args:
         event: The core's, of its arrival.
     """
+
+    __slots__ = ("_core", "_event", "_first", "_has_begun", "is_over", "left")
 
     def __init__(self, event: Any) -> None:  # noqa: ANN401
         self.is_over = False
@@ -68,13 +69,13 @@ class FrontCall:
         if not self.is_over:
             self.is_over = True
             message = cygrpc.SendMessageOperation(response, _NO_FLAGS)
-            self._do((*self._beginning(), message, _status(_OK, "", None)), _nothing)
+            self._do((*self._beginning(), message, _WELL), _nothing)
 
     def end(self) -> None:
         """End it well, after what was written."""
         if not self.is_over:
             self.is_over = True
-            self._do((*self._beginning(), _status(_OK, "", None)), _nothing)
+            self._do((*self._beginning(), _WELL), _nothing)
 
     def refuse(self, code: grpc.StatusCode, details: str, trailers: Metadata | None = None) -> None:
         """End it with a failure."""
@@ -132,7 +133,7 @@ class FrontCall:
         if self._has_begun:
             return ()
         self._has_begun = True
-        return (cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),)
+        return (_BEGINNING,)
 
     def _do(self, operations: tuple[Any, ...], tag: Tag) -> None:
         self._core.start_server_batch(operations, tag)
@@ -152,3 +153,8 @@ def message_of(event: Any) -> bytes | None:  # noqa: ANN401
 
 def _status(code: int, details: str, trailers: Metadata | None) -> Any:  # noqa: ANN401
     return cygrpc.SendStatusFromServerOperation(trailers, code, details.encode(), _NO_FLAGS)
+
+
+# They hold nothing that is of one call, so that all may share them.
+_BEGINNING = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
+_WELL = _status(cygrpc.StatusCode.ok, "", None)
