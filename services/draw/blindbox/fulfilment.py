@@ -113,7 +113,7 @@ class Fulfilment:
         answer = drawing.answers[0]
         match answer.code:
             case DrawCode.DRAWN | DrawCode.REPLAYED:
-                draws = list(fresh_draws(order.pool_id, drawing, answer))
+                draws = fresh_draws(order.pool_id, drawing, answer)
                 drew = OrderDrawn(answer.first_seq, answer.places, draws, drawing.confirm)
                 return await self._drawn(order, drew)
             case DrawCode.NOT_LOADED:

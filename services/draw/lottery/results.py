@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from services.draw.made import MadeDraw, MadeDraws, fresh_draws
+from services.draw.made import MadeDraw, MadeDraws, fresh_draw
 from services.draw.pools import Pool, Pools, PrizeFace
 from services.draw.refusals import refusal_of
 from services.pool.rule.terms import Answer, DrawCode, Drawing, Intent
@@ -80,9 +80,11 @@ class Results:
             return None
         if answer.code is not DrawCode.DRAWN:
             raise refusal_of(answer)
-        if answer.draws[0].prize_id and pool.faces_version < drawing.version:
+        drawn = answer.draws[0]
+        if drawn.prize_id and pool.faces_version < drawing.version:
             return None
-        return _result(pool, intent, answer, next(fresh_draws(pool.pool_id, drawing, answer)))
+        draw = fresh_draw(pool.pool_id, drawing, answer.first_seq, drawn)
+        return _result(pool, intent, answer, draw)
 
     async def _replayed(self, pool: Pool, intent: Intent, answer: Answer) -> DrawResult:
         draw = (await self._made.read(pool.pool_id, answer.first_seq, answer.places))[0]

@@ -18,7 +18,7 @@ from tests.bench.contest.sides import Record, Side, oversold
 from tests.bench.pools import BooksError
 
 _RECORDED_TIMEOUT_S = 300.0
-_POLL_S = 0.2  # some count all their rows for it
+_POLL_S = 0.05  # some count all their rows for it
 _names = itertools.count(1)
 BUSY = 0.9  # of a core: a generator beyond it was the limit
 
