@@ -1,6 +1,7 @@
 """A service's process, from its settings to its exit code."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
@@ -14,6 +15,11 @@ from services.common.server.health import Health, telling_health
 from services.common.server.serve import STOP_SIGNALS
 from services.common.settings import ServiceSettings, read_settings
 from services.common.traces.switch import tracing
+
+# A call makes hundreds of objects, nearly all of which die with it; to look through the young ones
+# after each 700 finds nothing, and costs a draw a twentieth of its CPU.
+_YOUNG = 20_000
+_ROUNDS_OF_YOUNG = 50
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 
@@ -32,6 +38,8 @@ def run_process(
     settings = read_settings(kind)
     configure_logs(name, settings.log_level)
     log_what_python_says()
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(_YOUNG, _ROUNDS_OF_YOUNG, _ROUNDS_OF_YOUNG)
     failure: BaseException | None = None
     try:
         serve_metrics(name, settings.metrics_listen)
