@@ -115,7 +115,7 @@ async def test_front_goes_on_whatever_it_hears_of(monkeypatch: pytest.MonkeyPatc
     unread = ValueError("read")
     end = SimpleNamespace(completion_type=cygrpc.CompletionType.queue_shutdown)
     # By the thread, the event loop until nothing more comes, and both once more.
-    happening = iter([unread, unread, _event(broken), well, *[_NOTHING] * 3, unread, well, end])
+    happening = iter([unread, unread, _event(broken), well, *[_NOTHING] * 2, unread, well, end])
 
     def poll(_deadline: float | None) -> Any:
         event = next(happening)

@@ -14,9 +14,6 @@ log = structlog.get_logger()
 Tag: TypeAlias = Callable[[Any], None]
 
 _AT_ONCE = 256  # then the rest of the event loop has its turn
-# See docs/performance.md: what is under way comes within these turns of the event loop, and looking
-# for it costs less than a thread that wakes for it.
-_IDLE_TURNS = 2
 _NO_WAIT = 0.0
 
 
@@ -35,7 +32,6 @@ class Events:
         self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._taken = taken
-        self._idle_turns = 0
         self._turns_of_thread = Semaphore()
         self._thread = Thread(target=self._wait, name="front", daemon=True)
 
@@ -56,18 +52,18 @@ class Events:
         self._take()
 
     def _take(self) -> None:
-        self._idle_turns += 1
+        has_come = False
         for event in self._at_hand():
-            self._idle_turns = 0
+            has_come = True
             self._tell(event)
         try:
             self._taken()
         except Exception:
             log.exception("a round of events was not taken")
-        if self.ended.is_set() or self._idle_turns > _IDLE_TURNS:
-            self._turns_of_thread.release()
-        else:
+        if has_come and not self.ended.is_set():
             self._loop.call_soon(self._take)
+        else:
+            self._turns_of_thread.release()
 
     def _at_hand(self) -> Iterator[Any]:
         for _ in range(_AT_ONCE):
