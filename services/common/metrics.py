@@ -8,7 +8,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import Counter, Gauge, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from services.common.latencies import Latencies
+from services.common.call_durations import CallDurations
 
 _NEVER_S = 86_400.0
 
@@ -21,7 +21,7 @@ UNSTATED_REASONS = Counter(
     "Failures whose reason the proto does not state",
     ["method", "reason"],
 )
-LATENCY_S = Latencies(
+DURATION_S = CallDurations(
     "kuji_rpc_duration_seconds",
     "Time from receipt to answer",
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),

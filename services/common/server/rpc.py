@@ -19,7 +19,7 @@ from services.common.bounds import check, checks_of
 from services.common.contract import access_of, reasons_of
 from services.common.errors import InvalidArgumentError, KujiError
 from services.common.failures import defect, to_kuji_error
-from services.common.metrics import CALLS, LATENCY_S, UNSTATED_REASONS
+from services.common.metrics import CALLS, DURATION_S, UNSTATED_REASONS
 from services.common.server.gate import Call, Gate
 from services.common.server.patience import TimeBound
 from services.common.status import details_of, status_of
@@ -74,7 +74,7 @@ class Rpc:
         self.layer = descriptor.containing_service.full_name.split(".")[1]
         self._calls = CALLS.labels(descriptor.name, "OK")
         CALLS.labels(descriptor.name, _DEFECT)  # from nought on: the first one is a rise, too
-        self._latency_s = LATENCY_S.labels(descriptor.name)
+        self._duration_s = DURATION_S.labels(descriptor.name)
         self._checks = checks_of(descriptor.input_type)
 
     async def unary(self, request: Any, call: Call) -> Any:  # noqa: ANN401
@@ -145,7 +145,7 @@ class Rpc:
     def count_answered(self, after_s: float) -> None:
         """Count a call that was answered after so many seconds."""
         self._calls.inc()
-        self._latency_s.observe(after_s)
+        self._duration_s.observe(after_s)
 
     def _parsed(self, request: Any) -> Any:  # noqa: ANN401
         if self._streams_in:

@@ -14,9 +14,9 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 
-class Latency:
+class RpcDuration:
     """
-    Those of one RPC.
+    How long the calls of one RPC took.
 
     Args:
         bounds: Of the buckets, seconds, ascending.
@@ -35,9 +35,9 @@ class Latency:
         self.sum_s += seconds
 
 
-class Latencies(Collector):
+class CallDurations(Collector):
     """
-    A histogram of latencies by RPC.
+    How long the calls of each RPC took.
 
     Args:
         name: Of the metric.
@@ -56,12 +56,12 @@ class Latencies(Collector):
         self._name = name
         self._about = about
         self._bounds = bounds
-        self._latencies: dict[str, Latency] = {}
+        self._durations: dict[str, RpcDuration] = {}
         registry.register(self)
 
-    def labels(self, method: str) -> Latency:
-        """Those of an RPC."""
-        return self._latencies.setdefault(method, Latency(self._bounds))
+    def labels(self, method: str) -> RpcDuration:
+        """Those of one RPC."""
+        return self._durations.setdefault(method, RpcDuration(self._bounds))
 
     def describe(self) -> Iterator[HistogramMetricFamily]:
         """See Collector."""
@@ -71,7 +71,7 @@ class Latencies(Collector):
         """See Collector."""
         family = HistogramMetricFamily(self._name, self._about, labels=["method"])
         names = [*map(str, map(float, self._bounds)), "+Inf"]
-        for method, latency in list(self._latencies.items()):
-            buckets = list(zip(names, accumulate(latency.counts), strict=True))
-            family.add_metric([method], buckets, latency.sum_s)
+        for method, duration in list(self._durations.items()):
+            buckets = list(zip(names, accumulate(duration.counts), strict=True))
+            family.add_metric([method], buckets, duration.sum_s)
         yield family
