@@ -13,6 +13,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+LABELS = ("method",)
+
 
 class RpcDuration:
     """
@@ -53,7 +55,7 @@ class CallDurations(Collector):
         bounds: Sequence[float],
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
-        self._name = name
+        self.name = name
         self._about = about
         self._bounds = bounds
         self._durations: dict[str, RpcDuration] = {}
@@ -65,11 +67,11 @@ class CallDurations(Collector):
 
     def describe(self) -> Iterator[HistogramMetricFamily]:
         """See Collector."""
-        yield HistogramMetricFamily(self._name, self._about, labels=["method"])
+        yield HistogramMetricFamily(self.name, self._about, labels=LABELS)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """See Collector."""
-        family = HistogramMetricFamily(self._name, self._about, labels=["method"])
+        family = HistogramMetricFamily(self.name, self._about, labels=LABELS)
         names = [*map(str, map(float, self._bounds)), "+Inf"]
         for method, duration in list(self._durations.items()):
             buckets = list(zip(names, accumulate(duration.counts), strict=True))

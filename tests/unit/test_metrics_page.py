@@ -10,6 +10,7 @@ import prometheus_client
 from prometheus_client.metrics import MetricWrapperBase
 
 import services
+from services.common.call_durations import LABELS, CallDurations
 
 ROOT = Path(__file__).parents[2]
 _ROW = re.compile(
@@ -23,18 +24,30 @@ def _modules() -> list[ModuleType]:
     return [importlib.import_module(one.name) for one in found if "__main__" not in one.name]
 
 
-def _metrics() -> dict[str, MetricWrapperBase]:
+def _metrics() -> dict[str, MetricWrapperBase | CallDurations]:
     return {
-        f"{metric._name}{'_total' if isinstance(metric, prometheus_client.Counter) else ''}": metric
+        _name_of(metric): metric
         for module in _modules()
         for metric in vars(module).values()
-        if isinstance(metric, MetricWrapperBase)
+        if isinstance(metric, MetricWrapperBase | CallDurations)
     }
+
+
+def _name_of(metric: MetricWrapperBase | CallDurations) -> str:
+    if isinstance(metric, CallDurations):
+        return metric.name
+    suffix = "_total" if isinstance(metric, prometheus_client.Counter) else ""
+    return f"{metric._name}{suffix}"
+
+
+def _labels_of(metric: MetricWrapperBase | CallDurations) -> str:
+    names = LABELS if isinstance(metric, CallDurations) else metric._labelnames
+    return ",".join(names)
 
 
 def test_page_lists_every_metric_with_its_labels() -> None:
     """One row for a metric: its name as it is exported, and its labels."""
-    expected = {name: ",".join(metric._labelnames) for name, metric in _metrics().items()}
+    expected = {name: _labels_of(metric) for name, metric in _metrics().items()}
     table = (ROOT / "docs" / "runbook.md").read_text("utf-8").partition("\n## Metrics\n")[2]
     listed = dict(_ROW.findall(table))
     assert len(expected) > 30
@@ -50,7 +63,7 @@ def test_name_tells_the_unit() -> None:
     timed = [
         name
         for name, metric in _metrics().items()
-        if isinstance(metric, prometheus_client.Histogram)
+        if isinstance(metric, prometheus_client.Histogram | CallDurations)
         and not re.search("_(seconds|draws)$", name)
     ]
     assert ([], []) == (bad, timed)
