@@ -41,7 +41,7 @@ class Caller:
     generation: int = 0
 
 
-@dataclass(slots=True)  # frozen, each would take a draw a microsecond more
+@dataclass(slots=True)  # frozen, to make one takes 0.9 us instead of 0.3
 class RequestContext:
     """
     One call.

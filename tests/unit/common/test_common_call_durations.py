@@ -8,7 +8,7 @@ BOUNDS = (0.001, 0.5, 10)
 VALUES = (0.0, 0.001, 0.0011, 0.5, 3.0, 10.0, 11.0)
 
 
-def test_latencies_are_told_as_prometheus_has_a_histogram() -> None:
+def test_durations_are_told_as_prometheus_has_a_histogram() -> None:
     """Bound by bound, each counted where it is no greater, with the sum and the count."""
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     durations = CallDurations("took_seconds", "How long it took", BOUNDS, ours)
