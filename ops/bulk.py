@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -17,11 +18,13 @@ from services.auth.for_operators import (
     MAX_LINE_LENGTH,
     BadLine,
     BulkAccounts,
+    EdKey,
     Entry,
     HeaderError,
     Importer,
     OtherPasswordError,
     Reader,
+    RsaKey,
     mint_of,
     mint_tokens,
 )
@@ -95,28 +98,45 @@ async def _create(settings: OpsSettings, count: int, prefix: str, password: str)
     return Made(max(count - before, 0) - accounts.taken, accounts.taken, password)
 
 
-def mint(count: int, file: Path, prefix: str, ttl_s: int, insisted: bool) -> None:
-    """Write *count* access tokens into *file*, all of them or none."""
+@dataclass(frozen=True)
+class Minting:
+    """
+    Which access tokens to make.
+
+    Args:
+        count: How many.
+        prefix: Of users whose names begin so.
+        ttl_s: Their life.
+        as_logins: Whether the key that signs logins signs them.
+    """
+
+    count: int
+    prefix: str
+    ttl_s: int
+    as_logins: bool = False
+
+
+def mint(wanted: Minting, file: Path, insisted: bool) -> None:
+    """Write the tokens that are *wanted* into *file*, all of them or none."""
     settings = read_settings(OpsSettings)
     check_development(settings, insisted, "Tokens in a file")
     with _written_whole(file) as stream:
-        asyncio.run(_mint(settings, count, stream, prefix, ttl_s))
+        asyncio.run(_mint(settings, wanted, stream))
 
 
-async def _mint(
-    settings: OpsSettings, count: int, stream: IO[bytes], prefix: str, ttl_s: int
-) -> None:
+async def _mint(settings: OpsSettings, wanted: Minting, stream: IO[bytes]) -> None:
     done = 0
     with rate_progress() as bar:
-        task = bar.add_task("tokens", total=count)
+        task = bar.add_task("tokens", total=wanted.count)
         async with open_database(postgres_address(settings)) as postgres:
             ring = await open_ring(postgres, settings)
-            found = mint_tokens(postgres, mint_of(ring.signing_key(), ttl_s), prefix, count)
-            async for number, lines in found:
+            key = ring.signing_key((RsaKey if wanted.as_logins else EdKey).algorithm)
+            tokens = mint_tokens(postgres, mint_of(key, wanted.ttl_s), wanted.prefix, wanted.count)
+            async for number, lines in tokens:
                 stream.write(lines)
                 done += number
                 bar.update(task, completed=done)
-    if done < count:
+    if done < wanted.count:
         raise OperatorError(f"There are {done} such users only: make more with `kuji users create`")
 
 

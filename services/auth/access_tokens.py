@@ -8,7 +8,7 @@ import jwt
 
 from services.auth.keys import KeyRing
 from services.common.context import Caller
-from services.common.tokens import ALGORITHM, AUDIENCE, ISSUER
+from services.common.tokens import AUDIENCE, ISSUER
 
 
 class AccessTokens:
@@ -22,7 +22,7 @@ class AccessTokens:
         """A JWT that stands for *caller* for *ttl_s* seconds."""
         key = self._ring.signing_key()
         claims = claims_of(caller, int(self._now()), ttl_s, uuid.uuid4().hex)
-        return jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.kid})
+        return jwt.encode(claims, key.pair.private, key.pair.algorithm, headers={"kid": key.kid})
 
 
 def claims_of(caller: Caller, issued_at: int, ttl_s: int, jti: str) -> dict[str, object]:

@@ -21,6 +21,7 @@ from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError, rotate_si
 from services.auth.minting import mint_of, mint_tokens
 from services.auth.passwords import Argon2Cost
 from services.auth.settings import AuthSettings
+from services.auth.signing import EdKey, RsaKey
 
 __all__ = [
     "BATCH",
@@ -31,6 +32,7 @@ __all__ = [
     "AuthSettings",
     "BadLine",
     "BulkAccounts",
+    "EdKey",
     "Entry",
     "HeaderError",
     "Importer",
@@ -42,6 +44,7 @@ __all__ = [
     "NoSuchAccountError",
     "OtherPasswordError",
     "Reader",
+    "RsaKey",
     "mint_of",
     "mint_tokens",
     "rotate_signing_key",

@@ -1,7 +1,9 @@
 """Signing keys in Postgres."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
 
@@ -21,6 +23,7 @@ class KeyRow:
         private_key: The private half, encrypted.
         created_at: When it was published.
         not_after: Until when tokens signed by it may live; None: not retired yet.
+        algorithm: What it signs by, as JOSE calls it.
     """
 
     kid: str
@@ -28,6 +31,22 @@ class KeyRow:
     private_key: bytes
     created_at: datetime
     not_after: datetime | None
+    algorithm: str
+
+
+class NewKey(NamedTuple):
+    """
+    A signing key to be kept.
+
+    Args:
+        kid: Its name in token headers.
+        public_jwk: The public half, JSON.
+        private_key: The private half, encrypted.
+    """
+
+    kid: str
+    public_jwk: str
+    private_key: bytes
 
 
 class KeyStore:
@@ -40,24 +59,27 @@ class KeyStore:
         """Every key that has not expired, oldest first."""
         return [KeyRow(*row) async for row in _queries.list_signing_keys(self._pool)]
 
-    async def add_first(self, kid: str, public_jwk: str, private_key: bytes) -> None:
-        """Add a key unless there is one already; of several processes at once, one adds."""
+    async def add_first(
+        self, algorithm: str, kid: str, public_jwk: str, private_key: bytes
+    ) -> None:
+        """Add a key of *algorithm* unless there is one; of several processes at once, one adds."""
         async with self._pool.acquire() as connection, connection.transaction():
             await _queries.lock_signing_keys(connection)
             await _queries.add_first_signing_key(
-                connection, kid=kid, public_jwk=public_jwk, private_key=private_key
+                connection,
+                algorithm=algorithm,
+                kid=kid,
+                public_jwk=public_jwk,
+                private_key=private_key,
             )
 
-    async def rotate(
-        self, kid: str, public_jwk: str, private_key: bytes, retire_after_s: float
-    ) -> None:
-        """Add a key, and let those before it expire *retire_after_s* from now."""
+    async def rotate(self, keys: Iterable[NewKey], retire_after_s: float) -> None:
+        """Add *keys*, and let those before them expire *retire_after_s* from now."""
         async with self._pool.acquire() as connection, connection.transaction():
             await _queries.lock_signing_keys(connection)
             await _queries.retire_signing_keys(connection, after_s=retire_after_s)
-            await _queries.add_signing_key(
-                connection, kid=kid, public_jwk=public_jwk, private_key=private_key
-            )
+            for key in keys:
+                await _queries.add_signing_key(connection, **key._asdict())
 
     async def delete_expired(self) -> None:
         """Delete the keys that have expired."""

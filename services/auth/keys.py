@@ -1,21 +1,23 @@
-"""The keys that sign access tokens: made, encrypted at rest, published, rotated."""
+"""
+The keys that sign access tokens: made, encrypted at rest, published, rotated.
 
-import base64
+There is one of each kind at any time, see signing.py.
+"""
+
+import asyncio
 import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.auth.key_store import KeyRow, KeyStore
+from services.auth.key_store import KeyRow, KeyStore, NewKey
+from services.auth.signing import KIND_OF_ALGORITHM, KeyPair, RsaKey, base64url
 from services.common.keyset import Jwks
-from services.common.tokens import ALGORITHM
 
 _NONCE_BYTES = 12
 _CLOCK_SKEW_S = 60.0
@@ -35,13 +37,13 @@ class SigningKey:
 
     Args:
         kid: Its name in token headers: the RFC 7638 thumbprint.
-        private: Signs.
+        pair: Both halves; the private one signs.
         public_jwk: Verifies.
         created_at: When it was published.
     """
 
     kid: str
-    private: Ed25519PrivateKey
+    pair: KeyPair
     public_jwk: dict[str, str]
     created_at: datetime
     not_after: datetime | None
@@ -53,7 +55,7 @@ class SigningKey:
 
 class KeyCipher:
     """
-    Encrypts private halves: AES-256-GCM, the kid as associated data.
+    Encrypts private halves, raw: AES-256-GCM, the kid as associated data.
 
     Args:
         secret: 32 bytes.
@@ -62,18 +64,17 @@ class KeyCipher:
     def __init__(self, secret: bytes) -> None:
         self._aead = AESGCM(secret)
 
-    def seal(self, kid: str, private: Ed25519PrivateKey) -> bytes:
+    def seal(self, kid: str, raw: bytes) -> bytes:
         """Nonce (12 bytes), then the encrypted private half."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, private.private_bytes_raw(), kid.encode())
+        return nonce + self._aead.encrypt(nonce, raw, kid.encode())
 
-    def open(self, kid: str, sealed: bytes) -> Ed25519PrivateKey:
+    def open(self, kid: str, sealed: bytes) -> bytes:
         """The private half; KeyUnreadableError where secret or kid is another."""
         try:
-            raw = self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], kid.encode())
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], kid.encode())
         except (InvalidTag, ValueError) as error:
             raise KeyUnreadableError(kid) from error
-        return Ed25519PrivateKey.from_private_bytes(raw)
 
 
 class KeyRing:
@@ -100,19 +101,30 @@ class KeyRing:
         self._keys: Sequence[SigningKey] = ()
 
     async def load(self) -> None:
-        """Read the keys again, creating the first one; KeyUnreadableError keeps the old ones."""
-        rows = await self._store.list()
-        if all(row.not_after for row in rows):
-            await self._store.add_first(*_new_key(self._cipher))
-            rows = await self._store.list()
-        self._keys = [self._key_of(row) for row in rows]
+        """Read the keys again, creating the first ones; KeyUnreadableError keeps the old ones."""
+        keys = await self._stored()
+        in_force = {key.pair.algorithm for key in keys if key.not_after is None}
+        if missing := KIND_OF_ALGORITHM.keys() - in_force:
+            for algorithm in missing:
+                key = await _new_key(self._cipher, algorithm)
+                await self._store.add_first(algorithm, *key)
+            keys = await self._stored()
+        self._keys = keys
 
-    def signing_key(self) -> SigningKey:
-        """The newest key that was published long enough ago; where there is none, the oldest."""
+    def signing_key(self, algorithm: str = RsaKey.algorithm) -> SigningKey:
+        """
+        The newest key of *algorithm* that was published long enough ago.
+
+        Where there is none, the newest such key of another; where there is none either, at the
+        first start, the oldest of *algorithm*.
+        """
         now = self._now()
         keys = [key for key in self._keys if key.is_valid(now)]
         published = [key for key in keys if key.created_at + self._grace <= now]
-        return published[-1] if published else keys[0]
+        fitting = [key for key in published if key.pair.algorithm == algorithm]
+        if fitting or published:
+            return (fitting or published)[-1]
+        return next(key for key in keys if key.pair.algorithm == algorithm)
 
     def jwks(self) -> Jwks:
         """The public halves of all keys that tokens alive may be signed by (RFC 7517)."""
@@ -123,20 +135,25 @@ class KeyRing:
         """Delete the stored keys that have expired."""
         await self._store.delete_expired()
 
+    async def _stored(self) -> list[SigningKey]:
+        return [self._key_of(row) for row in await self._store.list()]
+
     def _key_of(self, row: KeyRow) -> SigningKey:
-        private = self._cipher.open(row.kid, row.private_key)
-        return SigningKey(
-            row.kid, private, json.loads(row.public_jwk), row.created_at, row.not_after
-        )
+        raw = self._cipher.open(row.kid, row.private_key)
+        try:
+            pair = KIND_OF_ALGORITHM[row.algorithm].of_raw(raw)
+        except (KeyError, ValueError) as error:
+            raise KeyUnreadableError(row.kid) from error
+        return SigningKey(row.kid, pair, json.loads(row.public_jwk), row.created_at, row.not_after)
 
 
 async def rotate_signing_key(
     store: KeyStore, cipher: KeyCipher, grace_s: float, token_ttl_s: float
 ) -> str:
     """
-    Publish a new key; every auth process signs with it *grace_s* from now.
+    Publish new keys, one of each kind; every auth process signs with them *grace_s* from now.
 
-    The keys before it stay published until the last token they sign has expired. No process
+    The keys before them stay published until the last token they sign has expired. No process
     needs a restart.
 
     Args:
@@ -144,27 +161,16 @@ async def rotate_signing_key(
         token_ttl_s: The longest life of a token.
 
     Returns:
-        The kid of the new key.
+        The kid of the new key that signs what a login gives.
     """
-    key = _new_key(cipher)
-    await store.rotate(*key, retire_after_s=grace_s + token_ttl_s + _CLOCK_SKEW_S)
-    return key.kid
+    keys = {name: await _new_key(cipher, name) for name in KIND_OF_ALGORITHM}
+    await store.rotate(keys.values(), retire_after_s=grace_s + token_ttl_s + _CLOCK_SKEW_S)
+    return keys[RsaKey.algorithm].kid
 
 
-class _NewKey(NamedTuple):
-    kid: str
-    public_jwk: str
-    private_key: bytes
-
-
-def _new_key(cipher: KeyCipher) -> _NewKey:
-    private = Ed25519PrivateKey.generate()
-    public = private.public_key().public_bytes_raw()
-    point = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(public)}
-    kid = _base64url(hashlib.sha256(json.dumps(point, separators=(",", ":")).encode()).digest())
-    public_jwk = {**point, "kid": kid, "alg": ALGORITHM, "use": "sig"}
-    return _NewKey(kid, json.dumps(public_jwk), cipher.seal(kid, private))
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+async def _new_key(cipher: KeyCipher, algorithm: str) -> NewKey:
+    pair: KeyPair = await asyncio.to_thread(KIND_OF_ALGORITHM[algorithm].generate)
+    public = pair.public_part()
+    kid = base64url(hashlib.sha256(json.dumps(public, separators=(",", ":")).encode()).digest())
+    public_jwk = {**public, "kid": kid, "alg": algorithm, "use": "sig"}
+    return NewKey(kid, json.dumps(public_jwk), cipher.seal(kid, pair.raw()))

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import asyncpg
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.auth.access_tokens import claims_of
 from services.auth.keys import SigningKey
+from services.auth.signing import KIND_OF_ALGORITHM
 from services.common.context import Caller, Role
 from services.common.postgres import load_queries
 from services.common.tasks import end_if_cancelled
-from services.common.tokens import ALGORITHM
 
 BATCH = 2000
 _AHEAD = 3  # batches under way for each core
@@ -36,12 +35,14 @@ class Mint:
     What a process needs to sign tokens.
 
     Args:
+        algorithm: What the key signs by.
         kid: Name of the key.
         private: Its private half, raw.
         issued_at: Unix seconds.
         ttl_s: Life of the tokens.
     """
 
+    algorithm: str
     kid: str
     private: bytes
     issued_at: int
@@ -49,20 +50,20 @@ class Mint:
 
     def sign(self, owners: Sequence[Owner]) -> bytes:
         """A token a line, for each of the *owners*."""
-        key = Ed25519PrivateKey.from_private_bytes(self.private)
-        header = _encoded({"alg": ALGORITHM, "kid": self.kid, "typ": "JWT"}) + b"."
+        pair = KIND_OF_ALGORITHM[self.algorithm].of_raw(self.private)
+        header = _encoded({"alg": self.algorithm, "kid": self.kid, "typ": "JWT"}) + b"."
         lines = []
         for user_id, username, generation in owners:
             caller = Caller(user_id, username, Role.USER, generation=generation)
             claims = claims_of(caller, self.issued_at, self.ttl_s, secrets.token_hex(16))
             signed = header + _encoded(claims)
-            lines.append(signed + b"." + _base64url(key.sign(signed)) + b"\n")
+            lines.append(signed + b"." + _base64url(pair.sign(signed)) + b"\n")
         return b"".join(lines)
 
 
 def mint_of(key: SigningKey, ttl_s: int) -> Mint:
     """A mint of tokens that are issued now."""
-    return Mint(key.kid, key.private.private_bytes_raw(), int(time.time()), ttl_s)
+    return Mint(key.pair.algorithm, key.kid, key.pair.raw(), int(time.time()), ttl_s)
 
 
 async def mint_tokens(

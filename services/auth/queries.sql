@@ -281,15 +281,17 @@ SELECT count(*) FROM deleted;
 SELECT pg_advisory_xact_lock(hashtext('kuji.signing_keys'));
 
 -- name: list_signing_keys()
-SELECT kid, public_jwk, private_key, created_at, not_after
+SELECT kid, public_jwk, private_key, created_at, not_after, public_jwk ->> 'alg' AS algorithm
 FROM signing_keys
 WHERE not_after IS NULL OR not_after > now()
 ORDER BY created_at, kid;
 
--- name: add_first_signing_key(kid, public_jwk, private_key)!
+-- name: add_first_signing_key(algorithm, kid, public_jwk, private_key)!
 INSERT INTO signing_keys (kid, public_jwk, private_key, created_at)
 SELECT :kid, :public_jwk::jsonb, :private_key, clock_timestamp()
-WHERE NOT EXISTS (SELECT FROM signing_keys WHERE not_after IS NULL);
+WHERE NOT EXISTS (
+    SELECT FROM signing_keys WHERE not_after IS NULL AND public_jwk ->> 'alg' = :algorithm
+);
 
 -- name: add_signing_key(kid, public_jwk, private_key)!
 -- clock_timestamp(), since now() would be from before the wait for the lock.

@@ -1,4 +1,4 @@
-"""Access tokens: signed JWTs (EdDSA), verified everywhere against the auth service's keys."""
+"""Access tokens: signed JWTs, verified everywhere against the auth service's keys."""
 
 import json
 import time
@@ -21,7 +21,7 @@ from services.common.keyset import FetchJwks, Jwks, KeySet
 from services.common.settings import ServiceSettings
 
 CHECKED = Counter("kuji_tokens_checked", "Tokens not seen before, whose signature was checked")
-ALGORITHM = "EdDSA"
+ALGORITHMS = ("RS256", "EdDSA")
 ISSUER = "kuji"
 AUDIENCE = "kuji"
 _CACHED_TOKENS = 65_536
@@ -105,7 +105,7 @@ class TokenVerifier:
             claims = jwt.decode(
                 token,
                 key,
-                algorithms=[ALGORITHM],
+                algorithms=ALGORITHMS,
                 issuer=ISSUER,
                 audience=AUDIENCE,
                 options={

@@ -81,7 +81,7 @@ async def make_players(home: Path, players: int, folder: Path) -> Path:
     """
     tokens, count = folder / "tokens", ("--count", players, "--prefix", _PREFIX)
     await _kuji(home, "users", "create", *count, "--password", _PASSWORD)
-    await _kuji(home, "users", "tokens", *count, "--out", tokens)
+    await _kuji(home, "users", "tokens", "--as-logins", *count, "--out", tokens)
     return tokens
 
 

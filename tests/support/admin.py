@@ -37,7 +37,7 @@ from services.common.errors import BadCredentialsError
 from services.common.server.serve import Implementation, build_server
 from services.common.settings import ServiceSettings
 from services.common.status import details_of, error_info_of, status_of
-from services.common.tokens import ALGORITHM, AUDIENCE, ISSUER, TokenVerifier, fetch_jwks_from
+from services.common.tokens import AUDIENCE, ISSUER, TokenVerifier, fetch_jwks_from
 from tests.support.live_pools import FakePools
 
 SECRET = "the service secret of this test"
@@ -63,7 +63,7 @@ class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
         return jwt.encode(
             {**claims, "iat": now, "exp": now + 3600, "jti": str(time.monotonic_ns())},
             self._key,
-            ALGORITHM,
+            "EdDSA",
             {"kid": self._kid},
         )
 
@@ -87,7 +87,7 @@ class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
     ) -> httpbody_pb2.HttpBody:
         """The public half of the one key."""
         jwk = jwt.algorithms.OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        keys = {"keys": [{**jwk, "kid": self._kid, "alg": ALGORITHM, "use": "sig"}]}
+        keys = {"keys": [{**jwk, "kid": self._kid, "alg": "EdDSA", "use": "sig"}]}
         data = json.dumps(keys).encode()
         return httpbody_pb2.HttpBody(content_type="application/json", data=data)
 

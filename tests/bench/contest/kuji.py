@@ -112,7 +112,7 @@ async def _make_crowd(stack: StackUnderTest, users: int) -> Crowd:
         stack, "users", "create", "--count", users, "--prefix", prefix, "--password", token_hex()
     )
     options = "--count", users, "--prefix", prefix, "--out", tokens, "--ttl", _TOKEN_TTL_S
-    await _kuji(stack, "users", "tokens", *options)
+    await _kuji(stack, "users", "tokens", "--as-logins", *options)
     return Crowd(tokens, users)
 
 

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from services.auth.access_tokens import AccessTokens
-from services.auth.key_store import KeyStore
+from services.auth.key_store import KeyRow, KeyStore
 from services.auth.keys import KeyCipher, KeyRing, KeyUnreadableError, rotate_signing_key
 from services.common.context import Caller, Role
 from services.common.keyset import Jwks
@@ -52,9 +52,14 @@ async def rotate(store: KeyStore) -> str:
     return await rotate_signing_key(store, KeyCipher(SECRET), GRACE_S, TOKEN_TTL_S)
 
 
-def kids_of(jwks: Jwks) -> list[str]:
-    """The names in a key set."""
-    return [key["kid"] for key in jwks["keys"]]
+def kids_of(jwks: Jwks, algorithm: str = "RS256") -> list[str]:
+    """The names of a kind of keys in a key set."""
+    return [key["kid"] for key in jwks["keys"] if key["alg"] == algorithm]
+
+
+async def rows_of(store: KeyStore, algorithm: str = "RS256") -> list[KeyRow]:
+    """The stored keys of a kind."""
+    return [row for row in await store.list() if row.algorithm == algorithm]
 
 
 async def test_one_first_key_is_made_when_many_processes_start_at_once(
@@ -64,7 +69,7 @@ async def test_one_first_key_is_made_when_many_processes_start_at_once(
     rings = [ring_of(store, clock) for _ in range(8)]
     await asyncio.gather(*(ring.load() for ring in rings))
     assert len({ring.signing_key().kid for ring in rings}) == 1
-    assert len(await store.list()) == 1
+    assert ["EdDSA", "RS256"] == sorted(row.algorithm for row in await store.list())
 
 
 async def test_key_is_the_same_when_loaded_again(store: KeyStore, clock: Clock) -> None:
@@ -126,7 +131,7 @@ async def test_rotations_at_once_leave_one_key_in_force(store: KeyStore, clock: 
     """Several operators at once: the newest key is the one that is not retired."""
     await ring_of(store, clock).load()
     await asyncio.gather(*(rotate(store) for _ in range(6)))
-    rows = await store.list()
+    rows = await rows_of(store)
     assert len(rows) == 7
     assert [rows[-1].kid] == [row.kid for row in rows if row.not_after is None]
 
@@ -159,11 +164,11 @@ async def test_expired_keys_are_deleted_and_others_kept(
     await ring.load()
     await rotate(store)
     await postgres.execute("UPDATE signing_keys SET not_after = now() WHERE not_after IS NOT NULL")
-    retiring = (await store.list())[-1].kid
+    retiring = (await rows_of(store))[-1].kid
     newest = await rotate(store)
     await ring.delete_expired()
-    rows = await postgres.fetch("SELECT kid FROM signing_keys ORDER BY created_at")
-    assert [retiring, newest] == [row["kid"] for row in rows]
+    assert [retiring, newest] == [row.kid for row in await rows_of(store)]
+    assert await postgres.fetchval("SELECT count(*) FROM signing_keys") == 4
 
 
 async def test_private_half_is_encrypted_in_the_database(
@@ -172,9 +177,14 @@ async def test_private_half_is_encrypted_in_the_database(
     """The stored bytes are nonce, ciphertext and tag, and differ from the key."""
     ring = ring_of(store, clock)
     await ring.load()
-    stored = await postgres.fetchval("SELECT private_key FROM signing_keys")
-    assert len(stored) == 12 + 32 + 16
-    assert ring.signing_key().private.private_bytes_raw() not in stored
+    for algorithm in ("RS256", "EdDSA"):
+        key = ring.signing_key(algorithm)
+        stored = await postgres.fetchval(
+            "SELECT private_key FROM signing_keys WHERE kid = $1", key.kid
+        )
+        raw = key.pair.raw()
+        assert len(stored) == 12 + len(raw) + 16
+        assert raw[-16:] not in stored
 
 
 async def test_keys_do_not_open_when_the_secret_is_another(store: KeyStore, clock: Clock) -> None:
@@ -182,7 +192,7 @@ async def test_keys_do_not_open_when_the_secret_is_another(store: KeyStore, cloc
     await ring_of(store, clock).load()
     with pytest.raises(KeyUnreadableError, match="KUJI_TOKEN_KEY_SECRET"):
         await ring_of(store, clock, secret=bytes(32)).load()
-    assert len(await store.list()) == 1
+    assert len(await store.list()) == 2
 
 
 async def test_keys_do_not_open_when_swapped_in_the_database(
@@ -211,3 +221,31 @@ async def test_ring_keeps_its_keys_when_a_new_one_does_not_open(
         await ring.load()
     assert before == ring.jwks()
     assert ring.signing_key()
+
+
+async def test_key_of_before_signs_until_the_first_of_its_kind_is_known(
+    store: KeyStore, clock: Clock, postgres: asyncpg.Pool
+) -> None:
+    """An older version had one key, Ed25519; what verifies tokens knows no other yet."""
+    before = ring_of(store, clock)
+    await before.load()
+    old = before.signing_key("EdDSA").kid
+    await postgres.execute("DELETE FROM signing_keys WHERE kid <> $1", old)
+    await postgres.execute("UPDATE signing_keys SET created_at = now() - interval '1 day'")
+    ring = ring_of(store, clock)
+    await ring.load()
+    assert old == ring.signing_key().kid
+    assert 1 == len(kids_of(ring.jwks()))
+    clock.ahead_s = GRACE_S + 5
+    assert kids_of(ring.jwks()) == [ring.signing_key().kid]
+
+
+async def test_no_key_is_added_by_a_process_with_another_secret(
+    store: KeyStore, clock: Clock, postgres: asyncpg.Pool
+) -> None:
+    """Not even one of a kind that is missing: the others could not open it."""
+    await ring_of(store, clock).load()
+    await postgres.execute("DELETE FROM signing_keys WHERE public_jwk ->> 'alg' = 'RS256'")
+    with pytest.raises(KeyUnreadableError):
+        await ring_of(store, clock, secret=bytes(32)).load()
+    assert ["EdDSA"] == [row.algorithm for row in await store.list()]

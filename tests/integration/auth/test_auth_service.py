@@ -108,12 +108,12 @@ async def test_registering_logs_in(stub: Stub) -> None:
 
 
 async def test_access_token_says_who_and_for_how_long(stub: Stub) -> None:
-    """EdDSA under a published kid; the claims are the ones that verifiers check."""
+    """RS256 under a published kid; the claims are the ones that verifiers check."""
     session = await register(stub)
     jwks = json.loads((await stub.GetJwks(auth_pb2.GetJwksRequest())).data)
     kid = jwt.get_unverified_header(session.access_token)["kid"]
     key = jwt.PyJWKSet.from_dict(jwks)[kid]
-    claims = jwt.decode(session.access_token, key, ["EdDSA"], audience="kuji", issuer="kuji")
+    claims = jwt.decode(session.access_token, key, ["RS256"], audience="kuji", issuer="kuji")
     assert (str(session.user_id), "alice", "user") == (
         claims["sub"],
         claims["name"],
@@ -481,12 +481,16 @@ async def test_service_is_refused_when_its_name_is_unfit(service: str, stub: Stu
 
 
 async def test_key_set_is_json_with_public_halves_alone(stub: Stub) -> None:
-    """RFC 7517 and 8037: an OKP key for signatures, without its private "d"."""
+    """RFC 7517: a key for what logins get, and one for tests' tokens, without private members."""
     body = await stub.GetJwks(auth_pb2.GetJwksRequest())
     assert body.content_type == "application/json"
-    (key,) = json.loads(body.data)["keys"]
-    assert {"kty", "crv", "x", "kid", "alg", "use"} == set(key)
-    assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("OKP", "Ed25519", "EdDSA", "sig")
+    keys = {key["alg"]: key for key in json.loads(body.data)["keys"]}
+    assert {"RS256", "EdDSA"} == set(keys)
+    assert {"kty", "n", "e", "kid", "alg", "use"} == set(keys["RS256"])
+    assert {"kty", "crv", "x", "kid", "alg", "use"} == set(keys["EdDSA"])
+    assert [("RSA", "sig"), ("OKP", "sig")] == [
+        (keys[alg]["kty"], keys[alg]["use"]) for alg in ("RS256", "EdDSA")
+    ]
 
 
 @asynccontextmanager

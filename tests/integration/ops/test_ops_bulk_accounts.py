@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
+import jwt
 import pytest
 
 from services.auth import bulk_accounts
@@ -213,8 +214,13 @@ async def test_database_elsewhere_is_no_place_for_development() -> None:
 # -------------------------------------------------------------------- tokens
 
 
+@pytest.mark.parametrize(("options", "algorithm"), [((), "EdDSA"), (("--as-logins",), "RS256")])
 async def test_tokens_are_good_and_each_of_another_user(
-    postgres: asyncpg.Pool, postgres_dsn: str, tmp_path: Path
+    options: tuple[str, ...],
+    algorithm: str,
+    postgres: asyncpg.Pool,
+    postgres_dsn: str,
+    tmp_path: Path,
 ) -> None:
     """One a line, for their owner's eyes; administrators and deactivated users get none."""
     await create(postgres_dsn, 30)
@@ -222,7 +228,7 @@ async def test_tokens_are_good_and_each_of_another_user(
     await postgres.execute("UPDATE accounts SET deactivated_at = now() WHERE username = 'load_2'")
     await postgres.execute("UPDATE accounts SET token_generation = 3 WHERE username = 'load_3'")
     file = tmp_path / "tokens.txt"
-    ran = await kuji(postgres_dsn, "tokens", "--count", "28", "--out", file)
+    ran = await kuji(postgres_dsn, "tokens", "--count", "28", "--out", file, *options)
     assert (ran.code, f"28 tokens in {file}" in ran.out) == (0, True)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     ring = KeyRing(KeyStore(postgres), KeyCipher(bytes.fromhex(SECRET)), timedelta())
@@ -232,7 +238,9 @@ async def test_tokens_are_good_and_each_of_another_user(
         return ring.jwks()
 
     verifier = TokenVerifier(fetch)
-    callers = [await verifier.verify(token) for token in file.read_text().splitlines()]
+    tokens = file.read_text().splitlines()
+    assert {jwt.get_unverified_header(token)["alg"] for token in tokens} == {algorithm}
+    callers = [await verifier.verify(token) for token in tokens]
     assert [caller.username for caller in callers] == [f"load_{n}" for n in range(3, 31)]
     assert [caller.generation for caller in callers[:2]] == [3, 0]
     assert {caller.role for caller in callers} == {"user"}

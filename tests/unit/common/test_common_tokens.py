@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hmac
 import json
 import os
 import time
@@ -11,6 +12,9 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import RSAAlgorithm
 
 from services.common.context import Caller, Role
 from services.common.errors import UnauthenticatedError, UnavailableError
@@ -63,6 +67,29 @@ class Issuer:
 def _jwk(kid: str, key: Ed25519PrivateKey) -> dict[str, str]:
     x = base64.urlsafe_b64encode(key.public_key().public_bytes_raw()).rstrip(b"=").decode()
     return {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "alg": "EdDSA"}
+
+
+class RsaIssuer(Issuer):
+    """Signs by RS256, as logins do."""
+
+    def add(self, kid: str) -> None:
+        """Publish one more key."""
+        self.pairs = getattr(self, "pairs", {}) | {kid: generate_private_key(65537, 2048)}
+
+    async def fetch(self) -> Jwks:
+        """The key set."""
+        return {
+            "keys": [
+                RSAAlgorithm.to_jwk(pair.public_key(), as_dict=True) | {"kid": kid, "alg": "RS256"}
+                for kid, pair in self.pairs.items()
+            ]
+        }
+
+    def token(self, kid: str = "first", **changes: Any) -> str:
+        """A token good for a minute, with some claims changed."""
+        claims = {"iss": "kuji", "aud": "kuji", "sub": "7", "name": "alice", "role": "user"}
+        content = claims | {"exp": int(NOW) + 60} | changes
+        return jwt.encode(content, self.pairs[kid], "RS256", headers={"kid": kid})
 
 
 class Clock:
@@ -143,6 +170,31 @@ async def test_token_is_refused_when_forged(verifier: TokenVerifier, issuer: Iss
     for token in forged:
         with pytest.raises(UnauthenticatedError):
             await verifier.verify(token)
+
+
+async def test_rsa_token_is_good_and_its_public_half_signs_nothing(clock: Clock) -> None:
+    """Under its kid: another RSA key's, changed claims, and a MAC keyed by what is published."""
+    issuer, forger = RsaIssuer(), RsaIssuer()
+    verifier = TokenVerifier(issuer.fetch, clock)
+    good = issuer.token()
+    assert Caller(7, "alice", Role.USER) == await verifier.verify(good)
+    header, _, signature = good.split(".")
+    published = issuer.pairs["first"].public_key()
+    spki = Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    signed = f"{_json({'alg': 'HS256', 'kid': 'first'})}.{good.split('.')[1]}"
+    mac = hmac.digest(published.public_bytes(*spki), signed.encode(), "sha256")
+    for token in (
+        forger.token(),
+        f"{header}.{forger.token(role='admin').split('.')[1]}.{signature}",
+        f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}",
+        issuer.token(exp=int(NOW)),
+    ):
+        with pytest.raises(UnauthenticatedError):
+            await verifier.verify(token)
+
+
+def _json(content: dict[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
 
 
 async def test_token_is_refused_when_it_expires_after_it_was_verified(

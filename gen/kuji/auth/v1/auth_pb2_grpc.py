@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """Who a caller is. Issues short-lived access tokens (JWT, EdDSA) and rotating
+    """Who a caller is. Issues short-lived access tokens (JWT, RS256) and rotating
     refresh tokens; publishes the public keys that verify the former.
     """
 
@@ -100,7 +100,7 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """Who a caller is. Issues short-lived access tokens (JWT, EdDSA) and rotating
+    """Who a caller is. Issues short-lived access tokens (JWT, RS256) and rotating
     refresh tokens; publishes the public keys that verify the former.
     """
 
@@ -294,7 +294,7 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """Who a caller is. Issues short-lived access tokens (JWT, EdDSA) and rotating
+    """Who a caller is. Issues short-lived access tokens (JWT, RS256) and rotating
     refresh tokens; publishes the public keys that verify the former.
     """
 

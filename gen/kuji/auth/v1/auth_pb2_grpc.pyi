@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """Who a caller is. Issues short-lived access tokens (JWT, EdDSA) and rotating
+    """Who a caller is. Issues short-lived access tokens (JWT, RS256) and rotating
     refresh tokens; publishes the public keys that verify the former.
     """
 
@@ -107,7 +107,7 @@ class AuthServiceStub:
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """Who a caller is. Issues short-lived access tokens (JWT, EdDSA) and rotating
+    """Who a caller is. Issues short-lived access tokens (JWT, RS256) and rotating
     refresh tokens; publishes the public keys that verify the former.
     """
 
@@ -182,7 +182,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Who a caller is. Issues short-lived access tokens (JWT, EdDSA) and rotating
+    """Who a caller is. Issues short-lived access tokens (JWT, RS256) and rotating
     refresh tokens; publishes the public keys that verify the former.
     """
 
