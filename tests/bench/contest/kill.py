@@ -14,7 +14,7 @@ from tests.bench.scale import Scale
 _PATIENCE_S = 60.0
 # Without a new record: what is not there by then does not come.
 _STILL_S = 30.0
-_STILL_AND_DEAD_S = 3.0  # only what Postgres had begun is still to come
+_STILL_AND_DEAD_S = 1.0  # only what Postgres had begun is still to come
 _POLL_S = 0.1
 
 
