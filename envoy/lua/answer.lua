@@ -3,6 +3,7 @@
   success   {"status":1,"msg":"ok","data":<body>}
   failure   {"status":0,"msg":<sentence>,"reason":<REASON>,"data":null,"metadata":{…}}
 
+What a service writes by itself, envelope and all (services/common/enveloped.py), is passed on.
 Methods for the clients of the old system answer a business failure with HTTP 200. See docs/errors.md. ]]
 
 local closing = require("closing")
@@ -87,6 +88,13 @@ local function succeed(handle, method, keep)
   set_body(handle, body, envelope, method)
 end
 
+-- The service has written all of it.
+local function pass(handle, method)
+  if not method.closes then return end
+  local body = handle:body(true)
+  closing.learn(handle, body:getBytes(0, body:length()), "200")
+end
+
 -- Leaves the headers of a HEAD alone.
 local function drop(handle, method)
   if method.events then handle:headers():remove("content-length") end
@@ -125,6 +133,7 @@ function answer.finish(handle, method, keep)
   headers:remove("grpc-status")
   headers:remove("grpc-message")
   if code ~= "200" then return fail(handle, method or NONE, code, dressed) end
+  if method.enveloped then return pass(handle, method) end
   if not method.plain then return succeed(handle, method, keep) end
   if method.head then return drop(handle, method) end
 end

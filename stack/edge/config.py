@@ -13,6 +13,7 @@ from typing import Any
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
+from services.common.enveloped import ENVELOPED, name_enveloped
 from services.common.tls_files import TlsFiles
 from services.common.traces.settings import TraceSettings
 from stack.edge.contract import CLUSTERS, Route, routes
@@ -31,6 +32,7 @@ _INSTALLED = Path(__file__).with_name("envoy")  # where a wheel has them; see se
 SOURCES = _INSTALLED if _INSTALLED.exists() else ROOT / "envoy"
 TEMPLATE = SOURCES / "envoy.yaml"
 DESCRIPTOR = SOURCES / "kuji.binpb"
+_HTTP_BODY = "google/api/httpbody.proto"
 EVERYBODY = "*"
 # Of refusals that may be over by then.
 _RETRY_AFTER = {
@@ -157,15 +159,32 @@ def _descriptor() -> bytes:
     """
     The services' descriptor set as Envoy takes it.
 
-    Envoy refuses response_body but for HttpBody, so it is left out; answer.lua does its work.
+    Envoy refuses response_body but for HttpBody, so it is left out; answer.lua does its work. Where
+    a service writes the whole answer by itself, Envoy knows the RPC that gives it so.
     """
     files = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTOR.read_bytes())
     for file in files.file:
         for service in file.service:
-            for method in service.method:
+            for method in list(service.method):
                 if method.options.HasExtension(annotations_pb2.http):
                     method.options.Extensions[annotations_pb2.http].ClearField("response_body")
+                if f"{file.package}.{service.name}.{method.name}" in ENVELOPED:
+                    _envelope(file, service, method)
     return files.SerializeToString()
+
+
+def _envelope(
+    file: descriptor_pb2.FileDescriptorProto,
+    service: descriptor_pb2.ServiceDescriptorProto,
+    method: descriptor_pb2.MethodDescriptorProto,
+) -> None:
+    """Bind the route of *method* to the RPC by which it gives its answers as HttpBody."""
+    other = service.method.add()
+    other.CopyFrom(method)
+    other.name, other.output_type = name_enveloped(method.name), ".google.api.HttpBody"
+    method.options.ClearExtension(annotations_pb2.http)
+    if _HTTP_BODY not in file.dependency:
+        file.dependency.append(_HTTP_BODY)
 
 
 def _origins(origins: Sequence[str]) -> list[Any]:

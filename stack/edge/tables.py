@@ -9,6 +9,7 @@ from kuji.common.v1.access_pb2 import Access
 from kuji.common.v1.error_reason_pb2 import ErrorReason
 
 from services.common.contract import bounds_of, facts_of, is_for_old_clients, is_nullable
+from services.common.enveloped import ENVELOPED
 from stack.edge.contract import Route
 from stack.edge.routes import event_source_name, for_event_source
 
@@ -96,6 +97,8 @@ def _plain_nulls(message: Descriptor, shape: Table) -> Table | None:
 
 
 def _answer(route: Route) -> Table:
+    if route.rpc.full_name in ENVELOPED:
+        return {"enveloped": True}
     message, old = route.rpc.output_type, is_for_old_clients(route.rpc)
     field = message.fields_by_name[route.unwrap] if route.unwrap else None
     shape = _shape_of(field, old) if field else _shape(message, old)

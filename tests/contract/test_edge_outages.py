@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from grpc_health.v1 import health_pb2_grpc
 from kuji.blindbox.v1 import records_pb2
-from kuji.draw.v1 import draw_pb2_grpc
 
+from services.common.enveloped import name_enveloped
 from services.common.server.health import START, Health
 from tests.contract.edge_rig import running_rig, start_upstream
 
@@ -46,23 +46,22 @@ async def test_token_is_not_called_bad_when_the_edge_has_no_keys(tmp_path: Path)
         assert (401, "UNAUTHENTICATED", None) == told(response)
 
 
-class GivesUp(draw_pb2_grpc.DrawServiceServicer):
-    """Ends each call without a reason, as a server does that stops, or that is out of time."""
-
-    def __init__(self, code: grpc.StatusCode) -> None:
-        self._code = code
-
-    async def Draw(self, _request: Any, context: Any) -> Any:  # noqa: N802
-        """End it."""
-        await context.abort(self._code, "")
-
-
 @asynccontextmanager
 async def giving_up(address: str, code: grpc.StatusCode) -> AsyncIterator[None]:
-    """A draw process that is healthy, and gives up every draw."""
+    """
+    A draw process that is healthy, and gives up every draw.
+
+    It ends each without a reason, as a server does that stops, or that is out of time.
+    """
+
+    async def give_up(_request: Any, context: Any) -> None:
+        await context.abort(code, "")
+
     server = grpc.aio.server()
-    servicer = GivesUp(code)  # type: ignore[abstract]  # the method that is called
-    draw_pb2_grpc.add_DrawServiceServicer_to_server(servicer, server)
+    draws = {name_enveloped("Draw"): grpc.unary_unary_rpc_method_handler(give_up)}
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("kuji.draw.v1.DrawService", draws),)
+    )
     health = Health()
     health.have(START)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

@@ -232,14 +232,15 @@ def _names_in(message: Message | None) -> dict[str, str]:
     return {name: value for name, value in said.items() if value and isinstance(value, str)}
 
 
-def handler_of(rpc: Rpc, descriptor: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
-    """*rpc* as grpc calls it."""
+def handler_of(
+    rpc: Rpc, descriptor: MethodDescriptor, serialize: Callable[[Any], bytes]
+) -> grpc.RpcMethodHandler[Any, Any]:
+    """*rpc* as grpc calls it; *serialize* makes bytes of a response."""
     make = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[descriptor.client_streaming, descriptor.server_streaming]
-    response = message_factory.GetMessageClass(descriptor.output_type)
     behaviour: Callable[..., Any] = rpc.stream if descriptor.server_streaming else rpc.unary
     # Rpc parses: what grpc itself cannot deserialize would leave without a reason.
-    return make(behaviour, response_serializer=response.SerializeToString)
+    return make(behaviour, response_serializer=serialize)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -18,6 +18,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.common.enveloped import ENVELOPED, enveloper_of, name_enveloped
 from services.common.origin import Origins
 from services.common.server.front.server import FrontServer
 from services.common.server.gate import Gate
@@ -83,11 +84,20 @@ def handlers_of(
     served: Implementation, make: Callable[[Any, MethodDescriptor], Rpc]
 ) -> grpc.GenericRpcHandler[Any, Any]:
     """What grpc calls for the RPCs of *served*; *make* makes one of a method of the servicer."""
-    handlers = {
-        method.name: handler_of(make(getattr(served.servicer, method.name), method), method)
-        for method in served.service.methods
-    }
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+    for method in served.service.methods:
+        rpc = make(getattr(served.servicer, method.name), method)
+        for name, serialize in _faces_of(method):
+            handlers[name] = handler_of(rpc, method, serialize)
     return grpc.method_handlers_generic_handler(served.service.full_name, handlers)
+
+
+def _faces_of(method: MethodDescriptor) -> Iterator[tuple[str, Callable[[Any], bytes]]]:
+    """Under which names *method* is called, and what makes bytes of its answers there."""
+    response = message_factory.GetMessageClass(method.output_type)
+    yield method.name, response.SerializeToString
+    if method.full_name in ENVELOPED:
+        yield name_enveloped(method.name), enveloper_of(method)
 
 
 def gate_of(verifier: TokenVerifier, settings: ServiceSettings) -> Gate:
@@ -179,9 +189,9 @@ def _gather(
     for name, each in served.gathered.items():
         method = served.service.methods_by_name[name]
         rpc = make(getattr(served.servicer, name), method)
-        serialize = message_factory.GetMessageClass(method.output_type).SerializeToString
-        gathered = GatheredRpc(rpc, each, gate, server.run, serialize)
-        server.gather(f"/{served.service.full_name}/{name}", gathered.take)
+        for face, serialize in _faces_of(method):
+            gathered = GatheredRpc(rpc, each, gate, server.run, serialize)
+            server.gather(f"/{served.service.full_name}/{face}", gathered.take)
 
 
 def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:
