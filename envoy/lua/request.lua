@@ -58,7 +58,7 @@ function request.take(handle, method)
   if not field and sent ~= "" then field, complaint = query.misfit(sent, method) end
   if field then return reply.refuse_field(handle, field, complaint) end
   if method.document then return document.answer(handle, method.document) end
-  inward.only(headers, method)
+  inward.fit(headers, method)
   if method.events then say_last_event(headers, path, sent) end
   read_body(handle, method)
   if method.head and method.events then return handle:respond(EVENTS, ":\n\n") end

@@ -17,6 +17,7 @@ from services.common.enveloped import ENVELOPED, name_enveloped
 from services.common.tls_files import TlsFiles
 from services.common.traces.settings import TraceSettings
 from stack.edge.contract import CLUSTERS, Route, routes
+from stack.edge.inward import take_off_others
 from stack.edge.limits import Limits, of_address, of_user
 from stack.edge.pages import page_files
 from stack.edge.routes import envoy_routes
@@ -143,6 +144,7 @@ def _configuration(edge: Edge, folder: Path, known: Sequence[Route]) -> str:
         ROUTES=json.dumps(envoy_routes(known, DOCUMENTS, edge.limits.credentials, folder)),
         ADDRESS_LIMIT=json.dumps(of_address("flood", edge.limits.address)),
         USER_LIMIT=json.dumps(of_user("users", edge.limits.user)),
+        INWARD=json.dumps(take_off_others()),
         LUA_PATH=f"{folder}/?.lua",
         ORIGINS=json.dumps(_origins(edge.origins)),
         CORS_OF_REFUSALS=json.dumps(_cors_of_refusals(edge.origins)),

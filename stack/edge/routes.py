@@ -42,7 +42,7 @@ def _roles(pattern: str) -> Config:
 
 
 def _filters(route: Route, credentials: Limit) -> Config:
-    filters: Config = {"envoy.filters.http.grpc_json_transcoder": _ENABLED}
+    filters: Config = {"envoy.filters.http.grpc_json_transcoder": _ENABLED, "inward": _ENABLED}
     if route.access != Access.ACCESS_PUBLIC:
         filters["envoy.filters.http.jwt_authn"] = {
             "@type": f"{_TYPE}.jwt_authn.v3.PerRouteConfig",
