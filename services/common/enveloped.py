@@ -25,7 +25,6 @@ _BEFORE, _AFTER = '{"status":1,"msg":"ok","data":', "}"
 _TIMESTAMP = "google.protobuf.Timestamp"
 _NOT_FINITE = {"inf": '"Infinity"', "-inf": '"-Infinity"', "nan": '"NaN"'}
 
-# A member of an object, or nothing.
 Writer = Callable[[Any], str]
 
 
@@ -48,29 +47,31 @@ def enveloper_of(rpc: MethodDescriptor) -> Callable[[Message], bytes]:
     write = object_writer(inner)
 
     def envelope(response: Message) -> bytes:
-        data = write(getattr(response, name)) if response.HasField(name) else "null"
-        text = f"{_BEFORE}{data}{_AFTER}"
-        body = httpbody_pb2.HttpBody(content_type="application/json", data=text.encode())
-        return bytes(body.SerializeToString())
+        return enveloped(write(getattr(response, name)) if response.HasField(name) else "null")
 
     return envelope
+
+
+def enveloped(data: str) -> bytes:
+    """The HttpBody with the envelope around *data*, JSON, as bytes."""
+    text = f"{_BEFORE}{data}{_AFTER}"
+    body = httpbody_pb2.HttpBody(content_type="application/json", data=text.encode())
+    return bytes(body.SerializeToString())
 
 
 def object_writer(message: Descriptor) -> Writer:
     """What writes a *message* as JSON: each field by its name, 64-bit integers as texts."""
     always = [field for field in message.fields if not field.has_presence]
-    values_of = attrgetter(*(field.name for field in always))
-    writers = [(f'"{field.name}":', _value_writer(field)) for field in always]
     perhaps = [_perhaps(field) for field in message.fields if field.has_presence]
     assert len(always) > 1, "attrgetter gives no tuple"
+    values_of = attrgetter(*(field.name for field in always))
+    writers = [_value_writer(field) for field in always]
+    frame = "{" + ",".join(f'"{field.name}":%s' for field in always) + "%s}"
 
     def write(value: Any) -> str:  # noqa: ANN401
-        texts = [
-            name + text_of(one)
-            for (name, text_of), one in zip(writers, values_of(value), strict=True)
-        ]
-        texts += [text for member in perhaps if (text := member(value))]
-        return "{" + ",".join(texts) + "}"
+        texts = [text_of(one) for text_of, one in zip(writers, values_of(value), strict=True)]
+        texts.append("".join([member(value) for member in perhaps]))
+        return frame % tuple(texts)
 
     return write
 
@@ -78,7 +79,7 @@ def object_writer(message: Descriptor) -> Writer:
 def _perhaps(field: FieldDescriptor) -> Writer:
     """What writes a member that may be missing; nothing, where it then is not there at all."""
     name, value_of, write = field.name, attrgetter(field.name), _value_writer(field)
-    prefix = f'"{name}":'
+    prefix = f',"{name}":'
     missing = f"{prefix}null" if is_nullable(field) else ""
     return lambda message: prefix + write(value_of(message)) if message.HasField(name) else missing
 
@@ -95,19 +96,26 @@ def _value_writer(field: FieldDescriptor) -> Writer:
     return writer
 
 
-def _number(value: float) -> str:
+# The odds of a prize are the same draw after draw.
+@lru_cache(1024)
+def number_text(value: float) -> str:
+    """A number as protobuf prints it."""
     if not math.isfinite(value):
         return _NOT_FINITE[str(value)]
     short = f"{value:.15g}"
     return short if float(short) == value else f"{value:.17g}"
 
 
-def _timestamp(value: Any) -> str:  # noqa: ANN401
-    nanos = value.nanos
+def timestamp_text(seconds: int, nanos: int) -> str:
+    """A moment as protobuf prints it, with its quotes."""
     if not nanos:
-        return f'"{_second(value.seconds)}Z"'
+        return f'"{_second(seconds)}Z"'
     digits = 9 if nanos % 1000 else 6 if nanos % 1_000_000 else 3
-    return f'"{_second(value.seconds)}.{nanos:09d}'[: 21 + digits] + 'Z"'
+    return f'"{_second(seconds)}.{nanos:09d}'[: 21 + digits] + 'Z"'
+
+
+def _timestamp(value: Any) -> str:  # noqa: ANN401
+    return timestamp_text(value.seconds, value.nanos)
 
 
 # Draws of one second follow each other.
@@ -120,6 +128,6 @@ _WRITERS: dict[int, Writer] = {
     FieldDescriptor.TYPE_BOOL: {False: "false", True: "true"}.__getitem__,
     FieldDescriptor.TYPE_INT32: str,
     FieldDescriptor.TYPE_INT64: '"%d"'.__mod__,
-    FieldDescriptor.TYPE_DOUBLE: _number,
+    FieldDescriptor.TYPE_DOUBLE: number_text,
     FieldDescriptor.TYPE_STRING: encode_basestring,
 }

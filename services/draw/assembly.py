@@ -27,11 +27,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from services.common.channels import open_channel
 from services.common.connections import RedisPool
 from services.common.ended_tokens import following_ended_tokens
+from services.common.enveloped import name_enveloped
 from services.common.looks import looking_at_redis
 from services.common.outages import is_outage
 from services.common.postgres import open_pool
 from services.common.server.needs import Look
-from services.common.server.serve import Implementation
+from services.common.server.serve import Gathered, Implementation
 from services.common.tokens import TokenVerifier, token_verifier
 from services.common.traces.stores import noting
 from services.draw import clock as clocks
@@ -54,7 +55,7 @@ from services.draw.lottery.draw_tickets import TicketSeal
 from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.gathered_drawer import GatheredDrawer
 from services.draw.lottery.results import Results
-from services.draw.lottery.servicer import DrawServicer
+from services.draw.lottery.servicer import DrawServicer, written, written_enveloped
 from services.draw.lottery.ticket_office import TicketOffice
 from services.draw.made import MadeDraws
 from services.draw.outcomes import OutcomeCounts
@@ -267,7 +268,8 @@ def _seal(settings: DrawSettings) -> TicketSeal:
 
 def _gathered(lottery: DrawServicer) -> Implementation:
     service = draw_pb2.DESCRIPTOR.services_by_name["DrawService"]
-    return Implementation(lottery, service, {"Draw": lottery.DrawEach})
+    writers = {"Draw": written, name_enveloped("Draw"): written_enveloped}
+    return Implementation(lottery, service, {"Draw": Gathered(lottery.DrawEach, writers)})
 
 
 def _implementation(servicer: object, module: ModuleType, name: str) -> Implementation:

@@ -39,7 +39,8 @@ class GatheredRpc:
         each: Answers many.
         gate: Admits them.
         alone: Lets something answer a call by itself.
-        serialize: Makes bytes of a response.
+        serialize: Makes bytes of what *rpc* answers.
+        write: Makes bytes of what *each* tells.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class GatheredRpc:
         gate: Gate,
         alone: Callable[[Work, FrontCall], None],
         serialize: Callable[[Any], bytes],
+        write: Callable[[Any], bytes],
     ) -> None:
         self.rpc = rpc
         self.gate = gate
-        self.serialize = serialize
+        self.write = write
+        self._serialize = serialize
         self._each = each
         self._alone = alone
         self._tasks: set[asyncio.Task[None]] = set()
@@ -73,7 +76,7 @@ class GatheredRpc:
 
     async def _answer_alone(self, request: bytes, call: FrontCall) -> None:
         response = await self.rpc.unary(request, cast("Call", call))
-        call.answer(self.serialize(response))
+        call.answer(self._serialize(response))
 
     async def _answer(self, calls: Sequence[GatheredCall]) -> None:
         failure = await outcome_of(self._each(calls)) or _Untold()
@@ -153,14 +156,14 @@ class GatheredCall:
         return True
 
     def tell(self, outcome: Any) -> None:  # noqa: ANN401
-        """Answer it with the response that *outcome* is, or the error, unless it is over."""
+        """Answer it with *outcome*, as it is written, or with the error, unless it is over."""
         if self._call.is_over:
             return
         try:
             if isinstance(outcome, Exception):
                 self._refuse(outcome)
             else:
-                self._call.answer(self._gathered.serialize(outcome))
+                self._call.answer(self._gathered.write(outcome))
                 self._gathered.rpc.count_answered(time.perf_counter() - self._began)
         except Exception as error:  # noqa: BLE001  # it is this caller's, and nobody else's
             self._refuse(error)

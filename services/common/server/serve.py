@@ -54,6 +54,20 @@ _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """
+    What answers many calls of an RPC at once, see services.common.server.gathered.
+
+    Args:
+        each: Tells each of them something.
+        writers: By each name that the RPC is called by, what makes bytes of that.
+    """
+
+    each: AnswersEach
+    writers: Mapping[str, Callable[[Any], bytes]]
+
+
+@dataclass(frozen=True)
 class Implementation:
     """
     A servicer and the service that it implements.
@@ -64,13 +78,13 @@ class Implementation:
     then the caller sees the stream open.
 
     Args:
-        gathered: By the name of an RPC, what answers many of its calls at once, see
-            services.common.server.gathered: used where the front gathers calls.
+        gathered: By the name of an RPC, what answers many of its calls at once: used where the
+            front gathers calls.
     """
 
     servicer: object
     service: ServiceDescriptor
-    gathered: Mapping[str, AnswersEach] = field(default_factory=dict)
+    gathered: Mapping[str, Gathered] = field(default_factory=dict)
 
 
 class Front(StrEnum):
@@ -186,11 +200,11 @@ def _gather(
     gate: Gate,
     make: Callable[[Any, MethodDescriptor], Rpc],
 ) -> None:
-    for name, each in served.gathered.items():
+    for name, own in served.gathered.items():
         method = served.service.methods_by_name[name]
         rpc = make(getattr(served.servicer, name), method)
         for face, serialize in _faces_of(method):
-            gathered = GatheredRpc(rpc, each, gate, server.run, serialize)
+            gathered = GatheredRpc(rpc, own.each, gate, server.run, serialize, own.writers[face])
             server.gather(f"/{served.service.full_name}/{face}", gathered.take)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from functools import partial
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from kuji.draw.v1 import draw_pb2
@@ -18,6 +17,7 @@ from services.draw.lottery.drawer import Drawer
 from services.draw.lottery.gathered_drawer import GatheredDrawer
 from services.draw.lottery.odds import Odds, current_odds
 from services.draw.lottery.requests import WantedDraw, element_of
+from services.draw.lottery.result_json import enveloped_result
 from services.draw.lottery.results import DrawResult
 from services.draw.lottery.stream import draw_each
 from services.draw.lottery.ticket_office import TicketOffice
@@ -60,7 +60,7 @@ class DrawServicer:
         return _response(await self._drawer.draw(wanted))
 
     async def DrawEach(self, calls: Sequence[GatheredCall]) -> None:
-        """Draw() for each of *calls*, see services.common.server.gathered."""
+        """Draw() for each of *calls*, which are told results; see Gathered."""
         asks: list[_CallersAsk] = []
         for call in calls:
             try:
@@ -151,19 +151,30 @@ class _CallersAsk:
         return self._call.is_waiting
 
     def tell(self, outcome: DrawResult | Exception) -> None:
-        self._call.tell(outcome if isinstance(outcome, Exception) else _response(outcome))
+        self._call.tell(outcome)
 
     def tell_apart(self, work: Callable[[], Awaitable[DrawResult]]) -> None:
-        self._call.answer_apart(partial(_responded, work))
+        self._call.answer_apart(work)
 
 
-async def _responded(work: Callable[[], Awaitable[DrawResult]]) -> draw_pb2.DrawResponse:
-    return _response(await work())
+def written(result: DrawResult) -> bytes:
+    """What DrawEach() tells, as Draw() answers it."""
+    return _response(result).SerializeToString()
+
+
+def written_enveloped(result: DrawResult) -> bytes:
+    """The same for the edge."""
+    _count(result)
+    return enveloped_result(result)
+
+
+def _count(result: DrawResult) -> None:
+    if result.is_sold_out:
+        count_stopped("draw", SoldOutError(0))
 
 
 def _response(result: DrawResult) -> draw_pb2.DrawResponse:
-    if result.is_sold_out:
-        count_stopped("draw", SoldOutError(0))
+    _count(result)
     response = draw_pb2.DrawResponse()
     _write_result(response.result, result)
     return response
