@@ -1,15 +1,18 @@
 """Signing keys in Postgres."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
-from services.common.postgres import load_queries
+from services.common.postgres import Connection, load_queries
 
 _queries = load_queries(__file__)
+# By what a key signs: each kind has a table of its own.
+_ADD_FIRST = {"EdDSA": _queries.add_first_signing_key, "RS256": _queries.add_first_login_key}
+_ADD = {"EdDSA": _queries.add_signing_key, "RS256": _queries.add_login_key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,22 @@ class NewKey(NamedTuple):
     A signing key to be kept.
 
     Args:
+        algorithm: What it signs by, as JOSE calls it.
         kid: Its name in token headers.
         public_jwk: The public half, JSON.
         private_key: The private half, encrypted.
     """
 
+    algorithm: str
     kid: str
     public_jwk: str
     private_key: bytes
+
+    async def add(self, connection: Connection, queries: Mapping[str, Any]) -> None:
+        """Add it by the one of *queries* that is for its kind."""
+        await queries[self.algorithm](
+            connection, kid=self.kid, public_jwk=self.public_jwk, private_key=self.private_key
+        )
 
 
 class KeyStore:
@@ -57,30 +68,22 @@ class KeyStore:
 
     async def list(self) -> list[KeyRow]:
         """Every key that has not expired, oldest first."""
-        return [KeyRow(*row) async for row in _queries.list_signing_keys(self._pool)]
+        return [KeyRow(*row) async for row in _queries.list_keys(self._pool)]
 
-    async def add_first(
-        self, algorithm: str, kid: str, public_jwk: str, private_key: bytes
-    ) -> None:
-        """Add a key of *algorithm* unless there is one; of several processes at once, one adds."""
+    async def add_first(self, key: NewKey) -> None:
+        """Add *key* unless there is one of its kind; of several processes at once, one adds."""
         async with self._pool.acquire() as connection, connection.transaction():
             await _queries.lock_signing_keys(connection)
-            await _queries.add_first_signing_key(
-                connection,
-                algorithm=algorithm,
-                kid=kid,
-                public_jwk=public_jwk,
-                private_key=private_key,
-            )
+            await key.add(connection, _ADD_FIRST)
 
     async def rotate(self, keys: Iterable[NewKey], retire_after_s: float) -> None:
         """Add *keys*, and let those before them expire *retire_after_s* from now."""
         async with self._pool.acquire() as connection, connection.transaction():
             await _queries.lock_signing_keys(connection)
-            await _queries.retire_signing_keys(connection, after_s=retire_after_s)
+            await _queries.retire_keys(connection, after_s=retire_after_s)
             for key in keys:
-                await _queries.add_signing_key(connection, **key._asdict())
+                await key.add(connection, _ADD)
 
     async def delete_expired(self) -> None:
         """Delete the keys that have expired."""
-        await _queries.delete_expired_signing_keys(self._pool)
+        await _queries.delete_expired_keys(self._pool)

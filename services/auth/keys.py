@@ -106,8 +106,7 @@ class KeyRing:
         in_force = {key.pair.algorithm for key in keys if key.not_after is None}
         if missing := KIND_OF_ALGORITHM.keys() - in_force:
             for algorithm in missing:
-                key = await _new_key(self._cipher, algorithm)
-                await self._store.add_first(algorithm, *key)
+                await self._store.add_first(await _new_key(self._cipher, algorithm))
             keys = await self._stored()
         self._keys = keys
 
@@ -173,4 +172,4 @@ async def _new_key(cipher: KeyCipher, algorithm: str) -> NewKey:
     public = pair.public_part()
     kid = base64url(hashlib.sha256(json.dumps(public, separators=(",", ":")).encode()).digest())
     public_jwk = {**public, "kid": kid, "alg": algorithm, "use": "sig"}
-    return NewKey(kid, json.dumps(public_jwk), cipher.seal(kid, pair.raw()))
+    return NewKey(algorithm, kid, json.dumps(public_jwk), cipher.seal(kid, pair.raw()))

@@ -280,30 +280,43 @@ SELECT count(*) FROM deleted;
 -- One process at a time adds a key; held to the end of the transaction.
 SELECT pg_advisory_xact_lock(hashtext('kuji.signing_keys'));
 
--- name: list_signing_keys()
+-- name: list_keys()
 SELECT kid, public_jwk, private_key, created_at, not_after, public_jwk ->> 'alg' AS algorithm
-FROM signing_keys
+FROM (TABLE signing_keys UNION ALL TABLE login_keys) AS keys
 WHERE not_after IS NULL OR not_after > now()
 ORDER BY created_at, kid;
 
--- name: add_first_signing_key(algorithm, kid, public_jwk, private_key)!
+-- name: add_first_signing_key(kid, public_jwk, private_key)!
 INSERT INTO signing_keys (kid, public_jwk, private_key, created_at)
 SELECT :kid, :public_jwk::jsonb, :private_key, clock_timestamp()
-WHERE NOT EXISTS (
-    SELECT FROM signing_keys WHERE not_after IS NULL AND public_jwk ->> 'alg' = :algorithm
-);
+WHERE NOT EXISTS (SELECT FROM signing_keys WHERE not_after IS NULL);
+
+-- name: add_first_login_key(kid, public_jwk, private_key)!
+INSERT INTO login_keys (kid, public_jwk, private_key, created_at)
+SELECT :kid, :public_jwk::jsonb, :private_key, clock_timestamp()
+WHERE NOT EXISTS (SELECT FROM login_keys WHERE not_after IS NULL);
 
 -- name: add_signing_key(kid, public_jwk, private_key)!
 -- clock_timestamp(), since now() would be from before the wait for the lock.
 INSERT INTO signing_keys (kid, public_jwk, private_key, created_at)
 VALUES (:kid, :public_jwk::jsonb, :private_key, clock_timestamp());
 
--- name: retire_signing_keys(after_s)!
-UPDATE signing_keys SET not_after = clock_timestamp() + make_interval(secs => :after_s)
+-- name: add_login_key(kid, public_jwk, private_key)!
+-- Likewise.
+INSERT INTO login_keys (kid, public_jwk, private_key, created_at)
+VALUES (:kid, :public_jwk::jsonb, :private_key, clock_timestamp());
+
+-- name: retire_keys(after_s)!
+WITH retired AS (
+    UPDATE signing_keys SET not_after = clock_timestamp() + make_interval(secs => :after_s)
+    WHERE not_after IS NULL
+)
+UPDATE login_keys SET not_after = clock_timestamp() + make_interval(secs => :after_s)
 WHERE not_after IS NULL;
 
--- name: delete_expired_signing_keys()!
-DELETE FROM signing_keys WHERE not_after <= now();
+-- name: delete_expired_keys()!
+WITH deleted AS (DELETE FROM signing_keys WHERE not_after <= now())
+DELETE FROM login_keys WHERE not_after <= now();
 
 -- Bulk accounts ----------------------------------------------------------
 

@@ -21,7 +21,7 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA public
 -- ---------------------------------------------------------------- auth: accounts and keys
 GRANT SELECT, INSERT, UPDATE ON users TO kuji_auth;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    ended_generations, known_networks, refresh_tokens, signing_keys
+    ended_generations, known_networks, login_keys, refresh_tokens, signing_keys
 TO kuji_auth;
 GRANT SELECT, INSERT, DELETE ON ended_sessions, logins TO kuji_auth;
 GRANT SELECT (network, until, lifted_at) ON blocks TO kuji_auth;

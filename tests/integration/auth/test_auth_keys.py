@@ -163,12 +163,12 @@ async def test_expired_keys_are_deleted_and_others_kept(
     ring = ring_of(store, clock)
     await ring.load()
     await rotate(store)
-    await postgres.execute("UPDATE signing_keys SET not_after = now() WHERE not_after IS NOT NULL")
+    await postgres.execute("UPDATE login_keys SET not_after = now() WHERE not_after IS NOT NULL")
     retiring = (await rows_of(store))[-1].kid
     newest = await rotate(store)
     await ring.delete_expired()
     assert [retiring, newest] == [row.kid for row in await rows_of(store)]
-    assert await postgres.fetchval("SELECT count(*) FROM signing_keys") == 4
+    assert await postgres.fetchval("SELECT count(*) FROM login_keys") == 2
 
 
 async def test_private_half_is_encrypted_in_the_database(
@@ -180,7 +180,9 @@ async def test_private_half_is_encrypted_in_the_database(
     for algorithm in ("RS256", "EdDSA"):
         key = ring.signing_key(algorithm)
         stored = await postgres.fetchval(
-            "SELECT private_key FROM signing_keys WHERE kid = $1", key.kid
+            "SELECT private_key FROM (TABLE signing_keys UNION TABLE login_keys) AS keys"
+            " WHERE kid = $1",
+            key.kid,
         )
         raw = key.pair.raw()
         assert len(stored) == 12 + len(raw) + 16
@@ -202,8 +204,8 @@ async def test_keys_do_not_open_when_swapped_in_the_database(
     await ring_of(store, clock).load()
     await rotate(store)
     await postgres.execute(
-        "UPDATE signing_keys AS k SET private_key = o.private_key "
-        "FROM signing_keys AS o WHERE o.kid <> k.kid"
+        "UPDATE login_keys AS k SET private_key = o.private_key "
+        "FROM login_keys AS o WHERE o.kid <> k.kid"
     )
     with pytest.raises(KeyUnreadableError):
         await ring_of(store, clock).load()
@@ -230,7 +232,7 @@ async def test_key_of_before_signs_until_the_first_of_its_kind_is_known(
     before = ring_of(store, clock)
     await before.load()
     old = before.signing_key("EdDSA").kid
-    await postgres.execute("DELETE FROM signing_keys WHERE kid <> $1", old)
+    await postgres.execute("DELETE FROM login_keys")
     await postgres.execute("UPDATE signing_keys SET created_at = now() - interval '1 day'")
     ring = ring_of(store, clock)
     await ring.load()
@@ -245,7 +247,7 @@ async def test_no_key_is_added_by_a_process_with_another_secret(
 ) -> None:
     """Not even one of a kind that is missing: the others could not open it."""
     await ring_of(store, clock).load()
-    await postgres.execute("DELETE FROM signing_keys WHERE public_jwk ->> 'alg' = 'RS256'")
+    await postgres.execute("DELETE FROM login_keys")
     with pytest.raises(KeyUnreadableError):
         await ring_of(store, clock, secret=bytes(32)).load()
     assert ["EdDSA"] == [row.algorithm for row in await store.list()]

@@ -170,6 +170,7 @@ FORBIDDEN = [
     ("admin", "SELECT encrypted_seed FROM pool_seeds"),
     ("draw", "UPDATE prizes SET total_count = 5"),
     ("draw", "SELECT private_key FROM signing_keys"),
+    ("draw", "SELECT private_key FROM login_keys"),
     ("recorder", "SELECT private_key FROM signing_keys"),
     ("recorder", "DELETE FROM lottery_records"),
     ("auth", "SELECT prize_code FROM winners"),

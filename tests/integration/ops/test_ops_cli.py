@@ -199,7 +199,7 @@ async def test_keys_rotate_changes_nothing_when_the_secret_is_another(
     await _ring(postgres).load()
     kuji.environment["KUJI_TOKEN_KEY_SECRET"] = "00" * 32
     ran = await kuji("keys", "rotate")
-    assert (2, 2) == (ran.code, await postgres.fetchval("SELECT count(*) FROM signing_keys"))
+    assert (2, 1) == (ran.code, await postgres.fetchval("SELECT count(*) FROM login_keys"))
     assert ran.err.startswith("kuji: KUJI_TOKEN_KEY_SECRET does not open the signing key")
 
 

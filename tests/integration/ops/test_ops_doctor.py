@@ -135,7 +135,8 @@ async def test_doctor_finds_signing_keys_missing_old_or_shut(
     monkeypatch.setenv("KUJI_TOKEN_KEY_SECRET", "00" * 32)
     await doctor.finds("Keys", "signing", _WRONG, "does not open the signing key")
     monkeypatch.setenv("KUJI_TOKEN_KEY_SECRET", KEY)
-    await postgres.execute("UPDATE signing_keys SET created_at = now() - interval '200 days'")
+    for table in ("signing_keys", "login_keys"):
+        await postgres.execute(f"UPDATE {table} SET created_at = now() - interval '200 days'")
     await doctor.finds("Keys", "signing", _WARNING, "200 days old")
 
 
