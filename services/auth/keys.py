@@ -104,7 +104,7 @@ class KeyRing:
         """Read the keys again, creating the first ones; KeyUnreadableError keeps the old ones."""
         keys = await self._stored()
         in_force = {key.pair.algorithm for key in keys if key.not_after is None}
-        if missing := KIND_OF_ALGORITHM.keys() - in_force:
+        if missing := [name for name in KIND_OF_ALGORITHM if name not in in_force]:
             for algorithm in missing:
                 await self._store.add_first(await _new_key(self._cipher, algorithm))
             keys = await self._stored()

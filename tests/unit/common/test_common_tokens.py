@@ -156,7 +156,18 @@ async def test_token_is_refused_when_forged(verifier: TokenVerifier, issuer: Iss
     good = issuer.token()
     header, payload, signature = good.split(".")
     forger = Issuer()
+    key = issuer.keys["first"]
     forged = [
+        jwt.encode({}, key, "EdDSA", headers={"kid": "first"}),
+        jwt.encode({"exp": "soon"}, key, "EdDSA", headers={"kid": "first"}),
+        issuer.token(aud=["kuji", "others"]),
+        issuer.token(exp=[1]),
+        f"{good}.{signature}",
+        f"{header}.{payload}.{signature}=",
+        f"{header}.{payload}.{signature[:-4]}",
+        f"{header}.{payload}.{signature} ",
+        f"{header}.{payload}é.{signature}",
+        f"{_json({'alg': 'RS256', 'kid': 'first', 'typ': 'JWT'})}.{payload}.{signature}",
         forger.token(),
         f"{header}.{payload}.",
         f"{header}.{forger.token(role='admin').split('.')[1]}.{signature}",
@@ -165,6 +176,8 @@ async def test_token_is_refused_when_forged(verifier: TokenVerifier, issuer: Iss
         "",
         "noise",
         "a.b.c",
+        f"{base64.urlsafe_b64encode(b'[' * 3000).decode()}.b.c",
+        f"{base64.urlsafe_b64encode(b'[' * 3000).decode()}.{payload}.{signature}",
         "\ud800.\ud800.\ud800",
     ]
     for token in forged:
@@ -195,6 +208,18 @@ async def test_rsa_token_is_good_and_its_public_half_signs_nothing(clock: Clock)
 
 def _json(content: dict[str, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize("more", [{"crit": ["b64"], "b64": False}, {"jku": "http://127.0.0.1/"}])
+async def test_token_is_refused_when_its_head_says_more(
+    more: dict[str, Any], verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """Even where its signature is good: what a head asks for is not done here."""
+    claims = jwt.decode(issuer.token(), options={"verify_signature": False})
+    await verifier.verify(issuer.token())
+    token = jwt.encode(claims, issuer.keys["first"], "EdDSA", {"kid": "first"} | more)
+    with pytest.raises(UnauthenticatedError):
+        await verifier.verify(token)
 
 
 async def test_token_is_refused_when_it_expires_after_it_was_verified(
