@@ -104,7 +104,7 @@ class ServiceSettings(TlsSettings):
     edge_secret: SecretStr = SecretStr("")
     max_calls: Annotated[int, Field(ge=1)] = 10_000
     max_streams: Annotated[int, Field(ge=1)] = 20_000
-    max_connection_calls: Annotated[int, Field(ge=100)] = 1024
+    max_connection_calls: Annotated[int, Field(ge=100)] = 12_000
     max_message_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 20
     strict_contract: bool = False
     keys_file: Path | None = None
