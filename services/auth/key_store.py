@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from services.auth.signing import EdKey, RsaKey
 from services.common.postgres import Connection, load_queries
 
 _queries = load_queries(__file__)
 # By what a key signs: each kind has a table of its own.
-_ADD_FIRST = {"EdDSA": _queries.add_first_signing_key, "RS256": _queries.add_first_login_key}
-_ADD = {"EdDSA": _queries.add_signing_key, "RS256": _queries.add_login_key}
+_ADD_FIRST = {
+    EdKey.algorithm: _queries.add_first_signing_key,
+    RsaKey.algorithm: _queries.add_first_login_key,
+}
+_ADD = {EdKey.algorithm: _queries.add_signing_key, RsaKey.algorithm: _queries.add_login_key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,6 @@ class NewKey(NamedTuple):
     public_jwk: str
     private_key: bytes
 
-    async def add(self, connection: Connection, queries: Mapping[str, Any]) -> None:
-        """Add it by the one of *queries* that is for its kind."""
-        await queries[self.algorithm](
-            connection, kid=self.kid, public_jwk=self.public_jwk, private_key=self.private_key
-        )
-
 
 class KeyStore:
     """Signing keys."""
@@ -74,7 +72,7 @@ class KeyStore:
         """Add *key* unless there is one of its kind; of several processes at once, one adds."""
         async with self._pool.acquire() as connection, connection.transaction():
             await _queries.lock_signing_keys(connection)
-            await key.add(connection, _ADD_FIRST)
+            await _add(_ADD_FIRST, connection, key)
 
     async def rotate(self, keys: Iterable[NewKey], retire_after_s: float) -> None:
         """Add *keys*, and let those before them expire *retire_after_s* from now."""
@@ -82,8 +80,15 @@ class KeyStore:
             await _queries.lock_signing_keys(connection)
             await _queries.retire_keys(connection, after_s=retire_after_s)
             for key in keys:
-                await key.add(connection, _ADD)
+                await _add(_ADD, connection, key)
 
     async def delete_expired(self) -> None:
         """Delete the keys that have expired."""
         await _queries.delete_expired_keys(self._pool)
+
+
+async def _add(queries: Mapping[str, Any], connection: Connection, key: NewKey) -> None:
+    """Add *key* by the one of *queries* that is for its kind."""
+    await queries[key.algorithm](
+        connection, kid=key.kid, public_jwk=key.public_jwk, private_key=key.private_key
+    )

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from jwt.utils import base64url_encode
 
 from services.auth.key_store import KeyRow, KeyStore, NewKey
-from services.auth.signing import KIND_OF_ALGORITHM, KeyPair, RsaKey, base64url
+from services.auth.signing import KIND_OF_ALGORITHM, KeyPair, RsaKey
 from services.common.keyset import Jwks
 
 _NONCE_BYTES = 12
@@ -170,6 +171,7 @@ async def rotate_signing_key(
 async def _new_key(cipher: KeyCipher, algorithm: str) -> NewKey:
     pair: KeyPair = await asyncio.to_thread(KIND_OF_ALGORITHM[algorithm].generate)
     public = pair.public_part()
-    kid = base64url(hashlib.sha256(json.dumps(public, separators=(",", ":")).encode()).digest())
+    thumbprint = hashlib.sha256(json.dumps(public, separators=(",", ":")).encode()).digest()
+    kid = base64url_encode(thumbprint).decode()
     public_jwk = {**public, "kid": kid, "alg": algorithm, "use": "sig"}
     return NewKey(algorithm, kid, json.dumps(public_jwk), cipher.seal(kid, pair.raw()))

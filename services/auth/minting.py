@@ -1,7 +1,6 @@
 """Access tokens for load tests, many and fast: signed in all cores at once."""
 
 import asyncio
-import base64
 import json
 import multiprocessing
 import os
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import asyncpg
+from jwt.utils import base64url_encode
 
 from services.auth.access_tokens import claims_of
 from services.auth.keys import SigningKey
@@ -57,7 +57,7 @@ class Mint:
             caller = Caller(user_id, username, Role.USER, generation=generation)
             claims = claims_of(caller, self.issued_at, self.ttl_s, secrets.token_hex(16))
             signed = header + _encoded(claims)
-            lines.append(signed + b"." + _base64url(pair.sign(signed)) + b"\n")
+            lines.append(signed + b"." + base64url_encode(pair.sign(signed)) + b"\n")
         return b"".join(lines)
 
 
@@ -108,8 +108,4 @@ async def _owners(pool: asyncpg.Pool, prefix: str, count: int) -> AsyncIterator[
 
 
 def _encoded(content: dict[str, object]) -> bytes:
-    return _base64url(json.dumps(content, separators=(",", ":")).encode())
-
-
-def _base64url(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
+    return base64url_encode(json.dumps(content, separators=(",", ":")).encode())

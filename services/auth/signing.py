@@ -7,7 +7,7 @@ which one is made and several are checked. Tokens for load tests come by the ten
 signed by an Ed25519 key.
 """
 
-import base64
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,11 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
+from jwt.utils import base64url_encode, to_base64url_uint
 
 _EXPONENT = 65537
 _BITS = 2048  # good until 2030 (NIST SP 800-57); a key signs for as long as operators let it
 
 
+@dataclass(frozen=True, slots=True)
 class RsaKey:
     """
     RSA of 2048 bits, PKCS #1 v1.5 with SHA-256 (RFC 7518, 3.3).
@@ -33,10 +35,8 @@ class RsaKey:
         private: The private half.
     """
 
+    private: RSAPrivateKey
     algorithm: ClassVar[str] = "RS256"
-
-    def __init__(self, private: RSAPrivateKey) -> None:
-        self.private = private
 
     @classmethod
     def generate(cls) -> Self:
@@ -62,13 +62,15 @@ class RsaKey:
     def public_part(self) -> dict[str, str]:
         """What its thumbprint is of, in order (RFC 7638)."""
         numbers = self.private.public_key().public_numbers()
-        return {"e": _of_number(numbers.e), "kty": "RSA", "n": _of_number(numbers.n)}
+        exponent, modulus = (to_base64url_uint(one).decode() for one in (numbers.e, numbers.n))
+        return {"e": exponent, "kty": "RSA", "n": modulus}
 
     def sign(self, data: bytes) -> bytes:
         """The signature of *data*."""
         return self.private.sign(data, PKCS1v15(), SHA256())
 
 
+@dataclass(frozen=True, slots=True)
 class EdKey:
     """
     Ed25519 (RFC 8037).
@@ -77,10 +79,8 @@ class EdKey:
         private: The private half.
     """
 
+    private: Ed25519PrivateKey
     algorithm: ClassVar[str] = "EdDSA"
-
-    def __init__(self, private: Ed25519PrivateKey) -> None:
-        self.private = private
 
     @classmethod
     def generate(cls) -> Self:
@@ -99,7 +99,7 @@ class EdKey:
     def public_part(self) -> dict[str, str]:
         """What its thumbprint is of, in order (RFC 7638)."""
         point = self.private.public_key().public_bytes_raw()
-        return {"crv": "Ed25519", "kty": "OKP", "x": base64url(point)}
+        return {"crv": "Ed25519", "kty": "OKP", "x": base64url_encode(point).decode()}
 
     def sign(self, data: bytes) -> bytes:
         """The signature of *data*."""
@@ -108,12 +108,3 @@ class EdKey:
 
 KeyPair = RsaKey | EdKey
 KIND_OF_ALGORITHM: dict[str, type[KeyPair]] = {kind.algorithm: kind for kind in (RsaKey, EdKey)}
-
-
-def base64url(data: bytes) -> str:
-    """*data* as JOSE writes it: without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _of_number(number: int) -> str:
-    return base64url(number.to_bytes((number.bit_length() + 7) // 8))

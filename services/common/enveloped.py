@@ -1,7 +1,7 @@
 """
 JSON that a service writes by itself: the whole answer, with its envelope.
 
-The edge can make JSON of any answer, but that is a third of what a draw costs it; a writer made
+The edge can make JSON of any answer, but that is an eighth of what a draw costs it; a writer made
 for one message takes microseconds. So the edge calls what is called most under another name, by
 which it gets a google.api.HttpBody, and passes that on. What is in it is what the edge would make.
 """
