@@ -17,6 +17,13 @@ class DrawAnswer(NamedTuple):
     prize_code: str
 
 
+class SoldOutAnswer(NamedTuple):
+    """A request for a draw that was told that nothing is left: it has drawn nothing."""
+
+    user_id: int
+    request_id: str
+
+
 class OrderAnswer(NamedTuple):
     """An item that an order or a card was answered with."""
 
@@ -32,9 +39,14 @@ class AccountAnswer(NamedTuple):
     username: str
 
 
-_KINDS = {"draw": DrawAnswer, "order": OrderAnswer, "account": AccountAnswer}
+_KINDS = {
+    "draw": DrawAnswer,
+    "sold_out": SoldOutAnswer,
+    "order": OrderAnswer,
+    "account": AccountAnswer,
+}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-Answer = DrawAnswer | OrderAnswer | AccountAnswer
+Answer = DrawAnswer | SoldOutAnswer | OrderAnswer | AccountAnswer
 
 
 class AnswerBook:

@@ -12,6 +12,7 @@ from tests.load.users.accounts import Newcomer, Returner
 from tests.load.users.boxes import CardOwner, Shop
 from tests.load.users.lottery import (
     Drawer,
+    Latecomer,
     Listener,
     Opener,
     Replayer,
@@ -24,6 +25,7 @@ from tests.load.users.stubs import StubDrawer
 __all__ = [
     "CardOwner",
     "Drawer",
+    "Latecomer",
     "Listener",
     "Newcomer",
     "Opener",

@@ -43,7 +43,7 @@ SCENARIOS = {
         "draws both ways, looks, logins, registrations",
         ["Drawer", "StubDrawer", "Visitor", "Visitor", "Returner", "Newcomer"],
     ),
-    "sold-out": Scenario("a storm on what is sold out", ["Drawer"], Needs.FEW_UNITS),
+    "sold-out": Scenario("a storm on what is sold out", ["Latecomer"], Needs.FEW_UNITS),
     "opening": Scenario("everybody draws in the second of an opening", ["Opener"], Needs.OPENING),
     "box": Scenario("a shop orders from infinite goods", ["Shop"], Needs.INFINITE_GOODS),
     "card": Scenario("players open item cards", ["CardOwner"], Needs.CARDS),

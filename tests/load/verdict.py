@@ -8,11 +8,18 @@ from typing import NamedTuple, TypeVar
 
 from demo.system import System
 from services.common.postgres import load_queries
-from tests.load.answers import AccountAnswer, Answer, DrawAnswer, OrderAnswer, read_answers
+from tests.load.answers import (
+    AccountAnswer,
+    Answer,
+    DrawAnswer,
+    OrderAnswer,
+    SoldOutAnswer,
+    read_answers,
+)
 
 queries = load_queries(__file__)
 _SHOWN = 5
-Kind = TypeVar("Kind", DrawAnswer, OrderAnswer, AccountAnswer)
+Kind = TypeVar("Kind", DrawAnswer, SoldOutAnswer, OrderAnswer, AccountAnswer)
 
 
 class Finding(NamedTuple):
@@ -63,18 +70,27 @@ async def judge(system: System, pool_ids: Sequence[int], folder: Path) -> Verdic
 def compared(answers: Sequence[Answer], rows: Rows, books: Sequence[Finding] = ()) -> Verdict:
     """The verdict on *answers*, with what the *books* show besides."""
     draws = _of(answers, DrawAnswer)
+    sold_out = _of(answers, SoldOutAnswer)
     items = _of(answers, OrderAnswer)
     accounts = _of(answers, AccountAnswer)
     findings = [
         *_missing("draws answered, and not as Postgres has them", draws, rows.draws),
         *_missing("items answered, and not as Postgres has them", items, rows.items),
         *_missing("accounts answered, and not as Postgres has them", accounts, rows.accounts),
+        *_found("requests told that nothing is left, and drew", _drawn_of(sold_out, rows.draws)),
         *_doubled("requests that drew more than once", draws, _request),
         *_doubled("draw ids that were given to more than one request", draws, _draw_id),
         *_doubled("prize codes that were given twice", [*draws, *items], _code),
         *books,
     ]
-    counted = Counter(draws=len(draws), items=len(items), accounts=len(accounts))
+    counted = Counter(
+        {
+            "draws": len(draws),
+            "sold out": len(sold_out),
+            "items": len(items),
+            "accounts": len(accounts),
+        }
+    )
     unheard = {*rows.draws, *rows.items} - {*draws, *items}
     return Verdict(+counted, len(unheard), findings)
 
@@ -96,6 +112,12 @@ async def _rows(system: System, pool_ids: Sequence[int], answers: Iterable[Answe
 
 def _missing(what: str, answered: Sequence[Kind], there: Sequence[Kind]) -> list[Finding]:
     return _found(what, sorted(set(answered) - set(there)))
+
+
+def _drawn_of(told: Sequence[SoldOutAnswer], draws: Iterable[DrawAnswer]) -> list[DrawAnswer]:
+    """Those of *draws* whose request is one of *told*."""
+    requests = set(told)
+    return [draw for draw in draws if SoldOutAnswer(draw.user_id, draw.request_id) in requests]
 
 
 def _request(answer: DrawAnswer | OrderAnswer) -> object:

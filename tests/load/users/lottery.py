@@ -5,7 +5,7 @@ import json
 import time
 
 import gevent
-from locust import HttpUser, task
+from locust import HttpUser, constant_throughput, task
 
 from tests.load.users.player import JsonUser, fresh_id, next_player, plan
 
@@ -25,6 +25,16 @@ class Drawer(JsonUser):
             if self.draw(player, request_id) is not None:
                 return
             gevent.sleep(_PAUSE_S)
+
+
+class Latecomer(Drawer):
+    """
+    Draws forty times a second at most.
+
+    What is sold out is answered faster by the edge than a generator can ask without a pause.
+    """
+
+    wait_time = constant_throughput(40)
 
 
 class Replayer(JsonUser):

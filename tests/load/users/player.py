@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from locust import FastHttpUser
 from locust.runners import WorkerRunner
 
-from tests.load.answers import AnswerBook, DrawAnswer
+from tests.load.answers import AnswerBook, DrawAnswer, SoldOutAnswer
 from tests.load.plan import Plan, read_plan
 from tests.load.users.tokens import user_of
 
@@ -113,19 +113,27 @@ class JsonUser(FastHttpUser):
                 response.failure(reason)
         return None
 
-    def draw(self, player: Player, request_id: str, name: str = "") -> DrawAnswer | None:
+    def draw(
+        self, player: Player, request_id: str, name: str = ""
+    ) -> DrawAnswer | SoldOutAnswer | None:
         """Draw by JSON, and write down what was answered; None: it failed, or may have."""
         body: dict[str, object] = {"activity_id": plan().activity_id, "request_id": request_id}
         path = "/api/lottery/draw"
         data = self.ask("POST", path, name, token=player.token, body=body, expected=_NOT_YET)
         if data is None:
             return None
-        prize = data["prize"] or {"prize_id": 0, "prize_code": ""}
-        answer = DrawAnswer(
-            player.user_id, request_id, data["draw_id"], int(prize["prize_id"]), prize["prize_code"]
-        )
+        answer = _told(player, request_id, data)
         book().note(answer)
         return answer
+
+
+def _told(player: Player, request_id: str, data: dict[str, Any]) -> DrawAnswer | SoldOutAnswer:
+    if data["sold_out"]:
+        return SoldOutAnswer(player.user_id, request_id)
+    prize = data["prize"] or {"prize_id": 0, "prize_code": ""}
+    return DrawAnswer(
+        player.user_id, request_id, data["draw_id"], int(prize["prize_id"]), prize["prize_code"]
+    )
 
 
 _NOT_YET = ("ACTIVITY_NOT_ONGOING",)

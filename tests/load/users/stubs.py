@@ -17,7 +17,7 @@ from kuji.draw.v1 import draw_pb2, draw_pb2_grpc
 from locust import User, task
 
 from services.common.status import error_info_of
-from tests.load.answers import DrawAnswer
+from tests.load.answers import Answer, DrawAnswer, SoldOutAnswer
 from tests.load.users.player import book, fresh_id, next_player, plan
 
 _TIMEOUT_S = 30.0
@@ -72,13 +72,11 @@ class StubDrawer(User):
             answer = _stub(self.environment).Draw(request, timeout=_TIMEOUT_S, metadata=bearer)
         except grpc.RpcError:
             return  # the interceptor has told
-        result = answer.result
-        book().note(
-            DrawAnswer(
-                player.user_id,
-                request.request_id,
-                result.draw_id,
-                result.prize.prize_id,
-                result.prize.prize_code,
-            )
-        )
+        book().note(_told(player.user_id, request.request_id, answer.result))
+
+
+def _told(user_id: int, request_id: str, result: draw_pb2.DrawResult) -> Answer:
+    if result.sold_out:
+        return SoldOutAnswer(user_id, request_id)
+    prize = result.prize
+    return DrawAnswer(user_id, request_id, result.draw_id, prize.prize_id, prize.prize_code)

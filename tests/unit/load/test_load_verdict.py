@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.load.answers import AccountAnswer, AnswerBook, DrawAnswer, OrderAnswer, read_answers
+from tests.load.answers import (
+    AccountAnswer,
+    Answer,
+    AnswerBook,
+    DrawAnswer,
+    OrderAnswer,
+    SoldOutAnswer,
+    read_answers,
+)
 from tests.load.busy import Busy, read_busy, told, was_the_limit
 from tests.load.figures import Line, read_exceptions, read_lines
 from tests.load.report import Outcome, write_report
@@ -16,14 +24,15 @@ MISS = DrawAnswer(1, "a", "9-1", 0, "")
 WIN = DrawAnswer(2, "b", "9-2", 5, "CODE1")
 ITEM = OrderAnswer(7, 3, "CODE2")
 ACCOUNT = AccountAnswer(4, "new")
+NOTHING = SoldOutAnswer(3, "c")
 ALL = Rows([MISS, WIN], [ITEM], [ACCOUNT])
 
 
 def test_answers_that_postgres_has_are_good() -> None:
     """A replay counts once; what nobody heard of is counted, and no fault."""
-    verdict = compared([MISS, WIN, WIN, ITEM, ACCOUNT], ALL)
+    verdict = compared([MISS, WIN, WIN, ITEM, ACCOUNT, NOTHING, NOTHING], ALL)
     assert (True, 0) == (verdict.is_good, verdict.unheard)
-    assert {"draws": 2, "items": 1, "accounts": 1} == verdict.answered
+    assert {"draws": 2, "sold out": 1, "items": 1, "accounts": 1} == verdict.answered
     assert (True, 2) == ((one := compared([MISS], ALL)).is_good, one.unheard)
 
 
@@ -34,14 +43,13 @@ def test_answers_that_postgres_has_are_good() -> None:
         ([WIN._replace(prize_code="OTHER")], "draws answered"),
         ([MISS, MISS._replace(draw_id="9-4")], "requests that drew more than once"),
         ([WIN, DrawAnswer(3, "c", "9-2", 5, "CODE3")], "draw ids"),
+        ([SoldOutAnswer(MISS.user_id, MISS.request_id)], "requests told"),
         ([WIN, OrderAnswer(8, 3, "CODE1")], "prize codes"),
         ([OrderAnswer(8, 3, "CODE9")], "items answered"),
         ([AccountAnswer(5, "gone")], "accounts answered"),
     ],
 )
-def test_lost_doubled_and_changed_answers_are_found(
-    answers: list[DrawAnswer | OrderAnswer | AccountAnswer], found: str
-) -> None:
+def test_lost_doubled_and_changed_answers_are_found(answers: list[Answer], found: str) -> None:
     """Each by what it is, with an example."""
     verdict = compared(answers, ALL)
     assert not verdict.is_good
@@ -57,11 +65,11 @@ def test_books_that_do_not_balance_and_silence_are_not_good() -> None:
 def test_answers_are_read_as_they_were_written(tmp_path: Path) -> None:
     """But for a line that a killed process left unfinished."""
     book = AnswerBook(tmp_path)
-    for answer in (MISS, WIN, ITEM, ACCOUNT):
+    for answer in (MISS, WIN, ITEM, ACCOUNT, NOTHING):
         book.note(answer)
     (tmp_path / "answers-1.jsonl").write_text('["draw", 1, "z", "9-9", 0, ""]\n["draw", 1, "y"')
     assert Counter(read_answers(tmp_path)) == Counter(
-        [MISS, WIN, ITEM, ACCOUNT, DrawAnswer(1, "z", "9-9", 0, "")]
+        [MISS, WIN, ITEM, ACCOUNT, NOTHING, DrawAnswer(1, "z", "9-9", 0, "")]
     )
 
 
