@@ -9,6 +9,8 @@ import msgpack
 from kuji.draw.v1 import draw_pb2
 
 from services.pool.rule.terms import DrawCode
+from services.pool.store.layout import AnswerColumns, DrawnColumns
+from services.pool.store.redis_store import answers_of
 from tests.bench.jobs import Job, Tally
 
 Acknowledged = tuple[int, bytes]
@@ -75,12 +77,13 @@ def _read_batch(job: Job, answers: Answers) -> _Read:
 
 def _read_bare(job: Job, answers: Answers) -> _Read:
     for number, packed in answers:
-        _, _, replies, *_ = msgpack.unpackb(packed, raw=True)
-        for k, (code, *rest) in enumerate(replies, number * job.batch):
-            if code == DrawCode.DRAWN:
-                yield k, rest[0], rest[3][0][0], ""
+        *_, told, drawn = msgpack.unpackb(packed, raw=True)
+        found = answers_of(AnswerColumns(*told), DrawnColumns(*drawn))
+        for k, answer in enumerate(found, number * job.batch):
+            if answer.code is DrawCode.DRAWN:
+                yield k, answer.first_seq, answer.draws[0].prize_id, ""
             else:
-                yield k, 0, 0, DrawCode(code).name
+                yield k, 0, 0, answer.code.name
 
 
 _READERS: dict[str, Callable[[Job, Answers], _Read]] = {

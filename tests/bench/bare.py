@@ -50,10 +50,8 @@ def run(job: Job, user_of: Callable[[int, int], int]) -> tuple[Tally, list[tuple
 
 def _packed(job: Job, number: int, user_of: Callable[[int, int], int]) -> bytes:
     first = number * job.batch
-    packed: bytes = msgpack.packb(
-        [_intent(job, k, user_of(k, job.users)) for k in range(first, first + job.batch)],
-        use_bin_type=False,
-    )
+    intents = [_intent(job, k, user_of(k, job.users)) for k in range(first, first + job.batch)]
+    packed: bytes = msgpack.packb(list(zip(*intents, strict=True))[:-1], use_bin_type=False)
     return packed
 
 

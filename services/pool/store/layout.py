@@ -21,7 +21,6 @@ from services.pool.rule.terms import (
     ConfigureCode,
     Confirm,
     DrawCode,
-    Drawn,
     DrawTicket,
     Intent,
     PoolConfig,
@@ -87,6 +86,33 @@ class BlockListState(NamedTuple):
     def pack(self) -> bytes:
         """As an argument of the script."""
         return _packed(self)
+
+
+class AnswerColumns(NamedTuple):
+    """
+    What the draw script answers: one element an intent in each column.
+
+    Args:
+        code: DrawCode.
+        number: DRAWN, REPLAYED: place of its first draw in the ledger; else the detail of Answer.
+        places, draws_left, next_ms: See Answer.
+    """
+
+    code: Sequence[int]
+    number: Sequence[int]
+    places: Sequence[int]
+    draws_left: Sequence[int]
+    next_ms: Sequence[int]
+
+
+class DrawnColumns(NamedTuple):
+    """What it drew: one element a draw in each column, but for the code bytes: one a winner."""
+
+    prize_id: Sequence[int]
+    ticket: Sequence[int]
+    weight: Sequence[int]
+    total: Sequence[int]
+    code_bytes: Sequence[bytes]
 
 
 class Known(NamedTuple):
@@ -265,7 +291,8 @@ LUA_NAMES: Mapping[str, int | str] = {
     **_places("INTENT", Intent._fields),
     **_places("BLOCKED", Blocked._fields),
     **_places("LIST", BlockListState._fields),
-    **_places("DRAWN", Drawn._fields),
+    **_places("ANSWER", AnswerColumns._fields),
+    **_places("DRAWN", DrawnColumns._fields),
     **_places("TICKET", DrawTicket._fields),
     **_places("KNOWN", Known._fields),
     **_members("STATE", StateField),

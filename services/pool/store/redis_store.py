@@ -45,6 +45,8 @@ from services.pool.store.keys import (
     key,
 )
 from services.pool.store.layout import (
+    AnswerColumns,
+    DrawnColumns,
     Known,
     PackedConfig,
     StateField,
@@ -60,6 +62,8 @@ _SCRIPTS = ("draw", "configure", "void", "skip", "opening")
 # Runs of the store that end, ranges of draw ids and lists of blocks, that one call may see.
 _ATTEMPTS = 6
 _SKIP_CLOCK_OFF = -1
+_CODES = {int(code): code for code in DrawCode}
+_DRAWN, _REPLAYED = DrawCode.DRAWN, DrawCode.REPLAYED
 _POSITION = [StateField.SEQ, StateField.CLOCK_US, StateField.LAST_MS]
 _Arguments = Callable[[Run], Awaitable[Sequence[bytes | str | int]]]
 
@@ -112,7 +116,8 @@ class RedisStore:
         """See PoolStore. Its answers may leave once the witness has sealed them."""
         if self._replicas is not None:
             self._replicas.check(pool_id)
-        packed = msgpack.packb([intent[:-1] for intent in intents], use_bin_type=False)
+        columns = list(zip(*intents, strict=True))[:-1]
+        packed = msgpack.packb(columns, use_bin_type=False)
 
         async def arguments(run: Run) -> list[bytes | int]:
             is_behind = int(self._is_behind(pool_id))
@@ -121,8 +126,8 @@ class RedisStore:
             return [packed, self._max_backlog, is_behind, blocked, list_is, self._late_draws]
 
         reply = await self._call("draw", pool_id, arguments)
-        now_ms, version, replies, chain, confirm, clock_us = reply
-        answers = [_answer(reply) for reply in replies]
+        now_ms, version, chain, confirm, clock_us, told, drawn = reply
+        answers = answers_of(AnswerColumns(*told), DrawnColumns(*drawn))
         if answers[0].code is DrawCode.NOT_LOADED:
             self._witness.missed(pool_id)
         else:
@@ -360,18 +365,22 @@ def _weights(config: PackedConfig, stocks: Sequence[Stock]) -> dict[int, int]:
     }
 
 
-def _answer(reply: list[Any]) -> Answer:
-    match reply:
-        case [DrawCode.DRAWN, first_seq, draws_left, next_ms, draws]:
-            outcomes = [Drawn(*draw) for draw in draws]
-            return Answer(DrawCode.DRAWN, first_seq, len(draws), draws_left, next_ms, outcomes)
-        case [DrawCode.REPLAYED, first_seq, draws_left, next_ms, count]:
-            return Answer(DrawCode.REPLAYED, first_seq, count, draws_left, next_ms)
-        case [code, detail]:
-            return Answer(DrawCode(code), detail=detail)
-        case [code]:
-            return Answer(DrawCode(code))
-    raise ValueError(f"the draw script answered {reply!r}")
+def answers_of(told: AnswerColumns, drawn: DrawnColumns) -> list[Answer]:
+    """What the draw script says of each intent."""
+    codes = iter(drawn.code_bytes)
+    secrets = [next(codes) if prize_id else b"" for prize_id in drawn.prize_id]
+    draws = list(map(Drawn._make, zip(*drawn[:-1], secrets, strict=True)))
+    answers, at = [], 0
+    for code, number, places, draws_left, next_ms in zip(*told, strict=True):
+        if code == _DRAWN:
+            made = draws[at : at + places]
+            at += places
+            answers.append(Answer(_DRAWN, number, places, draws_left, next_ms, made))
+        elif code == _REPLAYED:
+            answers.append(Answer(_REPLAYED, number, places, draws_left, next_ms))
+        else:
+            answers.append(Answer(_CODES[code], detail=number))
+    return answers
 
 
 def configured_of(packed: bytes) -> Configured:

@@ -8,8 +8,8 @@ end
 
 -- Place of an intent -> until when it may not draw: as given, by addresses, and by users.
 -- Nil: the list is not what it was for whoever found what is given.
-local function blocked_until(intents, given, list_is)
-  local blocked, ids = {}, {}
+local function blocked_until(user_ids, given, list_is)
+  local blocked = {}
   for _, block in ipairs(given) do
     blocked[block[BLOCKED_PLACE]] = block[BLOCKED_UNTIL_MS]
   end
@@ -18,8 +18,9 @@ local function blocked_until(intents, given, list_is)
     redis.call('HMGET', KEY_KUJI_BLOCKS, BLOCKS_LOADED, BLOCKS_NETWORKS))
   local is_loaded = not list_is[LIST_LOADED] or list_is[LIST_LOADED] == loaded
   if not is_loaded or (list_is[LIST_NETWORKS] or false) ~= networks then return nil end
-  for i, intent in ipairs(intents) do ids[i] = intent[INTENT_USER_ID] end
-  for i, of_user in ipairs(redis.call('HMGET', KEY_KUJI_BLOCKS, unpack(ids))) do
+  local others = (loaded and 1 or 0) + (networks and 1 or 0)
+  if redis.call('HLEN', KEY_KUJI_BLOCKS) == others then return blocked end
+  for i, of_user in ipairs(redis.call('HMGET', KEY_KUJI_BLOCKS, unpack(user_ids))) do
     if of_user then blocked[i] = later_of(blocked[i], tonumber(of_user)) end
   end
   return blocked

@@ -13,59 +13,70 @@ local function weights_for(pool, user)
   return weights, sum
 end
 
--- The bytes of an intent's prize code number index; from 0.
-local function code_bytes(intent, index)
-  return string.sub(intent[INTENT_CODES], SECRET_BYTES * index + 1, SECRET_BYTES * (index + 1))
+-- The bytes of intent i's prize code number index; from 0.
+local function code_bytes(batch, i, index)
+  local codes = batch.intents[INTENT_CODES][i]
+  return string.sub(codes, SECRET_BYTES * index + 1, SECRET_BYTES * (index + 1))
 end
 
--- Appends one draw to the ledger's entry, a winner's code beside it; returns it as answered.
-local function append(pool, batch, intent, index, user, drawn)
+-- Appends one draw of intent i to the ledger's entry and to what is answered, a winner's code
+-- beside it.
+local function append(pool, batch, i, index, user, prize_id, ticket, weight, total)
+  local intents, drawn = batch.intents, batch.drawn
+  local place = #batch.draws + 1
   pool.seq = pool.seq + 1
-  batch.draws[#batch.draws + 1] = {
-    intent[INTENT_USER_ID], intent[INTENT_REQUEST_ID], index, intent[INTENT_DRAWS],
-    user[USER_DRAWS], unpack(drawn, 1, DRAWN_TOTAL),
+  batch.draws[place] = {
+    intents[INTENT_USER_ID][i], intents[INTENT_REQUEST_ID][i], index, intents[INTENT_DRAWS][i],
+    user[USER_DRAWS], prize_id, ticket, weight, total,
   }
-  if drawn[DRAWN_PRIZE_ID] > 0 then batch.codes[#batch.codes + 1] = drawn[DRAWN_CODE_BYTES] end
-  return drawn
+  drawn[DRAWN_PRIZE_ID][place], drawn[DRAWN_TICKET][place] = prize_id, ticket
+  drawn[DRAWN_WEIGHT][place], drawn[DRAWN_TOTAL][place] = weight, total
+  if prize_id > 0 then
+    local codes = drawn[DRAWN_CODE_BYTES]
+    codes[#codes + 1] = code_bytes(batch, i, index)
+  end
 end
 
-local function draw_one(pool, user, roll, code)
+-- Prize id (0: a miss), ticket, weight, total.
+local function draw_one(pool, user, roll)
   local weights, sum = weights_for(pool, user)
   local total = pool.config[CONFIG_MODE] == MODE_ODDS and PPB or sum
   local ticket = uniform(roll, total)
   local i = pick(weights, ticket)
-  if not i then return nil, { 0, ticket, total - sum, total, '' } end
+  if not i then return 0, ticket, total - sum, total end
   local prize, weight = pool.config[CONFIG_PRIZES][i], weights[i]
   take(pool, i)
   note_win(user, prize)
-  return i, { prize[PRIZE_ID], ticket, weight, total, code }
+  return prize[PRIZE_ID], ticket, weight, total
 end
 
 -- The last prize goes with the last ticket, once.
-local function draw_last_prize(pool, user, code)
+local function draw_last_prize(pool, user)
   local i = pool.last_prize
   if not i or pool.weight_sum > 0 or (pool.left[i] or 0) == 0 then return nil end
   local prize = pool.config[CONFIG_PRIZES][i]
   take(pool, i)
   note_win(user, prize)
-  return { prize[PRIZE_ID], 0, 1, 1, code }
+  return prize[PRIZE_ID], 0, 1, 1
 end
 
-local function draw_all(pool, batch, intent, user, now_ms)
-  local drawn, first_seq = {}, pool.seq + 1
-  local user_id, digest, count = intent[INTENT_USER_ID], intent[INTENT_DIGEST], intent[INTENT_DRAWS]
+local function draw_all(pool, batch, i, user, now_ms)
+  local intents, first_seq = batch.intents, pool.seq + 1
+  local user_id, digest = intents[INTENT_USER_ID][i], intents[INTENT_DIGEST][i]
+  local rolls, count = intents[INTENT_ROLLS][i], intents[INTENT_DRAWS][i]
+  local order = intents[INTENT_ORDER][i]
   for k = 1, count do
-    local roll = string.sub(intent[INTENT_ROLLS], ROLL_BYTES * (k - 1) + 1, ROLL_BYTES * k)
-    local _, outcome = draw_one(pool, user, roll, code_bytes(intent, k - 1))
+    local roll = string.sub(rolls, ROLL_BYTES * (k - 1) + 1, ROLL_BYTES * k)
+    local prize_id, ticket, weight, total = draw_one(pool, user, roll)
     note_draw(pool.config, user, now_ms)
-    drawn[k] = append(pool, batch, intent, k - 1, user, outcome)
+    append(pool, batch, i, k - 1, user, prize_id, ticket, weight, total)
   end
-  local extra = draw_last_prize(pool, user, code_bytes(intent, count))
-  if extra then drawn[#drawn + 1] = append(pool, batch, intent, count, user, extra) end
-  local request = { first_seq, #drawn, count }
-  if intent[INTENT_ORDER] ~= '' then batch.orders[#batch.orders + 1] = intent[INTENT_ORDER] end
+  local extra, ticket, weight, total = draw_last_prize(pool, user)
+  if extra then append(pool, batch, i, count, user, extra, ticket, weight, total) end
+  local places = pool.seq + 1 - first_seq
+  local request = { first_seq, places, count }
+  if order ~= '' then batch.orders[#batch.orders + 1] = order end
   batch.fresh[digest], batch.requests[digest], batch.drew[user_id] = request, request, true
   pool.state[STATE_LAST_USER], pool.state[STATE_LAST_MS] = user_id, now_ms
-  local left, next_ms = allowance(pool.config, user, now_ms)
-  return { CODE_DRAWN, first_seq, left, next_ms, drawn }
+  return CODE_DRAWN, first_seq, places, allowance(pool.config, user, now_ms)
 end

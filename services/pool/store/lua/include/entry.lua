@@ -8,7 +8,7 @@ local function write_entry(pool, batch, now_us, confirm)
   state[STATE_CLOCK_US] = us_text(now_us)
   -- Codes are the winners' secrets: a field of their own, outside what is chained and exported.
   local fields = { ENTRY_DRAWS, entry, ENTRY_LINK, state[STATE_CHAIN],
-    ENTRY_CODES, table.concat(batch.codes) }
+    ENTRY_CODES, table.concat(batch.drawn[DRAWN_CODE_BYTES]) }
   if confirm == CONFIRM_RECORDED then
     table.insert(fields, ENTRY_AWAITED)
     table.insert(fields, 0)

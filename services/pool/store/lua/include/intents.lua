@@ -1,17 +1,14 @@
 -- intents: one intent after the other, against the pool as the ones before left it.
 
--- {users, requests: what is known; fresh, drew, draws, codes, orders: what this call adds}
-local function load_batch(intents, requests)
+-- {intents; users, requests: what is known; fresh, drew, draws, drawn, orders: what this call adds}
+local function load_batch(intents, requests, drawn)
   local batch = {
-    users = {}, fresh = {}, drew = {}, draws = {}, codes = {}, orders = {},
+    intents = intents, users = {}, fresh = {}, drew = {}, draws = {}, drawn = drawn, orders = {},
   }
-  local ids, digests = {}, {}
-  for i, intent in ipairs(intents) do
-    ids[i], digests[i] = intent[INTENT_USER_ID], intent[INTENT_DIGEST]
-  end
-  batch.requests = known_requests(digests, requests)
-  local packed = redis.call('HMGET', KEY_USERS, unpack(ids))
-  for i, id in ipairs(ids) do
+  local user_ids = intents[INTENT_USER_ID]
+  batch.requests = known_requests(intents[INTENT_DIGEST], requests)
+  local packed = redis.call('HMGET', KEY_USERS, unpack(user_ids))
+  for i, id in ipairs(user_ids) do
     if not batch.users[id] then batch.users[id] = unpack_user(packed[i]) end
   end
   return batch
@@ -45,31 +42,37 @@ local function protected_ms(pool, user_id, now_ms)
   return math.max(0, tonumber(pool.state[STATE_LAST_MS]) + protection_ms - now_ms)
 end
 
--- What becomes of one intent; blocked: until when it may not draw.
-local function answer(pool, batch, intent, blocked, now_ms, shed, stuck)
-  local user, request = batch.users[intent[INTENT_USER_ID]], batch.requests[intent[INTENT_DIGEST]]
+-- What becomes of intent i, as note_answer takes it; blocked: until when it may not draw.
+local function answer(pool, batch, i, blocked, now_ms, shed, stuck)
+  local intents = batch.intents
+  local user_id, count = intents[INTENT_USER_ID][i], intents[INTENT_DRAWS][i]
+  local user, request = batch.users[user_id], batch.requests[intents[INTENT_DIGEST][i]]
   if request then
-    if request[REQUEST_PLACES] == 0 then return { CODE_VOID } end
-    if request[REQUEST_DRAWS] ~= intent[INTENT_DRAWS] then return { CODE_REQUEST_ID_REUSED } end
-    local left, next_ms = allowance(pool.config, user, now_ms)
-    return { CODE_REPLAYED, request[REQUEST_FIRST_SEQ], left, next_ms, request[REQUEST_PLACES] }
+    local places = request[REQUEST_PLACES]
+    if places == 0 then return CODE_VOID end
+    if request[REQUEST_DRAWS] ~= count then return CODE_REQUEST_ID_REUSED end
+    return CODE_REPLAYED, request[REQUEST_FIRST_SEQ], places, allowance(pool.config, user, now_ms)
   end
-  if pool.clock_is_off then return { CODE_CLOCK_OFF } end
-  if blocked and (blocked == 0 or now_ms < blocked) then return { CODE_BLOCKED } end
-  if pool.status ~= STATUS_OPEN then return { CODE_NOT_ONGOING, pool.status } end
-  if shed then return { CODE_BACKLOG } end
-  if stuck then return { CODE_UNCONFIRMED } end
-  local wait_ms = protected_ms(pool, intent[INTENT_USER_ID], now_ms)
-  if wait_ms > 0 then return { CODE_PROTECTED, wait_ms } end
-  local refusal = ticket_refusal(pool, intent, now_ms)
-    or limit_reached(pool.config, user, intent[INTENT_DRAWS], now_ms)
-  if refusal then return refusal end
+  if pool.clock_is_off then return CODE_CLOCK_OFF end
+  if blocked and (blocked == 0 or now_ms < blocked) then return CODE_BLOCKED end
+  if pool.status ~= STATUS_OPEN then return CODE_NOT_ONGOING, pool.status end
+  if shed then return CODE_BACKLOG end
+  if stuck then return CODE_UNCONFIRMED end
+  local wait_ms = protected_ms(pool, user_id, now_ms)
+  if wait_ms > 0 then return CODE_PROTECTED, wait_ms end
+  local ticket = intents[INTENT_DRAW_TICKET][i]
+  if ticket then
+    local refusal, number = ticket_refusal(pool, ticket, now_ms)
+    if refusal then return refusal, number end
+  end
+  local refusal, number = limit_reached(pool.config, user, count, now_ms)
+  if refusal then return refusal, number end
   if pool.config[CONFIG_MODE] ~= MODE_ODDS then
     local units = available(pool, user)
-    if units < intent[INTENT_DRAWS] then return { CODE_SOLD_OUT, units } end
-  elseif intent[INTENT_DRAW_TICKET] and is_won_out(pool) then  -- not of a service: it was paid for
-    if pool.late >= pool.most_late then return { CODE_NOTHING_TO_WIN } end
+    if units < count then return CODE_SOLD_OUT, units end
+  elseif ticket and is_won_out(pool) then  -- not of a service: it was paid for
+    if pool.late >= pool.most_late then return CODE_NOTHING_TO_WIN end
     pool.late = pool.late + 1
   end
-  return draw_all(pool, batch, intent, user, now_ms)
+  return draw_all(pool, batch, i, user, now_ms)
 end

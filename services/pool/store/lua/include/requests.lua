@@ -13,11 +13,16 @@ local function turn_requests(state, keys, now_ms)
   return { current = keys[half + 1], previous = keys[2 - half], is_fresh = is_fresh }
 end
 
+local function packed_requests(day, digests)
+  if redis.call('EXISTS', day) == 0 then return {} end
+  return redis.call('HMGET', day, unpack(digests))
+end
+
 -- digest -> request, for those of `digests` that have drawn.
 local function known_requests(digests, requests)
   local found = {}
-  local today = requests.is_fresh and {} or redis.call('HMGET', requests.current, unpack(digests))
-  local before = redis.call('HMGET', requests.previous, unpack(digests))
+  local today = requests.is_fresh and {} or packed_requests(requests.current, digests)
+  local before = packed_requests(requests.previous, digests)
   for i, digest in ipairs(digests) do
     local packed = today[i] or before[i]
     if packed then found[digest] = cmsgpack.unpack(packed) end

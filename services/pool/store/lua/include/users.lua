@@ -36,23 +36,23 @@ local function allowance(config, user, now_ms)
   return left == math.huge and UNLIMITED or math.max(left, 0), next_ms > now_ms and next_ms or 0
 end
 
--- Nil when the user may draw `count` now; else a refusal.
+-- Nil when the user may draw `count` now; else why not, and the number that goes with it.
 local function limit_reached(config, user, count, now_ms)
   local per_user, per_day = config[CONFIG_DRAWS_PER_USER], config[CONFIG_DRAWS_PER_DAY]
   if per_user > 0 and user[USER_DRAWS] + count > per_user then
-    return { CODE_QUOTA_SPENT, QUOTA_DRAWS_PER_USER }
+    return CODE_QUOTA_SPENT, QUOTA_DRAWS_PER_USER
   end
   local used = user[USER_DAY] == today(config, user, now_ms) and user[USER_DAY_DRAWS] or 0
   if per_day > 0 and used + count > per_day then
-    return { CODE_QUOTA_SPENT, QUOTA_DRAWS_PER_DAY }
+    return CODE_QUOTA_SPENT, QUOTA_DRAWS_PER_DAY
   end
   local wins, limit = config[CONFIG_MODE] == MODE_ODDS and 1 or count, config[CONFIG_WINS_PER_USER]
   if limit > 0 and user[USER_WINS] + wins > limit then
-    return { CODE_QUOTA_SPENT, QUOTA_WINS_PER_USER }
+    return CODE_QUOTA_SPENT, QUOTA_WINS_PER_USER
   end
   local wait_ms = user[USER_LAST_MS] + config[CONFIG_COOLDOWN_MS] - now_ms
   if user[USER_LAST_MS] > 0 and config[CONFIG_COOLDOWN_MS] > 0 and wait_ms > 0 then
-    return { CODE_COOLDOWN, wait_ms }
+    return CODE_COOLDOWN, wait_ms
   end
   return nil
 end
