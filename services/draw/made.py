@@ -15,7 +15,7 @@ from services.draw.confirmation import Confirmer, UnconfirmedWin
 from services.pool.ledger.entries import Draw, DrawEntry
 from services.pool.ledger.reader import entry_of
 from services.pool.rule.prize_code import prize_code
-from services.pool.rule.terms import Answer, Drawing, Drawn
+from services.pool.rule.terms import Answer, Drawing
 
 log = structlog.get_logger()
 _queries: Any = load_queries(__file__)
@@ -128,22 +128,17 @@ def _of_entry(
 def fresh_draws(pool_id: int, drawing: Drawing, answer: Answer) -> list[MadeDraw]:
     """What *answer* drew just now, as it will be read."""
     return [
-        fresh_draw(pool_id, drawing, seq, drawn)
+        MadeDraw(
+            seq,
+            drawing.version,
+            drawing.now_ms,
+            drawn.prize_id,
+            "",
+            prize_code(pool_id, seq, drawn.code_bytes) if drawn.prize_id else "",
+            drawn.ticket,
+            drawn.weight,
+            drawn.total,
+            drawing.chain,
+        )
         for seq, drawn in enumerate(answer.draws, answer.first_seq)
     ]
-
-
-def fresh_draw(pool_id: int, drawing: Drawing, seq: int, drawn: Drawn) -> MadeDraw:
-    """The draw at *seq* that *drawing* has made just now, as it will be read."""
-    return MadeDraw(
-        seq,
-        drawing.version,
-        drawing.now_ms,
-        drawn.prize_id,
-        "",
-        prize_code(pool_id, seq, drawn.code_bytes) if drawn.prize_id else "",
-        drawn.ticket,
-        drawn.weight,
-        drawn.total,
-        drawing.chain,
-    )

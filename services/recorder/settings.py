@@ -32,7 +32,7 @@ class RecorderSettings(ServiceSettings):
     block_ms: int = 100
     rest_after_s: float = 2.0
     rest_block_ms: int = 10_000
-    gather_s: float = 0.03
+    gather_s: float = 0.1
     read_entries: int = 100
     read_ahead_draws: int = 10_000
     batch_draws: int = 5_000

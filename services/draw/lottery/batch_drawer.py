@@ -15,7 +15,7 @@ from services.draw.lottery.requests import Element, WantedDraw
 from services.draw.lottery.results import DrawResult, Results
 from services.draw.pools import Pool, Pools
 from services.draw.users import Users
-from services.pool.rule.terms import Answer, Drawing, Intent
+from services.pool.rule.terms import Answer, Confirm, Drawing, Intent
 
 Outcome = DrawResult | KujiError
 _Asked = tuple[Intent, Answer]
@@ -65,6 +65,8 @@ class BatchDrawer:
     async def _without_strangers(
         self, wanted: Sequence[Element], deadline: float
     ) -> Sequence[Element]:
+        if not self._users.are_required:
+            return wanted
         user_ids = {one.user_id for one in wanted if not isinstance(one, KujiError)}
         refused = await self._users.refused(user_ids, deadline)
         if not refused:
@@ -100,9 +102,9 @@ class BatchDrawer:
         except Exception as error:  # noqa: BLE001  # these elements get it, and nobody else
             return _failed(error, len(wanted))
         asked = list(zip(intents, drawing.answers, strict=True))
-        waits = [must_wait(drawing, answer) for answer in drawing.answers]
-        if not any(waits):
+        if drawing.confirm is not Confirm.RECORDED:
             return await self._told(pool, drawing, asked, deadline)
+        waits = [must_wait(drawing, answer) for answer in drawing.answers]
         at_once = [one for one, wait in zip(asked, waits, strict=True) if not wait]
         wins = [one for one, wait in zip(asked, waits, strict=True) if wait]
         told = iter(await self._told(pool, drawing, at_once, deadline))
@@ -123,24 +125,21 @@ class BatchDrawer:
         self, pool: Pool, drawing: Drawing, asked: Sequence[_Asked], deadline: float
     ) -> list[Outcome]:
         outcomes: list[Outcome] = []
+        at_hand = self._results.at_hand
         try:
             async with asyncio.timeout_at(deadline):
                 for intent, answer in asked:
-                    outcome = self._at_hand(pool, intent, drawing, answer)
+                    outcome: Outcome | None
+                    try:
+                        outcome = at_hand(pool, intent, drawing, answer)
+                    except Exception as error:  # noqa: BLE001  # this element gets it alone
+                        outcome = to_kuji_error(error, "DrawBatch")
                     if outcome is None:
                         outcome = await self._outcome(pool, intent, drawing, answer)
                     outcomes.append(outcome)
         except TimeoutError as error:
             outcomes += _failed(error, len(asked) - len(outcomes))
         return outcomes
-
-    def _at_hand(
-        self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer
-    ) -> Outcome | None:
-        try:
-            return self._results.at_hand(pool, intent, drawing, answer)
-        except Exception as error:  # noqa: BLE001  # this element gets it, and nobody else
-            return to_kuji_error(error, "DrawBatch")
 
     async def _outcome(
         self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer

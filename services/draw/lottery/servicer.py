@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from kuji.draw.v1 import draw_pb2
@@ -105,8 +106,9 @@ class DrawServicer:
         wanted = [element_of(draw) for draw in request.draws]
         outcomes = await self._batch_drawer.draw_many(wanted, ctx.remaining_s)
         response = draw_pb2.DrawBatchResponse()
+        add = response.outcomes.add
         for outcome in outcomes:
-            _write_outcome(response.outcomes.add(), outcome)
+            _write_outcome(add(), outcome)
         return response
 
     async def DrawStream(
@@ -191,28 +193,42 @@ def _user_of(request: draw_pb2.DrawRequest, caller: Caller) -> int:
     return caller.user_id
 
 
-# Written in their place: messages made apart and copied into others cost three times as much.
+# Written in their place: messages made apart and copied into others cost three times as much. But
+# what many results of a batch have in common is copied by one call.
 def _write_result(message: draw_pb2.DrawResult, result: DrawResult) -> None:
-    if result.is_sold_out:
-        message.sold_out = True
+    # fmt: off
+    (pool_id, seq, activity_id, request_id, prize, weight, total, drawn_ms, version, replayed,
+     draws_left, next_ms, link) = result
+    # fmt: on
+    message.MergeFrom(_in_common(activity_id, version, total, drawn_ms, link))
+    if seq:
+        message.draw_id = f"{pool_id}-{seq}"
     else:
-        message.draw_id = f"{result.pool_id}-{result.seq}"
-    if result.prize is not None:
+        message.sold_out = True
+    if prize is not None:
         message.won = True
-        _write_prize(message.prize, result.prize)
-    message.odds = result.weight / result.total
-    _write_ms(message.drawn_at, result.drawn_ms)
-    message.replayed = result.replayed
-    if result.draws_left >= 0:
-        message.draws_left = result.draws_left
-    if result.next_ms:
-        _write_ms(message.next_draw_at, result.next_ms)
-    message.request_id = result.request_id
-    message.pool_version = result.version
-    message.odds_weight = result.weight
-    message.odds_total = result.total
-    message.activity_id = result.activity_id
-    message.ledger_link = result.ledger_link
+        _write_prize(message.prize, prize)
+    message.odds = weight / total
+    message.odds_weight = weight
+    message.request_id = request_id
+    if replayed:
+        message.replayed = True
+    if draws_left >= 0:
+        message.draws_left = draws_left
+    if next_ms:
+        _write_ms(message.next_draw_at, next_ms)
+
+
+@lru_cache(maxsize=256)
+def _in_common(
+    activity_id: int, version: int, total: int, drawn_ms: int, link: str
+) -> draw_pb2.DrawResult:
+    """What the results of draws of one call of the script have in common; not to be changed."""
+    message = draw_pb2.DrawResult(
+        activity_id=activity_id, pool_version=version, odds_total=total, ledger_link=link
+    )
+    _write_ms(message.drawn_at, drawn_ms)
+    return message
 
 
 def _write_prize(message: draw_pb2.Prize, prize: WonPrize) -> None:
