@@ -17,7 +17,7 @@ from typing import Protocol
 from prometheus_client import Gauge, Histogram
 
 from services.common.errors import OverloadedError
-from services.pool.rule.terms import Answer, Drawing, Intent, PoolStore
+from services.pool.rule.terms import Drawing, Intent, PoolStore
 
 BATCH_DRAWS = Histogram(
     "kuji_draw_batch_draws",
@@ -240,8 +240,9 @@ def _fail(batch: Sequence[WaitingDraw], error: Exception) -> None:
 
 def _distribute(batch: Sequence[WaitingDraw], drawing: Drawing) -> None:
     at = 0
+    now_ms, version, answers, chain, confirm, clock_us = drawing
     for waiting in batch:
-        answers: list[Answer] = drawing.answers[at : at + len(waiting.intents)]
+        some = answers[at : at + len(waiting.intents)]
         at += len(waiting.intents)
         if not waiting.done.done():
-            waiting.done.set_result(drawing._replace(answers=answers))
+            waiting.done.set_result(Drawing(now_ms, version, some, chain, confirm, clock_us))

@@ -14,7 +14,7 @@ from services.draw.lottery.requests import WantedDraw
 from services.draw.lottery.results import DrawResult
 from services.draw.pools import Pool, Pools
 from services.draw.users import Users
-from services.pool.rule.terms import Answer, Drawing, Intent
+from services.pool.rule.terms import Intent
 
 
 class Ask(Protocol):
@@ -60,10 +60,11 @@ class GatheredDrawer:
 
     async def draw_each(self, asks: Sequence[Ask], deadline: float) -> None:
         """
-        Draw once for each of *asks*; returns when all were told, or are told apart.
+        Draw once for each of *asks*; returns when all were told, or are told apart: each stops
+        waiting by itself, and the store has a timeout of its own.
 
         Args:
-            deadline: By the event loop's time, of the last of them; each stops waiting at its own.
+            deadline: Of the last of them, by the event loop's time.
         """
         groups: defaultdict[int, list[Ask]] = defaultdict(list)
         pools: dict[int, Pool] = {}
@@ -74,11 +75,17 @@ class GatheredDrawer:
             else:
                 pools[pool.pool_id] = pool
                 groups[pool.pool_id].append(ask)
+        drawing = [
+            self._draw_some(pools[pool_id], group[at : at + self._max_batch_draws])
+            for pool_id, group in groups.items()
+            for at in range(0, len(group), self._max_batch_draws)
+        ]
+        if len(drawing) == 1:  # a task for it would cost each draw of a small group a microsecond
+            await drawing[0]
+            return
         async with asyncio.TaskGroup() as tasks:
-            for pool_id, group in groups.items():
-                for at in range(0, len(group), self._max_batch_draws):
-                    some = group[at : at + self._max_batch_draws]
-                    tasks.create_task(self._draw_some(pools[pool_id], some, deadline))
+            for some in drawing:
+                tasks.create_task(some)
 
     def _pool_at_hand(self, wanted: WantedDraw) -> Pool | None:
         """The pool to draw from; None: something has to be waited for before the draw."""
@@ -95,34 +102,27 @@ class GatheredDrawer:
             await self._drawer.check_user(wanted.user_id, remaining_s)
         return await self._drawer.draw(wanted)
 
-    async def _draw_some(self, pool: Pool, asks: Sequence[Ask], deadline: float) -> None:
-        told = await outcome_of(self._drawn_and_told(pool, asks, deadline))
+    async def _draw_some(self, pool: Pool, asks: Sequence[Ask]) -> None:
+        told = await outcome_of(self._drawn_and_told(pool, asks))
         if told is not None:  # of these alone: others go on
             for ask in asks:
                 ask.tell(told)
 
-    async def _drawn_and_told(self, pool: Pool, asks: Sequence[Ask], deadline: float) -> None:
+    async def _drawn_and_told(self, pool: Pool, asks: Sequence[Ask]) -> None:
         sent = _Sent([(ask, intent_of(pool, ask.wanted)) for ask in asks])
-        drawing = await self._drawn(pool, sent, deadline)
+        self._guard.check()
+        drawing = await self._batcher.draw_wanted(pool.pool_id, sent.intents(), sent.cut)
+        at_hand = self._drawer.result_at_hand
         for (ask, intent), answer in zip(sent.pairs, drawing.answers, strict=True):
-            outcome = self._at_hand(pool, intent, drawing, answer)
+            outcome: DrawResult | Exception | None
+            try:
+                outcome = at_hand(pool, intent, drawing, answer)
+            except Exception as error:  # noqa: BLE001  # this caller gets it, and nobody else
+                outcome = error
             if outcome is None:  # others are not to wait for what it takes
                 ask.tell_apart(partial(self._drawer.result_of, pool, intent, drawing, answer))
             else:
                 ask.tell(outcome)
-
-    def _at_hand(
-        self, pool: Pool, intent: Intent, drawing: Drawing, answer: Answer
-    ) -> DrawResult | Exception | None:
-        try:
-            return self._drawer.result_at_hand(pool, intent, drawing, answer)
-        except Exception as error:  # noqa: BLE001  # this caller gets it, and nobody else
-            return error
-
-    async def _drawn(self, pool: Pool, sent: "_Sent", deadline: float) -> Drawing:
-        self._guard.check()
-        async with asyncio.timeout_at(deadline):
-            return await self._batcher.draw_wanted(pool.pool_id, sent.intents(), sent.cut)
 
 
 class _Sent:

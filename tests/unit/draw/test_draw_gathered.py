@@ -161,12 +161,11 @@ async def test_store_that_does_not_answer_in_time_is_told_to_all() -> None:
     """Nobody is left without a word."""
     house, told = House(), Told()
 
-    async def never() -> None:
-        await asyncio.Event().wait()
+    async def too_slowly() -> None:
+        raise TimeoutError
 
-    house.sending = never
-    now = asyncio.get_running_loop().time()
-    await house.drawer().draw_each([told.ask(1, "b"), told.ask(1, "a")], now)
+    house.sending = too_slowly
+    await house.drawer().draw_each([told.ask(1, "b"), told.ask(1, "a")], soon())
     assert {"b": TimeoutError, "a": TimeoutError} == told.of
 
 
@@ -198,5 +197,6 @@ async def test_ticket_draws_where_it_says(activity_id: int, apart: list[str]) ->
     house, told = House(), Told()
     asks = [told.ask(1, "a"), told.ask(activity_id, "t", ticket_pool_id=1)]
     await house.drawer().draw_each(asks, soon())
+    await asyncio.gather(*told.apart)
     assert apart == house.apart
     assert [(1, ["a"] if apart else ["a", "t"])] == house.drawn
