@@ -167,35 +167,25 @@ def _check_order(pool_id: int, expected: int, entry: DrawEntry, skips: Mapping[i
 def _add_draws(batch: Batch, entry: DrawEntry, config: HeldConfig) -> None:
     drawn_at = datetime_of_ms(entry.drawn_ms)
     batch.oldest_ms = batch.oldest_ms or entry.drawn_ms
+    activity_id, version = config.activity_id, entry.version
     for seq, draw in enumerate(entry.draws, entry.first_seq):
+        user_id, request_id, index, count, user_draw_no, prize_id, ticket, weight, total, _ = draw
         prize_name = None
-        if draw.prize_id:
+        if prize_id:
             win = _win(batch.pool_id, seq, draw, config, drawn_at)
             prize_name = win.prize_name
             batch.wins.append(win)
-            batch.won_units[draw.prize_id] += 1
-        elif config.activity_id is None:
+            batch.won_units[prize_id] += 1
+        elif activity_id is None:
             raise LedgerViolationError(f"pool {batch.pool_id}: draw {seq} of a blind box is a miss")
-        batch.rows.append(
-            (
-                batch.pool_id,
-                seq,
-                config.activity_id,
-                draw.user_id,
-                draw.request_id.decode(),
-                draw.draw_index,
-                draw.draw_count,
-                draw.user_draw_no,
-                entry.version,
-                draw.prize_id or None,
-                prize_name,
-                draw.ticket,
-                draw.weight,
-                draw.total,
-                drawn_at,
-            )
-        )
-        batch.new_users += draw.is_new_user
+        # fmt: off
+        batch.rows.append((
+            batch.pool_id, seq, activity_id, user_id, request_id.decode(), index, count,
+            user_draw_no, version, prize_id or None, prize_name, ticket, weight, total, drawn_at,
+        ))
+        # fmt: on
+        if user_draw_no == 1:
+            batch.new_users += draw.is_new_user
 
 
 def _win(pool_id: int, seq: int, draw: Draw, config: HeldConfig, drawn_at: datetime) -> WinnerRow:

@@ -52,10 +52,14 @@ class BatchDrawer:
         """
         deadline = reply_by(remaining_s)
         wanted = await self._without_strangers(wanted, deadline)
+        groups = _by_activity(wanted)
+        for activity_id, group in groups.items():
+            if len(group) == len(wanted):  # as nearly always
+                return await self._draw_activity(activity_id, group, deadline)
         async with asyncio.TaskGroup() as tasks:
             drawing = {
                 activity_id: tasks.create_task(self._draw_activity(activity_id, group, deadline))
-                for activity_id, group in _by_activity(wanted).items()
+                for activity_id, group in groups.items()
             }
         drawn = {activity_id: iter(task.result()) for activity_id, task in drawing.items()}
         return [
@@ -84,6 +88,8 @@ class BatchDrawer:
                 pool = await self._pools.of_activity(activity_id)
         except Exception as error:  # noqa: BLE001  # these elements get it, and nobody else
             return _failed(error, len(wanted))
+        if len(wanted) <= self._max_batch_draws:
+            return await self._draw_chunk(pool, wanted, deadline)
         # The pool is at hand, so the tasks reach the batcher as they start: in this order.
         async with asyncio.TaskGroup() as tasks:
             chunks = [
