@@ -1,9 +1,10 @@
 """
 Batching without a timer: while one script call of a pool is in flight, its draws gather.
 
-An idle pool draws at once; a busy one draws in ever larger batches that share one fsync. Where
-several came together, more are on their way: the next batch first lets the event loop turn, so that
-what has arrived already gets here. With nothing else to do, that is a tenth of a millisecond.
+An idle pool draws at once; a busy one draws in ever larger batches that share one fsync. Once a
+batch is as large as they get, it does not wait for the one in flight. Where several came together,
+more are on their way: the next batch first lets the event loop turn, so that what has arrived
+already gets here. With nothing else to do, that is a tenth of a millisecond.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ PENDING = Gauge("kuji_draw_pending_draws", "Draws that wait in this process for 
 
 # See docs/performance.md, M1: a third more draws a second at 64 calls in flight.
 _GATHER_TURNS = 40
+# Calls of a pool at a time: a second one goes only when it is full. The store then has work while
+# this process reads and writes answers.
+_IN_FLIGHT = 2
 
 
 @dataclass(slots=True)
@@ -65,11 +69,11 @@ class WaitingDraw:
 
 @dataclass(slots=True)
 class _Lane:
-    """One pool's queue, and the task that empties it while there is something in it."""
+    """One pool's queue, and the tasks that empty it while there is something in it."""
 
     waiting: deque[WaitingDraw] = field(default_factory=deque)
     pending_draws: int = 0
-    task: asyncio.Task[None] | None = None
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class CountsOutcomes(Protocol):
@@ -154,8 +158,8 @@ class Batcher:
 
     async def close(self) -> None:
         """Return when everything accepted is answered."""
-        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
-        await asyncio.gather(*tasks)
+        while tasks := [task for lane in self._lanes.values() for task in lane.tasks]:
+            await asyncio.gather(*tasks)
         if self._unsealed:
             await asyncio.wait(self._unsealed)
 
@@ -171,23 +175,33 @@ class Batcher:
         waiting = WaitingDraw(intents, draws, loop.create_future())
         lane.waiting.append(waiting)
         lane.pending_draws += draws
-        if lane.task is None:
+        if not lane.tasks or (self._is_full(lane) and len(lane.tasks) < _IN_FLIGHT):
             # What it does is for many, not for who came first: it has neither his trace nor logs.
-            lane.task = loop.create_task(self._empty(pool_id, lane), context=self._own.copy())
+            emptying = self._empty(pool_id, lane)
+            lane.tasks.add(loop.create_task(emptying, context=self._own.copy()))
         return waiting
+
+    def _is_full(self, lane: _Lane) -> bool:
+        """Whether the next call is as large as calls get: then it gains nothing by waiting."""
+        return lane.pending_draws >= self._max_batch_draws
 
     async def _empty(self, pool_id: int, lane: _Lane) -> None:
         while batch := self._next_batch(lane):
             await self._run(pool_id, batch)
+            if len(lane.tasks) > 1 and not self._is_full(lane):
+                break  # what waits goes with the next call, once the one in flight is over
             if len(batch) > 1:
                 await self._gather(lane)
         # Nothing awaits between the last look and here: no draw can slip in between.
-        lane.task = None
-        self._lanes.pop(pool_id, None)
+        task = asyncio.current_task()
+        assert task is not None
+        lane.tasks.remove(task)
+        if not lane.tasks:
+            self._lanes.pop(pool_id, None)
 
     async def _gather(self, lane: _Lane) -> None:
         for _ in range(_GATHER_TURNS):
-            if lane.pending_draws >= self._max_batch_draws:
+            if self._is_full(lane):
                 return
             await asyncio.sleep(0)
 

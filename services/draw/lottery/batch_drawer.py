@@ -88,15 +88,10 @@ class BatchDrawer:
                 pool = await self._pools.of_activity(activity_id)
         except Exception as error:  # noqa: BLE001  # these elements get it, and nobody else
             return _failed(error, len(wanted))
-        if len(wanted) <= self._max_batch_draws:
-            return await self._draw_chunk(pool, wanted, deadline)
-        # The pool is at hand, so the tasks reach the batcher as they start: in this order.
-        async with asyncio.TaskGroup() as tasks:
-            chunks = [
-                tasks.create_task(self._draw_chunk(pool, chunk, deadline))
-                for chunk in _chunks(wanted, self._max_batch_draws)
-            ]
-        return [outcome for chunk in chunks for outcome in chunk.result()]
+        outcomes: list[Outcome] = []
+        for chunk in _chunks(wanted, self._max_batch_draws):  # in their order: one after the other
+            outcomes += await self._draw_chunk(pool, chunk, deadline)
+        return outcomes
 
     async def _draw_chunk(
         self, pool: Pool, wanted: Sequence[WantedDraw], deadline: float

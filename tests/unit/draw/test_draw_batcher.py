@@ -31,6 +31,28 @@ class GatedStore(MemoryStore):
         return Drawing(0, 1, [Answer(DrawCode.DRAWN, one.user_id) for one in intents])
 
 
+class StepwiseStore(GatedStore):
+    """Answers one call at a time, the first one first, when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gates: list[asyncio.Event] = []
+
+    async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
+        self._gates.append(gate := asyncio.Event())
+        self.gate = gate
+        return await super().draw(pool_id, intents)
+
+    def answer_one(self) -> None:
+        """The oldest of those in flight."""
+        self._gates.pop(0).set()
+
+
+async def _some_turns() -> None:
+    for _ in range(100):  # more than a batch is waited for
+        await asyncio.sleep(0)
+
+
 async def submit(batcher: Batcher, *users: int) -> list[int]:
     drawing = await batcher.draw(1, [intent(user, "a") for user in users])
     return [answer.first_seq for answer in drawing.answers]
@@ -93,6 +115,48 @@ async def test_batch_never_exceeds_its_cap() -> None:
         store.gate.set()
     assert max(len(call) for call in store.calls) <= 10
     assert [user for call in store.calls for user in call] == list(range(1, 36))
+
+
+async def test_full_batch_does_not_wait_for_the_one_in_flight() -> None:
+    """One beside it, and no further; what would not be full waits for both."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=2, max_pending_draws=1000)
+    async with asyncio.TaskGroup() as tasks:
+        drawn = [tasks.create_task(submit(batcher, 1))]
+        await store.called.wait()
+        drawn += [tasks.create_task(submit(batcher, user)) for user in range(2, 7)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert [[1], [2, 3]] == store.calls
+        store.gate.set()
+    assert [[1], [2, 3], [4, 5], [6]] == store.calls
+    assert [[user] for user in range(1, 7)] == [task.result() for task in drawn]
+
+
+async def test_half_a_batch_waits_until_nothing_is_in_flight() -> None:
+    """Those that end first leave it to the last: small calls would cost more than they gain."""
+    store = StepwiseStore()
+    batcher = Batcher(store, max_batch_draws=2, max_pending_draws=1000)
+    async with asyncio.TaskGroup() as tasks:
+        for users in ((1,), (2, 3), (4,)):
+            tasks.create_task(submit(batcher, *users))
+            await asyncio.sleep(0)
+        for calls in ([[1], [2, 3]], [[1], [2, 3]], [[1], [2, 3], [4]]):
+            await _some_turns()
+            assert calls == store.calls
+            store.answer_one()
+        await batcher.close()
+
+
+async def test_all_is_answered_before_it_closes() -> None:
+    """Both calls in flight, and what waits behind them."""
+    store = GatedStore()
+    batcher = Batcher(store, max_batch_draws=2, max_pending_draws=1000)
+    drawn = [asyncio.ensure_future(submit(batcher, user)) for user in range(1, 8)]
+    await store.called.wait()
+    asyncio.get_running_loop().call_soon(store.gate.set)
+    await batcher.close()
+    assert [[user] for user in range(1, 8)] == [one.result() for one in drawn if one.done()]
 
 
 async def test_draw_is_shed_when_too_many_wait() -> None:
