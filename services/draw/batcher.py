@@ -9,7 +9,7 @@ already gets here. With nothing else to do, that is a tenth of a millisecond.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Protocol
 from prometheus_client import Gauge, Histogram
 
 from services.common.errors import OverloadedError
+from services.common.tasks import outcome_of
 from services.pool.rule.terms import Drawing, Intent, PoolStore
 
 BATCH_DRAWS = Histogram(
@@ -101,7 +102,8 @@ class Batcher:
     Args:
         store: Where the pools are.
         max_batch_draws: Draws in one call of the store.
-        max_pending_draws: Draws of a pool that may wait here; beyond it OverloadedError.
+        max_pending_draws: Draws of a pool that may wait here, with those of all pools that wait to
+            be sealed; beyond it OverloadedError.
         sealed: When what was drawn from a pool up to now may be answered; None: at once.
         outcomes: Counts them, a batch at a time.
     """
@@ -121,6 +123,7 @@ class Batcher:
         self._lanes: dict[int, _Lane] = {}
         self._own = copy_context()
         self._unsealed: set[asyncio.Future[None]] = set()
+        self._unsealed_draws = 0
         self._outcomes = outcomes or _Uncounted()
         PENDING.set_function(self._pending)
 
@@ -159,7 +162,7 @@ class Batcher:
     async def close(self) -> None:
         """Return when everything accepted is answered."""
         while tasks := [task for lane in self._lanes.values() for task in lane.tasks]:
-            await asyncio.gather(*tasks)
+            await asyncio.gather(*tasks, return_exceptions=True)
         if self._unsealed:
             await asyncio.wait(self._unsealed)
 
@@ -169,35 +172,50 @@ class Batcher:
     def _enqueue(self, pool_id: int, intents: Sequence[Intent]) -> WaitingDraw:
         lane = self._lanes.setdefault(pool_id, _Lane())
         draws = sum(intent.draws for intent in intents)
-        if lane.pending_draws + draws > self._max_pending_draws:
+        if lane.pending_draws + self._unsealed_draws + draws > self._max_pending_draws:
             raise OverloadedError
         loop = asyncio.get_running_loop()
         waiting = WaitingDraw(intents, draws, loop.create_future())
         lane.waiting.append(waiting)
         lane.pending_draws += draws
         if not lane.tasks or (self._is_full(lane) and len(lane.tasks) < _IN_FLIGHT):
-            # What it does is for many, not for who came first: it has neither his trace nor logs.
-            emptying = self._empty(pool_id, lane)
-            lane.tasks.add(loop.create_task(emptying, context=self._own.copy()))
+            self._begin(pool_id, lane)
         return waiting
+
+    def _begin(self, pool_id: int, lane: _Lane) -> None:
+        # What it does is for many, not for who came first: it has neither his trace nor logs.
+        emptying = self._empty(pool_id, lane)
+        loop = asyncio.get_running_loop()
+        lane.tasks.add(loop.create_task(emptying, context=self._own.copy()))
 
     def _is_full(self, lane: _Lane) -> bool:
         """Whether the next call is as large as calls get: then it gains nothing by waiting."""
         return lane.pending_draws >= self._max_batch_draws
 
     async def _empty(self, pool_id: int, lane: _Lane) -> None:
-        while batch := self._next_batch(lane):
-            await self._run(pool_id, batch)
-            if len(lane.tasks) > 1 and not self._is_full(lane):
-                break  # what waits goes with the next call, once the one in flight is over
-            if len(batch) > 1:
-                await self._gather(lane)
-        # Nothing awaits between the last look and here: no draw can slip in between.
         task = asyncio.current_task()
         assert task is not None
-        lane.tasks.remove(task)
-        if not lane.tasks:
-            self._lanes.pop(pool_id, None)
+        try:
+            # What would not be full goes with the next call, once the one in flight is over.
+            while len(lane.tasks) == 1 or self._is_full(lane):
+                batch = self._next_batch(lane)
+                if not batch:
+                    break
+                await self._answered(pool_id, batch)
+                if len(batch) > 1 and len(lane.tasks) == 1:
+                    await self._gather(lane)
+        finally:
+            # Nothing awaits between the last look and here: no draw can slip in between.
+            lane.tasks.remove(task)
+            if not lane.tasks:
+                self._lanes.pop(pool_id, None)
+                _fail(lane.waiting, ConnectionAbortedError("this process ends"))
+
+    async def _answered(self, pool_id: int, batch: list[WaitingDraw]) -> None:
+        try:
+            await self._run(pool_id, batch)
+        except Exception as error:  # noqa: BLE001  # a defect: it is theirs, the lane goes on
+            _fail(batch, error)
 
     async def _gather(self, lane: _Lane) -> None:
         for _ in range(_GATHER_TURNS):
@@ -220,12 +238,10 @@ class Batcher:
         intents = [intent for waiting in batch for intent in waiting.intents]
         draws = sum(waiting.draws for waiting in batch)
         BATCH_DRAWS.observe(draws)
-        try:
-            with STORE_S.time():
-                drawing = await self._store.draw(pool_id, intents)
-        except Exception as error:  # noqa: BLE001  # each caller gets it, and maps it
+        drawing = await outcome_of(self._drawn(pool_id, intents))
+        if isinstance(drawing, Exception):  # each caller gets it, and maps it
             self._outcomes.count_unknown(pool_id, draws)
-            _fail(batch, error)
+            _fail(batch, drawing)
             return
         self._outcomes.count(pool_id, drawing)
         sealed = self._sealed(pool_id)
@@ -233,12 +249,22 @@ class Batcher:
             _distribute(batch, drawing)
         else:  # the next batch does not wait for it
             self._unsealed.add(sealed)
-            sealed.add_done_callback(partial(self._tell, batch, drawing))
+            self._unsealed_draws += draws
+            sealed.add_done_callback(partial(self._tell, batch, draws, drawing))
+
+    async def _drawn(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
+        with STORE_S.time():
+            return await self._store.draw(pool_id, intents)
 
     def _tell(
-        self, batch: Sequence[WaitingDraw], drawing: Drawing, sealed: asyncio.Future[None]
+        self,
+        batch: Sequence[WaitingDraw],
+        draws: int,
+        drawing: Drawing,
+        sealed: asyncio.Future[None],
     ) -> None:
         self._unsealed.discard(sealed)
+        self._unsealed_draws -= draws
         error = sealed.exception()
         if isinstance(error, Exception):
             _fail(batch, error)
@@ -246,7 +272,7 @@ class Batcher:
             _distribute(batch, drawing)
 
 
-def _fail(batch: Sequence[WaitingDraw], error: Exception) -> None:
+def _fail(batch: Iterable[WaitingDraw], error: Exception) -> None:
     for waiting in batch:
         if not waiting.done.done():
             waiting.done.set_exception(error)

@@ -34,6 +34,8 @@ class HeldPool:
         configs: Configurations by version, some of those that hold or held.
         box: The box that it is, if it is one.
         is_awaited: Whether somebody may wait for what is in *waiting* to be recorded.
+        is_urgent: Whether somebody waited for its newest entry, and so may for its next ones.
+        has_more: Whether the last read has left entries, as far as it can tell.
         oldest_ms: Drawing time of the oldest draw in the batch in hand; 0: none in hand.
         trimmed_to: Where the stream was last cut.
         is_writing: Whether a task works on *waiting*.
@@ -52,6 +54,8 @@ class HeldPool:
     configs: dict[int, HeldConfig] = field(default_factory=dict)
     box: BoxMemory = field(default_factory=BoxMemory)
     is_awaited: bool = False
+    is_urgent: bool = False
+    has_more: bool = False
     oldest_ms: int = 0
     trimmed_to: int = 0
     is_writing: bool = False
@@ -76,7 +80,8 @@ class HeldPool:
         draws = self.read_to.seq - before.seq
         self.waiting.append(_WaitingEntries(raw, draws))
         self.waiting_draws += draws
-        self.is_awaited |= is_awaited(raw[1])
+        self.is_urgent = is_awaited(raw[1])
+        self.is_awaited |= self.is_urgent
 
     @property
     def may_rest(self) -> bool:

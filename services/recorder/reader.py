@@ -38,7 +38,7 @@ class LedgerReader:
         if not hungry:
             await asyncio.sleep(block_ms / 1000)
             return []
-        return _queue(hungry, await self._xread(hungry, block_ms))
+        return self._queue(hungry, await self._xread(hungry, block_ms))
 
     async def _xread(self, pools: dict[bytes, HeldPool], block_ms: int) -> Any:  # noqa: ANN401
         starts = {key: "{}-{}".format(*pool.read_to) for key, pool in pools.items()}
@@ -48,9 +48,13 @@ class LedgerReader:
             block=block_ms,
         )
 
-
-def _queue(pools: dict[bytes, HeldPool], reply: Any) -> list[HeldPool]:  # noqa: ANN401
-    for key, entries in reply:
-        for raw in entries:
-            pools[key].push(raw)
-    return [pools[key] for key, _ in reply]
+    def _queue(
+        self,
+        pools: dict[bytes, HeldPool],
+        reply: Any,  # noqa: ANN401
+    ) -> list[HeldPool]:
+        for key, entries in reply:
+            pools[key].has_more = len(entries) >= self._settings.read_entries
+            for raw in entries:
+                pools[key].push(raw)
+        return [pools[key] for key, _ in reply]

@@ -103,7 +103,8 @@ class Recorder:
             for pool in active:
                 if pool.read_at < rest_at and pool.may_rest:
                     resting.lay(pool)
-            await self._gather(fresh)
+            if fresh and may_pause(active, self._settings.batch_draws):
+                await asyncio.sleep(self._settings.gather_s)
         for pool in held.values():
             pool.forget_waiting()
 
@@ -113,13 +114,6 @@ class Recorder:
             if not pool.is_writing:
                 pool.is_writing = True
                 writers.create_task(self._write_down(pool))
-
-    async def _gather(self, fresh: Sequence[HeldPool]) -> None:
-        """Let further entries come, where those just read would make small batches."""
-        if any(pool.is_awaited for pool in fresh):
-            return  # somebody waits for these
-        if fresh and all(pool.waiting_draws < self._settings.batch_draws for pool in fresh):
-            await asyncio.sleep(self._settings.gather_s)
 
     async def _keep_holding(self, held: dict[int, HeldPool], locks: PoolLocks) -> Never:
         """Take and give back pools, when told to and now and then."""
@@ -212,6 +206,16 @@ class Recorder:
         _hide_codes(error)
         log.error("pool halts", pool_id=pool.pool_id, exc_info=error)
         await _queries.halt_pool(self._postgres, pool_id=pool.pool_id, reason=_sentence(error))
+
+
+def may_pause(pools: Sequence[HeldPool], batch_draws: int) -> bool:
+    """
+    Whether to let further entries come before the next read of *pools*: what has come would make
+    small batches, nobody waits for the next ones, and none are there already.
+    """
+    return not any(
+        pool.has_more or pool.is_urgent or pool.waiting_draws >= batch_draws for pool in pools
+    )
 
 
 def _said(entries: Sequence[Entry], recorded: Recorded) -> dict[str, Value]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from services.common.errors import KujiError
 from services.common.failures import to_kuji_error
@@ -88,21 +89,30 @@ class BatchDrawer:
                 pool = await self._pools.of_activity(activity_id)
         except Exception as error:  # noqa: BLE001  # these elements get it, and nobody else
             return _failed(error, len(wanted))
-        outcomes: list[Outcome] = []
-        for chunk in _chunks(wanted, self._max_batch_draws):  # in their order: one after the other
-            outcomes += await self._draw_chunk(pool, chunk, deadline)
-        return outcomes
+        async with asyncio.TaskGroup() as tasks:
+            telling = []
+            for chunk in _chunks(wanted, self._max_batch_draws):  # drawn in their order
+                drawn = await self._drawn(pool, chunk, deadline)
+                telling.append(tasks.create_task(self._told_of(pool, drawn, deadline)))
+        return [outcome for told in telling for outcome in told.result()]
 
-    async def _draw_chunk(
+    async def _drawn(
         self, pool: Pool, wanted: Sequence[WantedDraw], deadline: float
-    ) -> list[Outcome]:
+    ) -> "_Drawn | list[Outcome]":
         try:
             async with asyncio.timeout_at(deadline):
                 intents = [pool.intent(one.user_id, one.request_id, 1) for one in wanted]
                 drawing = await self._batcher.draw(pool.pool_id, intents)
         except Exception as error:  # noqa: BLE001  # these elements get it, and nobody else
             return _failed(error, len(wanted))
-        asked = list(zip(intents, drawing.answers, strict=True))
+        return _Drawn(drawing, list(zip(intents, drawing.answers, strict=True)))
+
+    async def _told_of(
+        self, pool: Pool, drawn: "_Drawn | list[Outcome]", deadline: float
+    ) -> list[Outcome]:
+        if not isinstance(drawn, _Drawn):
+            return drawn
+        drawing, asked = drawn
         if drawing.confirm is not Confirm.RECORDED:
             return await self._told(pool, drawing, asked, deadline)
         waits = [must_wait(drawing, answer) for answer in drawing.answers]
@@ -149,6 +159,13 @@ class BatchDrawer:
             return await self._results.of(pool, intent, drawing, answer)
         except Exception as error:  # noqa: BLE001  # this element gets it, and nobody else
             return to_kuji_error(error, "DrawBatch")
+
+
+class _Drawn(NamedTuple):
+    """A chunk whose draws were answered by the script."""
+
+    drawing: Drawing
+    asked: Sequence[_Asked]
 
 
 def _by_activity(wanted: Iterable[Element]) -> Mapping[int, Sequence[WantedDraw]]:

@@ -29,7 +29,7 @@ class Quota(IntEnum):
 
 
 class DrawCode(IntEnum):
-    """What became of an intent; lua/include/codes.lua is the same list."""
+    """What became of an intent; the header of lua/draw.lua has the same list."""
 
     DRAWN = 1
     REPLAYED = 2

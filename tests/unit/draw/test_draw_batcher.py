@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,16 @@ class StepwiseStore(GatedStore):
     def answer_one(self) -> None:
         """The oldest of those in flight."""
         self._gates.pop(0).set()
+
+
+class CancelledOnceStore(GatedStore):
+    """Something that its first call waits for is cancelled."""
+
+    async def draw(self, pool_id: int, intents: Sequence[Intent]) -> Drawing:
+        drawing = await super().draw(pool_id, intents)
+        if len(self.calls) == 1:
+            raise asyncio.CancelledError
+        return drawing
 
 
 async def _some_turns() -> None:
@@ -146,6 +157,52 @@ async def test_half_a_batch_waits_until_nothing_is_in_flight() -> None:
             assert calls == store.calls
             store.answer_one()
         await batcher.close()
+
+
+async def test_failure_that_nobody_expects_leaves_no_lane_behind() -> None:
+    """What the store waited for was cancelled, or counting fails: the next draws are made."""
+    store = CancelledOnceStore()
+    batcher = Batcher(store, max_batch_draws=4, max_pending_draws=1000)
+    store.gate.set()
+    with pytest.raises(ConnectionAbortedError):
+        await submit(batcher, 1)
+    assert [2] == await submit(batcher, 2)
+    batcher._outcomes = SimpleNamespace(count=None)
+    with pytest.raises(TypeError):
+        await submit(batcher, 3)
+    await batcher.close()
+
+
+async def test_draws_that_wait_for_their_marks_count_as_waiting() -> None:
+    """Else a disk that hangs would fill the memory of a process whose store is well."""
+    store = GatedStore()
+    store.gate.set()
+    disk: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    batcher = Batcher(store, 4, max_pending_draws=6, sealed=lambda _: disk)
+    waiting = [asyncio.ensure_future(submit(batcher, user, user + 10)) for user in range(1, 4)]
+    await _some_turns()
+    with pytest.raises(OverloadedError):
+        await submit(batcher, 9)
+    disk.set_result(None)
+    assert [[user, user + 10] for user in range(1, 4)] == await asyncio.gather(*waiting)
+    disk = asyncio.get_running_loop().create_future()
+    disk.set_result(None)
+    assert [9] == await submit(batcher, 9)
+
+
+async def test_what_is_too_much_for_one_call_goes_after_it() -> None:
+    """Where nothing is in flight: two calls that are not full would only be smaller."""
+    store = StepwiseStore()
+    batcher = Batcher(store, max_batch_draws=4, max_pending_draws=1000)
+    async with asyncio.TaskGroup() as tasks:
+        for users in ((1, 2, 3), (4, 5)):
+            tasks.create_task(submit(batcher, *users))
+        await _some_turns()
+        assert [[1, 2, 3]] == store.calls
+        store.answer_one()
+        await _some_turns()
+        assert [[1, 2, 3], [4, 5]] == store.calls
+        store.answer_one()
 
 
 async def test_all_is_answered_before_it_closes() -> None:

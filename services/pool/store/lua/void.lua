@@ -8,7 +8,7 @@ ARGV[1] bytes   request digest
 ARGV[2] int     draws that it asked for
 ARGV[3] bytes   what the caller knows, see include/guard.lua
 Returns MessagePack {first seq, places, the pool's clock, us}: what it drew; {0, 0, ...}: it is void
-  from now on; {-1, 0, 0}: the pool is not loaded; {-11, 0, 0}: this server's clock is off.
+  from now on; {-1, 0, 0}: the pool is not loaded; {-12, 0, 0}: this server's clock is off.
 O(1). One slot. ]]
 --@layout
 --@include guard
