@@ -42,6 +42,7 @@ class BlockList:
         self._networks = NO_NETWORKS
         self._networks_are: bytes | None = None
         self._reading = asyncio.Lock()
+        self._restoring = asyncio.Lock()
 
     def by_address(self, intents: Sequence[Intent]) -> list[Blocked]:
         """Those of *intents* whose addresses are blocked, as far as it is known here."""
@@ -62,13 +63,20 @@ class BlockList:
         users = list(dict.fromkeys(intent.user_id for intent in intents))
         loaded, named, *untils = await self._look(users)
         if loaded != run_id.encode() and self._restore is not None:
-            await self._restore(run_id)
+            await self._put_back_once(self._restore, run_id)
             _, named, *untils = await self._look(users)
         networks = await self._networks_named(named)
         of_user = {user: int(until) for user, until in zip(users, untils, strict=True) if until}
         if not (of_user or networks):
             return []
         return list(_blocked(intents, of_user, networks))
+
+    async def _put_back_once(self, restore: Callable[[str], Awaitable[None]], run_id: str) -> None:
+        """Of many that find the list lost at once, one puts it back."""
+        async with self._restoring:
+            loaded, *_ = await self._look(())
+            if loaded != run_id.encode():
+                await restore(run_id)
 
     async def _look(self, users: Iterable[int]) -> list[bytes | None]:
         fields = [BlocksField.LOADED, BlocksField.NETWORKS, *map(str, users)]
