@@ -26,7 +26,8 @@ class DrawSettings(ServiceSettings):
             2100 characters, of four bytes each.
         redis_timeout_s: Bound of one script call; past it the outcome is unknown.
         max_batch_draws: Draws in one script call.
-        max_pending_draws: Draws of a pool that may wait in this process.
+        max_pending_draws: Draws of a pool that may wait in this process, with those of all pools
+            whose answers wait for their marks.
         max_backlog_draws: Draws of a pool that may wait for the recorder.
         confirm_patience_s: A win to be confirmed by record waits as long as its caller; when a
             pool's oldest has waited so long, the next ones are told at once to ask again.
