@@ -22,7 +22,7 @@ from services.common.server.serve import Front
 from services.draw.settings import DrawSettings
 from stack import databases, servers
 from stack.ports import free_port
-from stack.processes import Child, Program, stop
+from stack.processes import ROOT, Child, Program, stop
 from tests.bench.kept import Kept
 from tests.bench.load import Generator, open_generator
 from tests.bench.scale import Scale
@@ -30,7 +30,7 @@ from tests.support.stacks import StackUnderTest
 
 queries = load_queries(__file__)
 _FRONT = "KUJI_DRAW_FRONT"
-_RECORDER = "services.recorder"
+_RECORDERS = ("services.recorder", "services.history.recorder")  # the latter: of old versions
 _SERVICE_SECRET = "the measurements' service secret"
 _SECRETS = {
     "KUJI_TOKEN_KEY_SECRET": "5e" * 32,
@@ -93,8 +93,19 @@ class Site:
 class Bench:
     """What all measurements share."""
 
-    def __init__(self, folder: Path, redis_server: str, postgres_server: str, scale: Scale) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redis_server: str,
+        postgres_server: str,
+        scale: Scale,
+        checkout: Path = ROOT,
+    ) -> None:
         self.folder = folder
+        self._checkout = checkout
+        self._recorder = next(
+            name for name in _RECORDERS if (checkout / name.replace(".", "/")).is_dir()
+        )
         self._sites = 0
         self.exits = AsyncExitStack()
         keeps = self.exits if scale.is_smoke else None
@@ -122,11 +133,14 @@ class Bench:
 
     def _program(self, service: Service) -> Program:
         port = service.address.rpartition(":")[2]
+        own = self._checkout == ROOT
+        python = sys.executable if own else str(self._checkout / ".venv/bin/python")
         return Program(
             service.module,
-            [sys.executable, "-m", service.module],
+            [python, "-m", service.module],
             self.folder / f"{service.module}-{port}.log",
             {**_inherited(), **_SECRETS, "KUJI_LISTEN": service.address, **service.environment},
+            folder=self._checkout,
         )
 
     def site(self) -> AbstractAsyncContextManager[Site]:
@@ -147,7 +161,7 @@ class Bench:
             "KUJI_REDIS_URL": redis_url,
             "KUJI_AUTH_ADDRESS": self.auth_address,
         }
-        services = [Service(name, environment) for name in ("services.draw", _RECORDER)]
+        services = [Service(name, environment) for name in ("services.draw", self._recorder)]
         async with (
             asyncpg.create_pool(dsn, min_size=0, max_size=4) as postgres,
             Redis.from_url(redis_url) as redis,
@@ -208,9 +222,13 @@ async def _serves(address: str) -> bool:
 
 
 @asynccontextmanager
-async def open_bench(scale: Scale) -> AsyncIterator[Bench]:
+async def open_bench(scale: Scale, checkout: Path = ROOT) -> AsyncIterator[Bench]:
     """
     Start what is shared by the measures of *scale*; all of it is gone at the end.
+
+    Args:
+        scale: How much they measure.
+        checkout: Whose services are measured.
 
     Raises:
         NotDurableError: A server does not keep what it acknowledges.
@@ -224,6 +242,7 @@ async def open_bench(scale: Scale) -> AsyncIterator[Bench]:
             f"redis://127.0.0.1:{redis_port}",
             f"postgresql://postgres:{password}@127.0.0.1:{postgres_port}",
             scale,
+            checkout,
         )
         bench.valkey = Child(servers.valkey(folder / "valkey", redis_port, folder / "valkey.log"))
         bench.postgres = Child(

@@ -55,10 +55,10 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
         names = itertools.count()
 
         async def draw() -> float:
-            before = _cpu(bench, site)
+            before = cpu_of(bench, site)
             tally = await pool.do(job)
             recorded = await pool.until_recorded()
-            seen.add_cpu(before, _cpu(bench, site), tally.draws)
+            seen.add_cpu(before, cpu_of(bench, site), tally.draws)
             seen.lags_s.append(max(0.0, recorded - tally.ended))
             await pool.check(tally.draws)
             return tally.draws_per_s
@@ -86,7 +86,8 @@ async def measure(bench: Bench, scale: Scale, step: Step) -> list[Figure]:
     ]
 
 
-def _cpu(bench: Bench, site: Site) -> dict[str, float]:
+def cpu_of(bench: Bench, site: Site) -> dict[str, float]:
+    """CPU seconds of each part until now."""
     return {
         "draw": cpu_s(site.draw.pid),
         "recorder": cpu_s(site.recorder.pid),
