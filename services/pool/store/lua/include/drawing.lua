@@ -23,8 +23,8 @@ end
 -- beside it.
 local function append(pool, batch, i, index, user, prize_id, ticket, weight, total)
   local intents, drawn = batch.intents, batch.drawn
-  local place = #batch.draws + 1
-  pool.seq = pool.seq + 1
+  local place = batch.count + 1
+  pool.seq, batch.count = pool.seq + 1, place
   batch.draws[place] = {
     intents[INTENT_USER_ID][i], intents[INTENT_REQUEST_ID][i], index, intents[INTENT_DRAWS][i],
     user[USER_DRAWS], prize_id, ticket, weight, total,
@@ -66,7 +66,8 @@ local function draw_all(pool, batch, i, user, now_ms)
   local rolls, count = intents[INTENT_ROLLS][i], intents[INTENT_DRAWS][i]
   local order = intents[INTENT_ORDER][i]
   for k = 1, count do
-    local roll = string.sub(rolls, ROLL_BYTES * (k - 1) + 1, ROLL_BYTES * k)
+    local roll = rolls
+    if count > 1 then roll = string.sub(rolls, ROLL_BYTES * (k - 1) + 1, ROLL_BYTES * k) end
     local prize_id, ticket, weight, total = draw_one(pool, user, roll)
     note_draw(pool.config, user, now_ms)
     append(pool, batch, i, k - 1, user, prize_id, ticket, weight, total)
@@ -76,7 +77,8 @@ local function draw_all(pool, batch, i, user, now_ms)
   local places = pool.seq + 1 - first_seq
   local request = { first_seq, places, count }
   if order ~= '' then batch.orders[#batch.orders + 1] = order end
-  batch.fresh[digest], batch.requests[digest], batch.drew[user_id] = request, request, true
+  batch.requests[digest] = request
+  batch.fresh[#batch.fresh + 1], batch.drew[#batch.drew + 1] = digest, user_id
   pool.state[STATE_LAST_USER], pool.state[STATE_LAST_MS] = user_id, now_ms
   return CODE_DRAWN, first_seq, places, allowance(pool.config, user, now_ms)
 end

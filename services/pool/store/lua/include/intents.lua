@@ -1,9 +1,11 @@
 -- intents: one intent after the other, against the pool as the ones before left it.
 
--- {intents; users, requests: what is known; fresh, drew, draws, drawn, orders: what this call adds}
+-- {intents; users, requests: what is known; fresh: digests, drew: user ids (one may come again),
+-- draws and their count, drawn, orders: what this call adds}
 local function load_batch(intents, requests, drawn)
   local batch = {
-    intents = intents, users = {}, fresh = {}, drew = {}, draws = {}, drawn = drawn, orders = {},
+    intents = intents, users = {}, fresh = {}, drew = {}, draws = {}, count = 0, drawn = drawn,
+    orders = {},
   }
   local user_ids = intents[INTENT_USER_ID]
   batch.requests = known_requests(intents[INTENT_DIGEST], requests)
@@ -37,8 +39,9 @@ end
 -- How long the pool is somebody else's alone, ms.
 local function protected_ms(pool, user_id, now_ms)
   local protection_ms = pool.config[CONFIG_PROTECTION_MS] or 0
+  if protection_ms == 0 then return 0 end
   local last_user = tonumber(pool.state[STATE_LAST_USER] or 0)
-  if protection_ms == 0 or last_user == 0 or last_user == user_id then return 0 end
+  if last_user == 0 or last_user == user_id then return 0 end
   return math.max(0, tonumber(pool.state[STATE_LAST_MS]) + protection_ms - now_ms)
 end
 

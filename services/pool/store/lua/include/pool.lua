@@ -44,13 +44,11 @@ local function write_pool(pool, batch, requests, now_ms)
     stock[#stock + 1] = pool.config[CONFIG_PRIZES][i][PRIZE_ID]
     stock[#stock + 1] = pool.left[i]
   end
-  for user_id in pairs(batch.drew) do
-    users[#users + 1] = user_id
-    users[#users + 1] = cmsgpack.pack(batch.users[user_id])
+  for n, user_id in ipairs(batch.drew) do
+    users[2 * n - 1], users[2 * n] = user_id, cmsgpack.pack(batch.users[user_id])
   end
-  for digest, request in pairs(batch.fresh) do
-    drew[#drew + 1] = digest
-    drew[#drew + 1] = cmsgpack.pack(request)
+  for n, digest in ipairs(batch.fresh) do
+    drew[2 * n - 1], drew[2 * n] = digest, cmsgpack.pack(batch.requests[digest])
   end
   if #stock > 0 then redis.call('HSET', KEY_STOCK, unpack(stock)) end
   redis.call('HSET', KEY_USERS, unpack(users))

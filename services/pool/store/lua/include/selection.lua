@@ -1,8 +1,10 @@
 --[[ selection: which prize a roll gives. The same rule as services/pool/rule/selection.py;
 tests/unit/pool/rule/selection_cases.json runs on both. Integers only, all below 2^53. ]]
 -- Bytes at .. at+5 of a roll, big-endian.
+local byte, fmod = string.byte, math.fmod
+
 local function six_bytes(roll, at)
-  local a, b, c, d, e, f = string.byte(roll, at, at + 5)
+  local a, b, c, d, e, f = byte(roll, at, at + 5)
   return ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f
 end
 
@@ -15,12 +17,12 @@ end
 -- A uniform integer in [0, total): the first six-byte candidate below the largest
 -- multiple of total; past the last candidate, those of the roll's SHA-1, and so on.
 local function uniform(roll, total)
-  local limit = TWO_48 - math.fmod(TWO_48, total)
+  local limit = TWO_48 - fmod(TWO_48, total)
   local last = 19
   while true do
     for at = 1, last, 6 do
       local number = six_bytes(roll, at)
-      if number < limit then return math.fmod(number, total) end
+      if number < limit then return fmod(number, total) end
     end
     roll, last = raw_sha1(roll), 13
   end

@@ -42,9 +42,9 @@ local function limit_reached(config, user, count, now_ms)
   if per_user > 0 and user[USER_DRAWS] + count > per_user then
     return CODE_QUOTA_SPENT, QUOTA_DRAWS_PER_USER
   end
-  local used = user[USER_DAY] == today(config, user, now_ms) and user[USER_DAY_DRAWS] or 0
-  if per_day > 0 and used + count > per_day then
-    return CODE_QUOTA_SPENT, QUOTA_DRAWS_PER_DAY
+  if per_day > 0 then
+    local used = user[USER_DAY] == today(config, user, now_ms) and user[USER_DAY_DRAWS] or 0
+    if used + count > per_day then return CODE_QUOTA_SPENT, QUOTA_DRAWS_PER_DAY end
   end
   local wins, limit = config[CONFIG_MODE] == MODE_ODDS and 1 or count, config[CONFIG_WINS_PER_USER]
   if limit > 0 and user[USER_WINS] + wins > limit then
