@@ -53,6 +53,8 @@ class LedgerReader:
         pools: dict[bytes, HeldPool],
         reply: Any,  # noqa: ANN401
     ) -> list[HeldPool]:
+        for pool in pools.values():
+            pool.has_more = False  # of those that are not in the reply
         for key, entries in reply:
             pools[key].has_more = len(entries) >= self._settings.read_entries
             for raw in entries:

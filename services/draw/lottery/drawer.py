@@ -13,7 +13,7 @@ from services.draw.lottery.results import DrawResult, Results
 from services.draw.pools import Pool, Pools
 from services.draw.users import Users
 from services.pool.rule import fairness
-from services.pool.rule.terms import Answer, Confirm, Drawing, Intent
+from services.pool.rule.terms import Answer, Drawing, Intent
 
 
 class Drawer:
@@ -72,7 +72,7 @@ class Drawer:
         Raises:
             KujiError: Nothing: it was refused.
         """
-        if drawing.confirm is Confirm.RECORDED and must_wait(drawing, answer):
+        if must_wait(drawing, answer):
             return None
         return self._results.at_hand(pool, intent, drawing, answer)
 

@@ -80,7 +80,7 @@ class GatheredDrawer:
             for pool_id, group in groups.items()
             for at in range(0, len(group), self._max_batch_draws)
         ]
-        if len(drawing) == 1:  # a task for it would cost each draw of a small group a microsecond
+        if len(drawing) == 1:  # as nearly always: no task for it
             await drawing[0]
             return
         async with asyncio.TaskGroup() as tasks:

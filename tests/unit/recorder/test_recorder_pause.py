@@ -21,14 +21,17 @@ def _entries(first: int, count: int, fields: dict[bytes, bytes]) -> list[RawEntr
 async def _read(*ledgers: list[RawEntry]) -> list[HeldPool]:
     """Pools 1, 2, … once these entries of theirs were read."""
     pools = [HeldPool(number, Position(0, 1), 0) for number, _ in enumerate(ledgers, 1)]
+    await _read_on(pools, *ledgers)
+    return pools
 
+
+async def _read_on(pools: list[HeldPool], *ledgers: list[RawEntry]) -> None:
     async def xread(starts: dict[bytes, str], **_: Any) -> list[Any]:
         return [[key, some] for key, some in zip(starts, ledgers, strict=True) if some]
 
     redis: Any = SimpleNamespace(xread=xread)
     settings: Any = SimpleNamespace(read_ahead_draws=10_000, read_entries=_READ_ENTRIES)
     await LedgerReader(redis, settings).read(pools, 10)
-    return pools
 
 
 @pytest.mark.parametrize(
@@ -57,3 +60,10 @@ async def test_it_does_not_pause_between_wins_that_are_waited_for() -> None:
     assert not may_pause([pool], _BATCH_DRAWS)
     pool.push(_entries(2, 1, {})[0])
     assert may_pause([pool], _BATCH_DRAWS)
+
+
+async def test_it_pauses_again_once_a_pool_has_no_more() -> None:
+    """A pool that had more, and then nothing, does not keep the others from making large batches."""
+    pools = await _read(_entries(1, _READ_ENTRIES, {}), [])
+    await _read_on(pools, [], _entries(1, 1, {}))
+    assert may_pause(pools, _BATCH_DRAWS)
