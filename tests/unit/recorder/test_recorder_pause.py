@@ -63,7 +63,7 @@ async def test_it_does_not_pause_between_wins_that_are_waited_for() -> None:
 
 
 async def test_it_pauses_again_once_a_pool_has_no_more() -> None:
-    """A pool that had more, and then nothing, does not keep the others from making large batches."""
+    """What had more, and then nothing, does not keep others from making large batches."""
     pools = await _read(_entries(1, _READ_ENTRIES, {}), [])
     await _read_on(pools, [], _entries(1, 1, {}))
     assert may_pause(pools, _BATCH_DRAWS)
